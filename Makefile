@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Weft: one file, sources by wildcard. `make help` lists the targets.
+
+BUILD     ?= build
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+BPF_CLANG ?= clang-14
+PREFIX    ?= /usr/local
+VERSION   := 0.1.0
+V         ?= # V=1 shows the commands
+Q         := $(if $(V),,@)
+say        = $(if $(V),,@echo '  $(1)	$@')
+
+PACKAGES_BUILD := gcc make clang-14 clang-19 llvm-14 bpftool libbpf-dev libelf-dev zlib1g-dev \
+	libevent-dev libnl-3-dev libnl-route-3-dev libjansson-dev libyaml-dev libsqlite3-dev \
+	libcurl4-openssl-dev uthash-dev libxxhash-dev libcap-ng-dev libsystemd-dev
+PACKAGES_RUN   := iproute2 qemu-system-x86 cpio kmod
+PACKAGES_TEST  := libcmocka-dev iperf3 tcpdump ethtool jq curl procps shellcheck \
+	clang-format-14 libclang-rt-14-dev gnuplot-nox bash-completion
+PACKAGES       := $(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST)
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wno-missing-field-initializers
+CPPFLAGS += -D_GNU_SOURCE -DWEFT_VERSION='"$(VERSION)"' -Iinclude -I. -I$(BUILD)/bpf \
+	-isystem /usr/include/libnl3
+CFLAGS   ?= -O2 -g
+ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) $(SANITIZE)
+LIBS     := -lbpf -lelf -lz -levent -lnl-route-3 -lnl-3 -ljansson -lyaml -lsqlite3 -lcap-ng -lsystemd -lm
+
+BPF_PROGRAMS := $(wildcard ebpf/*.bpf.c)
+SKELETONS    := $(BPF_PROGRAMS:ebpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
+BPF_DEPS     := $(wildcard ebpf/*.h include/weft/*.h datapath/pipeline/*.h)
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+DATAPATH := $(call objects,$(wildcard datapath/*.c datapath/ebpf/*.c))
+DAEMON   := $(call objects,$(filter-out daemon/main.c,$(wildcard daemon/*.c)))
+GUEST    := $(call objects,$(wildcard topo/guest/*.c))
+
+PROGRAMS := $(BUILD)/weftd $(BUILD)/weftctl $(BUILD)/weft-guest
+UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
+SYSTEM_C := $(patsubst tests/system/%.c,$(BUILD)/tests/system/%,$(wildcard tests/system/*_test.c))
+TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
+PACKETS  := $(BUILD)/tests/packets
+FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all deps test unit packets system vm fuzz bench lint format asan cover docs install deb demo \
+	help clean tests unit-programs packets-program fuzz-programs
+
+all: $(PROGRAMS) ## build weftd, weftctl and weft-guest into build/
+
+## Packages: installed by name; anything that is compiled waits for them.
+$(BUILD)/.packages: Makefile
+	@mkdir -p $(@D)
+	@tests/packages.sh $(PACKAGES)
+	@touch $@
+
+deps: $(BUILD)/.packages ## install the Debian packages that weft needs
+
+$(BUILD)/bpf/%.bpf.o: ebpf/%.bpf.c $(BPF_DEPS) | $(BUILD)/.packages
+	@mkdir -p $(@D)
+	$(call say,BPF)
+	$(Q)$(BPF_CLANG) -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror $(BPF_CPPFLAGS) -Iinclude -I. \
+		-I/usr/include/$(shell uname -m)-linux-gnu -c $< -o $@
+
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(Q)PATH=$$PATH:/usr/sbin bpftool gen skeleton $< name $(subst .,_,$*)_bpf > $@
+
+$(BUILD)/obj/%.o: %.c | $(BUILD)/.packages $(SKELETONS)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/weftd: $(call objects,daemon/main.c) $(DAEMON) $(DATAPATH)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/weftctl: $(call objects,$(wildcard ctl/*.c))
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lcurl -ljansson -o $@
+
+$(BUILD)/weft-guest: $(GUEST)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -ljansson -o $@
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/tools/%.o
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lxxhash -lpthread -o $@
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(DAEMON) $(DATAPATH)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+
+$(BUILD)/tests/system/%: $(BUILD)/obj/tests/system/%.o $(DAEMON) $(DATAPATH)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+
+$(PACKETS): $(call objects,$(wildcard tests/packets/*.c)) $(call objects,daemon/log.c) $(DATAPATH)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+
+## libFuzzer wants the whole program built by clang with its own flags, in a tree of its own.
+WORLD := $(call objects,tests/packets/world.c tests/packets/frame.c)
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(WORLD) $(DAEMON) $(DATAPATH)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -fsanitize=fuzzer $^ $(LIBS) -lcmocka -o $@
+
+tests: all $(UNIT) $(SYSTEM_C) $(TOOLS) $(PACKETS) ## build every test
+
+test: tests ## run every suite (root)
+	@BUILD=$(BUILD) tests/run.sh lint unit packets packets-clang-19 asan fuzz system vm
+
+unit: $(UNIT) ## unit tests: no root, no network
+	@BUILD=$(BUILD) tests/run.sh unit
+
+packets: $(PACKETS) ## golden packets through every engine (what needs root is named as skipped)
+	@BUILD=$(BUILD) tests/run.sh packets
+
+system: tests ## namespaces, taps, real weftd and weftctl (root)
+	@BUILD=$(BUILD) tests/run.sh system
+
+vm: tests ## QEMU guests (root)
+	@BUILD=$(BUILD) tests/run.sh vm
+
+fuzz: ## a short run of each libFuzzer target
+	@BUILD=$(BUILD) tests/run.sh fuzz
+
+asan: ## unit and packets under ASan and UBSan, built by clang
+	@BUILD=$(BUILD) tests/run.sh asan
+
+bench: tests ## benchmarks: table, JSON and plot in build/bench (root)
+	@BUILD=$(BUILD) tests/bench/run.sh
+
+unit-programs: $(UNIT)
+packets-program: $(PACKETS)
+fuzz-programs: $(FUZZERS)
+
+lint: | $(BUILD)/.packages ## format, headers, include rules, shell scripts
+	@BUILD=$(BUILD) tests/lint.sh
+
+format: ## clang-format every C file
+	clang-format-14 -i $$(git ls-files '*.c' '*.h')
+
+cover: ## line coverage of unit and packets (gcov) into build/cover
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/cover CFLAGS="-O0 -g --coverage" unit packets
+	@cd $(BUILD)/cover && gcov -r -s $(CURDIR) $$(find obj -name '*.gcda') | \
+		awk '/^File/{f=$$2} /^Lines/{print f, $$2}' | sort -u | tee summary.txt
+
+docs: $(BUILD)/weftd ## man pages from the command table
+	$(BUILD)/weftd --man > docs/weftctl.8
+
+install: all ## install below PREFIX (default /usr/local)
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/weftd
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/weftctl
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/weftctl.8
+	install -D -m 644 ctl/weftctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weftctl
+
+demo: all ## two real VMs, one page: the main job (root; KEEP=1 leaves it running)
+	@BUILD=$(BUILD) KEEP=$(KEEP) topo/demo.sh
+
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | sort | expand -t 12
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The eBPF engine's user half: what its files share.
+//
+// Everything that outlives weftd hangs on pins below pin_dir:
+//   tables/<name>-<abi>   dynamic tables (the kernel refuses dots in these names)
+//   links/<ifindex>       tcx: the link
+//   filters/<ifindex>     clsact: the program that our filter on that device runs
+// A pin that is being made has the suffix "-new" until it is renamed over the old one.
+#pragma once
+
+#include <limits.h>
+#include <net/if.h>
+#include "datapath/engine.h"
+#include "ebpf/shared.h"
+
+struct bpf_map;
+struct weft_tc_bpf;
+
+enum { EBPF_PATH_BYTES = PATH_MAX };
+#define EBPF_NEW "-new"
+
+// A map as the kernel describes it.
+struct ebpf_map {
+	int fd;
+	u32 id;
+	u32 type;
+	u32 flags;
+	u32 key_bytes;
+	u32 row_bytes;
+	u32 slot_bytes; // a row in a system call; per-CPU tables: the rows of all CPUs
+	u32 copies;     // rows in a slot: 1, or the number of possible CPUs
+	u32 capacity;
+	u32 btf_id; // 0: its fields are unknown
+	u32 btf_key;
+	u32 btf_row;
+};
+
+struct ebpf_table {
+	struct bpf_map *map;
+	struct ebpf_map live;
+	int source_fd; // until loaded: the pinned map to convert from, or -1
+	bool adopted;
+	char abi[17];
+	u8 *mapped; // arrays: the rows, once table_at was asked
+	void *slot; // scratch: one slot
+	u32 used;
+	u64 used_at_ns; // when `used` was counted; 0: never
+};
+
+struct ebpf_port {
+	u32 ifindex; // 0: not attached
+	char name[IFNAMSIZ];
+};
+
+struct engine {
+	char *pin_dir;
+	const struct ebpf_hook *hook;
+	struct weft_tc_bpf *program;
+	struct weft_tc_bpf *inject; // the second copy, loaded when first asked for
+	struct ebpf_table tables[WEFT_TABLE_count];
+	int device_fd;           // ifindex -> port id
+	int device_slots_fd;     // the same by a slot of the ifindex
+	int port_device_fd;      // port id -> ifindex
+	struct ebpf_port *ports; // by id
+	u32 port_capacity;
+	bool committed;
+};
+
+// The sentence that the last refusal left: one for the thread that calls the engine.
+const char *ebpf_why(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+// pin.c: names on the bpffs.
+int ebpf_pin_prepare(const char *pin_dir, const char **why); // checks, makes the directories
+void ebpf_pin_path(char path[EBPF_PATH_BYTES], const struct engine *engine, const char *dir,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+int ebpf_pin_replace(int fd, const char *path); // atomically
+// Calls fn for each name; fn may unlink it.
+void ebpf_pin_each(const struct engine *engine, const char *dir,
+	void (*fn)(struct engine *engine, const char *name, void *context), void *context);
+void ebpf_pin_remove_directories(const char *pin_dir);
+
+// map.c: any map, whoever made it.
+int ebpf_map_describe(struct ebpf_map *map, int fd);
+// Visits every row with its whole slot; a concurrent change may be seen or not, no row twice.
+int ebpf_map_walk(const struct ebpf_map *map, engine_walk_fn *fn, void *context);
+
+// convert.c: copies rows field by field, by name. False: nothing in common, nothing copied.
+bool ebpf_convert(const char *table, const struct ebpf_map *from, const struct ebpf_map *to);
+
+// dynamic.c: the tables that survive weftd.
+int ebpf_dynamic_open(struct engine *engine);     // before load: adopt, or note what to convert
+void ebpf_dynamic_convert(struct engine *engine); // after load
+int ebpf_dynamic_publish(struct engine *engine);  // after the switch: pin, drop what is stale
+void ebpf_dynamic_purge(struct engine *engine);
+
+// table.c: the engine's table calls.
+int ebpf_table_open(struct ebpf_table *table); // after load
+void ebpf_table_close(struct ebpf_table *table);
+int ebpf_table_put(struct engine *engine, enum weft_table table, const void *key, const void *row);
+int ebpf_table_get(struct engine *engine, enum weft_table table, const void *key, void *row);
+int ebpf_table_del(struct engine *engine, enum weft_table table, const void *key, void *row);
+int ebpf_table_walk(
+	struct engine *engine, enum weft_table table, engine_walk_fn *fn, void *context);
+void *ebpf_table_at(struct engine *engine, enum weft_table table, u32 index);
+void ebpf_table_status(
+	struct engine *engine, enum weft_table table, struct engine_table_status *out);
+
+// A way to have a program run on what a device receives. `pin` is the path of the device's pin.
+struct ebpf_hook {
+	const char *dir;
+	// Runs the program from now on; where one of ours did already, no packet is missed.
+	int (*attach)(const char *pin, u32 ifindex, int program_fd);
+	// Ours and its pin are gone afterwards; the device may be gone before.
+	void (*detach)(const char *pin, u32 ifindex);
+	// -EBUSY and *why: somebody else's program is there.
+	int (*check)(const char *pin, u32 ifindex, const char **why);
+};
+extern const struct ebpf_hook ebpf_tcx;    // Linux 6.6 and newer
+extern const struct ebpf_hook ebpf_clsact; // before
+bool ebpf_tcx_works(void);
+
+// port.c: ports on hooks.
+int ebpf_port_attach(struct engine *engine, const struct engine_port *port, const char **why);
+int ebpf_port_detach(struct engine *engine, u32 port_id);
+void ebpf_port_switch(struct engine *engine); // every attached port; hooks of all others go
+void ebpf_port_purge(struct engine *engine);
+
+// load.c: the programs.
+int ebpf_load(struct engine *engine, const struct engine_config *config, const char **why);
+int ebpf_load_inject(struct engine *engine);
+
+// inject.c
+int ebpf_inject(struct engine *engine, const struct engine_packet *packet, u64 now_ns,
+	struct engine_result *result);

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The eBPF engine: TC programs on the ports' devices; what is pinned forwards without weftd.
+#include "datapath/ebpf/ebpf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weft/log.h>
+
+#include "weft_tc.skel.h"
+
+LOG_MODULE(ebpf);
+
+static void ebpf_stop(struct engine *engine)
+{
+	for (u32 i = 0; i < WEFT_TABLE_count; i++)
+		ebpf_table_close(&engine->tables[i]);
+	weft_tc_bpf__destroy(engine->inject);
+	weft_tc_bpf__destroy(engine->program);
+	free(engine->ports);
+	free(engine->pin_dir);
+	free(engine);
+}
+
+static int start(struct engine *engine, const struct engine_config *config, const char **why)
+{
+	engine->pin_dir = strdup(config->pin_dir);
+	if (!engine->pin_dir)
+		abort();
+	engine->hook = ebpf_tcx_works() && !config->force_clsact ? &ebpf_tcx : &ebpf_clsact;
+	int error = ebpf_pin_prepare(engine->pin_dir, why);
+	if (!error)
+		error = ebpf_load(engine, config, why);
+	if (error)
+		return error;
+	engine->ports = calloc(engine->port_capacity, sizeof(*engine->ports));
+	if (!engine->ports)
+		abort();
+	ebpf_dynamic_convert(engine);
+	log_info("started: hook %s, pins in %s", engine->hook == &ebpf_tcx ? "tcx" : "clsact",
+		engine->pin_dir);
+	return 0;
+}
+
+static int ebpf_start(struct engine **out, const struct engine_config *config, const char **why)
+{
+	const char *unread;
+	struct engine *engine = calloc(1, sizeof(*engine));
+	if (!engine)
+		abort();
+	for (u32 i = 0; i < WEFT_TABLE_count; i++)
+		engine->tables[i].source_fd = -1;
+	int error = start(engine, config, why ? why : &unread);
+	if (error) {
+		ebpf_stop(engine);
+		return error;
+	}
+	*out = engine;
+	return 0;
+}
+
+static void ebpf_purge(struct engine *engine)
+{
+	ebpf_port_purge(engine);
+	ebpf_dynamic_purge(engine);
+	ebpf_pin_remove_directories(engine->pin_dir);
+	ebpf_stop(engine);
+}
+
+static int ebpf_commit(struct engine *engine)
+{
+	ebpf_port_switch(engine);
+	engine->committed = true;
+	return ebpf_dynamic_publish(engine);
+}
+
+const struct engine_ops engine_ebpf = {
+	.name = "ebpf",
+	.start = ebpf_start,
+	.stop = ebpf_stop,
+	.purge = ebpf_purge,
+	.commit = ebpf_commit,
+	.port_attach = ebpf_port_attach,
+	.port_detach = ebpf_port_detach,
+	.table_put = ebpf_table_put,
+	.table_get = ebpf_table_get,
+	.table_del = ebpf_table_del,
+	.table_walk = ebpf_table_walk,
+	.table_at = ebpf_table_at,
+	.table_status = ebpf_table_status,
+	.inject = ebpf_inject,
+};

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Loading the programs: sizes, adopted maps, the copy that inject runs.
+#include "datapath/ebpf/ebpf.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <weft/log.h>
+
+#include "weft_tc.skel.h"
+
+LOG_MODULE(ebpf);
+
+static bool loading; // libbpf's complaints matter now; elsewhere weft tries what may fail
+
+static int libbpf_log(enum libbpf_print_level level, const char *format, va_list words)
+{
+	char line[1024];
+	vsnprintf(line, sizeof(line), format, words);
+	line[strcspn(line, "\n")] = '\0';
+	if (loading && level == LIBBPF_WARN)
+		log_warn("%s", line);
+	else
+		log_debug("%s", line);
+	return 0;
+}
+
+static int set_sizes(struct engine *engine, const struct engine_config *config)
+{
+	struct bpf_object *object = engine->program->obj;
+	for (u32 i = 0; i < WEFT_TABLE_count; i++) {
+		struct ebpf_table *table = &engine->tables[i];
+		char name[64];
+		snprintf(name, sizeof(name), "weft_%s", table_infos[i].name);
+		table->map = bpf_object__find_map_by_name(object, name);
+		if (!table->map)
+			return -ENOENT;
+		u32 rows = config->capacity[i] ? config->capacity[i] : table_infos[i].capacity;
+		int error = bpf_map__set_max_entries(table->map, rows);
+		if (error)
+			return error;
+		table_abi((enum weft_table)i, table->abi);
+	}
+	engine->port_capacity = bpf_map__max_entries(engine->tables[WEFT_TABLE_port].map);
+	int error =
+		bpf_map__set_max_entries(engine->program->maps.weft_device, engine->port_capacity);
+	if (!error)
+		error = bpf_map__set_max_entries(
+			engine->program->maps.weft_port_device, engine->port_capacity);
+	if (!error) // one region of the flow cache per CPU
+		error = bpf_map__set_max_entries(engine->program->maps.weft_flow,
+			WEFT_FLOW_SLOTS * (u32)libbpf_num_possible_cpus());
+	return error;
+}
+
+static const char *load_sentence(int error)
+{
+	switch (error) {
+	case -EPERM:
+		return "the kernel does not let weftd load BPF programs: run it as root (CAP_BPF, "
+		       "CAP_NET_ADMIN, CAP_PERFMON)";
+	case -E2BIG:
+	case -ENOMEM:
+		return "the kernel has no room for the tables: lower their capacities in the "
+		       "daemon's "
+		       "configuration";
+	default:
+		return ebpf_why(
+			"the kernel refused weft's BPF program (%s): weft needs Linux 6.1 or "
+			"newer; the log has the kernel's reason",
+			strerror(-error));
+	}
+}
+
+int ebpf_load(struct engine *engine, const struct engine_config *config, const char **why)
+{
+	libbpf_set_print(libbpf_log);
+	engine->program = weft_tc_bpf__open();
+	int error = engine->program ? set_sizes(engine, config) : -errno;
+	if (!error)
+		error = ebpf_dynamic_open(engine);
+	if (!error) {
+		loading = true;
+		error = weft_tc_bpf__load(engine->program);
+		loading = false;
+	}
+	for (u32 i = 0; !error && i < WEFT_TABLE_count; i++)
+		error = ebpf_table_open(&engine->tables[i]);
+	if (error) {
+		*why = load_sentence(error);
+		return error == -EINVAL || error == -EACCES ? -ENOTSUP : error;
+	}
+	engine->device_fd = bpf_map__fd(engine->program->maps.weft_device);
+	engine->device_slots_fd = bpf_map__fd(engine->program->maps.weft_device_slots);
+	engine->port_device_fd = bpf_map__fd(engine->program->maps.weft_port_device);
+	return 0;
+}
+
+// Both copies come from one object: their maps stand in the same order.
+static int share_maps(const struct bpf_object *from, const struct bpf_object *to)
+{
+	struct bpf_map *theirs = NULL, *map;
+	bpf_object__for_each_map(map, to)
+	{
+		theirs = bpf_object__next_map(from, theirs);
+		if (bpf_map__is_internal(map))
+			continue;
+		int error = bpf_map__reuse_fd(map, bpf_map__fd(theirs));
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+int ebpf_load_inject(struct engine *engine)
+{
+	struct weft_tc_bpf *copy = weft_tc_bpf__open();
+	if (!copy)
+		return -errno;
+	copy->rodata->weft_inject = true;
+	int error = share_maps(engine->program->obj, copy->obj);
+	if (!error) {
+		loading = true;
+		error = weft_tc_bpf__load(copy);
+		loading = false;
+	}
+	if (error) {
+		weft_tc_bpf__destroy(copy);
+		return error;
+	}
+	engine->inject = copy;
+	return 0;
+}

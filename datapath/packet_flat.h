@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The pipeline over plain bytes and native tables: tags stand in the bytes, nothing beside them.
+#pragma once
+
+#include "datapath/table.h"
+#include <weft/wire.h>
+
+struct packet {
+	u8 *bytes;
+	u32 length;
+	u32 room; // bytes may grow to this
+};
+
+weft_inline const void *packet_at(const struct packet *p, u32 offset, u32 bytes)
+{
+	if (offset + bytes > WEFT_PARSE_BYTES || offset + bytes > p->length)
+		return NULL;
+	return p->bytes + offset;
+}
+
+weft_inline u32 packet_length(const struct packet *p)
+{
+	return p->length;
+}
+
+weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
+{
+	(void)p, (void)tpid, (void)tci;
+	return false;
+}
+
+#define TABLE_GET(tables, name, key)          table_get((tables)->name, (key))
+#define TABLE_ROW(tables, name, key)          table_get((tables)->name, (key))
+#define TABLE_INSERT(tables, name, key, row)  table_insert((tables)->name, (key), (row))
+#define TABLE_REPLACE(tables, name, key, row) table_replace((tables)->name, (key), (row))
+#define DECIDE(key, tables, now_ns, verdict)  decide((key), (tables), (now_ns), (verdict))

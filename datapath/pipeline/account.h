@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+// Counters and meters: what apply spends and counts, in one source for every engine.
+//
+// Counters are per CPU. Drops are rare and shared, so they are counted by atomic addition.
+#pragma once
+
+#include <weft/tables.h>
+#include <weft/verdict.h>
+
+weft_inline void account_rx(struct tables *tables, u32 port, u32 bytes)
+{
+	struct weft_index index = {port};
+	struct weft_port_count_row *row = TABLE_ROW(tables, port_count, &index);
+	if (row) {
+		row->rx_packets++;
+		row->rx_bytes += bytes;
+	}
+}
+
+weft_inline void account_tx(struct tables *tables, u32 port, u32 bytes)
+{
+	struct weft_index index = {port};
+	struct weft_port_count_row *row = TABLE_ROW(tables, port_count, &index);
+	if (row) {
+		row->tx_packets++;
+		row->tx_bytes += bytes;
+	}
+}
+
+weft_inline void account_drop(struct tables *tables, u32 port, enum weft_drop reason)
+{
+	struct weft_index index = {port * WEFT_DROPS_PER_PORT + reason};
+	struct weft_drop_row *row = TABLE_ROW(tables, drop, &index);
+	if (row)
+		__sync_fetch_and_add(&row->packets, 1);
+}
+
+// Takes units from a meter. False: over the limit, nothing taken. When other CPUs win the row
+// each time, the units pass: a meter may err towards the sender by a few, never block it.
+weft_inline bool meter_spend(struct tables *tables, u32 meter, u64 now_ns, u32 units)
+{
+	if (!meter)
+		return true;
+	struct weft_index index = {meter};
+	struct weft_meter_row *row = TABLE_ROW(tables, meter, &index);
+	if (!row || !row->cost_ns)
+		return true;
+	for (int attempt = 0; attempt < 4; attempt++) {
+		u64 was = *(volatile u64 *)&row->full_at_ns;
+		u64 next = ((s64)(was - now_ns) > 0 ? was : now_ns) + row->cost_ns * units;
+		if (next - now_ns > row->burst_ns)
+			return false;
+		if (__sync_val_compare_and_swap(&row->full_at_ns, was, next) == was)
+			return true;
+	}
+	return true;
+}

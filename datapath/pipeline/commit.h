@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+// commit: effects -> tables. The only writer of dynamic tables in the datapath; once per decide.
+#pragma once
+
+#include "datapath/pipeline/account.h"
+#include "datapath/pipeline/decide.h"
+
+// Reserve first, then insert: a limit is never passed, whatever other CPUs do meanwhile.
+weft_inline bool commit_take(struct weft_usage_row *usage, u64 limit)
+{
+	if (__sync_fetch_and_add(&usage->macs, 1) < limit)
+		return true;
+	__sync_fetch_and_add(&usage->macs, -1);
+	__sync_fetch_and_add(&usage->learn_refused, 1);
+	return false;
+}
+
+weft_inline void commit_release(struct weft_usage_row *usage)
+{
+	__sync_fetch_and_add(&usage->macs, -1);
+}
+
+struct commit {
+	struct tables *tables;
+	struct weft_fdb_key place;
+	struct weft_fdb_row row;
+	const struct weft_port_row *port;
+	const struct weft_network_row *network;
+	struct weft_usage_row *port_usage;
+	struct weft_usage_row *network_usage;
+};
+
+weft_inline void commit_insert(struct commit *c)
+{
+	if (!commit_take(c->port_usage, c->port->mac_limit))
+		return;
+	if (commit_take(c->network_usage, c->network->mac_limit)) {
+		int error = TABLE_INSERT(c->tables, fdb, &c->place, &c->row);
+		if (!error)
+			return;
+		commit_release(c->network_usage);
+		if (error != -17 /* EEXIST: another CPU learned it */)
+			__sync_fetch_and_add(&c->network_usage->learn_refused, 1);
+	}
+	commit_release(c->port_usage);
+}
+
+// The new row is in place: verdicts that were cached by the old one end here.
+weft_inline void commit_moved(struct commit *c, struct weft_usage_row *old_usage)
+{
+	struct weft_index index = {c->place.network};
+	struct weft_generation_row *generation = TABLE_ROW(c->tables, generation, &index);
+	commit_release(old_usage);
+	if (generation)
+		__sync_fetch_and_add(&generation->value, 1);
+}
+
+weft_inline void commit_replace(struct commit *c, u32 old_port)
+{
+	if (old_port == c->row.port) {
+		TABLE_REPLACE(c->tables, fdb, &c->place, &c->row);
+		return;
+	}
+	struct weft_index index = {old_port};
+	struct weft_usage_row *old_usage = TABLE_ROW(c->tables, port_usage, &index);
+	if (!old_usage || !commit_take(c->port_usage, c->port->mac_limit))
+		return;
+	if (TABLE_REPLACE(c->tables, fdb, &c->place, &c->row))
+		commit_release(c->port_usage);
+	else
+		commit_moved(c, old_usage);
+}
+
+weft_inline void commit_place(struct tables *tables, const struct weft_key *key,
+	const struct weft_verdict *verdict, u64 now_ns)
+{
+	struct weft_index port = {key->in_port}, network = {verdict->network};
+	struct commit c = {
+		.tables = tables,
+		.place = fdb_key(verdict->network, &key->src),
+		.row =
+			{
+				.port = key->in_port,
+				.tag = key->vid,
+				.kind = WEFT_FDB_LEARNED,
+				.seen_ns = now_ns,
+			},
+		.port = TABLE_GET(tables, port, &port),
+		.network = TABLE_GET(tables, network, &network),
+		.port_usage = TABLE_ROW(tables, port_usage, &port),
+		.network_usage = TABLE_ROW(tables, network_usage, &network),
+	};
+	if (!c.port || !c.network || !c.port_usage || !c.network_usage)
+		return;
+	const struct weft_fdb_row *old = TABLE_GET(tables, fdb, &c.place);
+	if (!old) {
+		commit_insert(&c);
+		return;
+	}
+	if (old->kind == WEFT_FDB_STATIC)
+		return;
+	u32 old_port = old->port;
+	if (verdict->effects & WEFT_EFFECT_move) {
+		if (!meter_spend(tables, c.network->move_meter, now_ns, 1)) {
+			__sync_fetch_and_add(&c.network_usage->moves_refused, 1);
+			__sync_fetch_and_add(&c.port_usage->moves_refused, 1);
+			return;
+		}
+		__sync_fetch_and_add(&c.network_usage->moves, 1);
+		__sync_fetch_and_add(&c.port_usage->moves, 1);
+	}
+	commit_replace(&c, old_port);
+}
+
+weft_inline void commit(struct tables *tables, const struct weft_key *key,
+	const struct weft_verdict *verdict, u64 now_ns)
+{
+	if (verdict->effects & WEFT_EFFECT_refresh) {
+		struct weft_fdb_key place = fdb_key(verdict->network, &key->src);
+		struct weft_fdb_row *row = TABLE_ROW(tables, fdb, &place);
+		if (row)
+			row->seen_ns = now_ns;
+	} else if (verdict->effects) {
+		commit_place(tables, key, verdict, now_ns);
+	}
+}

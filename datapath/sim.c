@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The engine that is a function: the pipeline over native tables, in process, without root.
+// Packets come from inject alone.
+#include "datapath/packet_flat.h"
+#include "datapath/pipeline/pipeline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct engine {
+	struct tables tables;
+	bool *attached; // by port id
+};
+
+// The pipeline is compiled into this file; apply reaches the engine through the packet's line.
+struct sim_line {
+	struct pipeline line;
+	const struct engine *engine;
+	struct engine_result *result; // of the packet that is being injected
+};
+
+weft_inline u32 packet_segment_length(const struct packet *p, const struct weft_layout *layout)
+{
+	(void)layout;
+	return p->length;
+}
+
+weft_inline u32 packet_segments(const struct packet *p, const struct weft_layout *layout)
+{
+	(void)p, (void)layout;
+	return 1;
+}
+
+static bool sim_attached(const struct engine *engine, u32 port)
+{
+	return port < table_capacity(engine->tables.port) && engine->attached[port];
+}
+
+// One frame out of a port, with the tag it leaves with; the packet itself stays as it is.
+static enum weft_drop sim_send(struct pipeline *line, u32 port, u16 vid)
+{
+	struct engine_result *result = ((struct sim_line *)line)->result;
+	const struct packet *p = line->packet;
+	u32 tag = vid ? (u32)sizeof(struct vlan_header) : 0;
+	u32 from = line->layout.l3_bytes - 2; // the Ethernet type and what follows
+	u32 length = 12 + tag + p->length - from;
+	if (!sim_attached(((struct sim_line *)line)->engine, port))
+		return WEFT_DROP_port_absent;
+	if (result->outputs >= ENGINE_OUTPUTS || length > ENGINE_FRAME_BYTES)
+		return WEFT_DROP_rewrite_failed;
+
+	u8 *out = result->output[result->outputs].bytes;
+	memcpy(out, p->bytes, 12);
+	if (tag) {
+		u16 tci = (line->layout.tci & WEFT_TCI_PRIORITY_MASK) | vid;
+		be16 words[2] = {weft_hton16(WEFT_ETH_8021Q), weft_hton16(tci)};
+		memcpy(out + 12, words, sizeof(words));
+	}
+	memcpy(out + 12 + tag, p->bytes + from, p->length - from);
+	result->output[result->outputs].port = port;
+	result->output[result->outputs].length = length;
+	result->outputs++;
+	account_tx(line->tables, port, 12 + p->length - from);
+	return WEFT_DROP_none;
+}
+
+// The reference has no cache: what other engines cache is held against it.
+weft_inline bool flow_find(struct pipeline *line)
+{
+	(void)line;
+	return false;
+}
+
+weft_inline void flow_keep(struct pipeline *line)
+{
+	(void)line;
+}
+
+weft_inline enum weft_drop apply_forward(struct pipeline *line)
+{
+	return sim_send(line, line->verdict.port, line->verdict.tag);
+}
+
+weft_inline enum weft_drop apply_flood(struct pipeline *line)
+{
+	struct weft_index index = {line->verdict.network};
+	const struct weft_network_row *network = TABLE_GET(line->tables, network, &index);
+	struct weft_member_key key = {index.index, network->member_epoch, 0};
+	for (; key.index < network->member_count; key.index++) {
+		const struct weft_member_row *member = TABLE_GET(line->tables, member, &key);
+		if (member && member->port != line->key.in_port)
+			sim_send(line, member->port, member->tag);
+	}
+	return WEFT_DROP_none;
+}
+
+weft_inline enum weft_drop apply_reply(struct pipeline *line)
+{
+	struct packet *p = line->packet;
+	struct reply reply;
+	enum weft_drop drop =
+		reply_build(p, &line->key, &line->layout, line->verdict.reply, &reply);
+	u32 end = line->layout.l3_bytes + reply.l3_length;
+	if (drop || end > p->room)
+		return drop ? drop : WEFT_DROP_rewrite_failed;
+	memcpy(p->bytes, &reply.dst, 6);
+	memcpy(p->bytes + 6, &reply.src, 6);
+	memcpy(p->bytes + line->layout.l3_bytes, reply.l3, reply.l3_length);
+	if (!reply.keep_tail)
+		p->length = end;
+	return sim_send(line, line->key.in_port, line->key.vid);
+}
+
+weft_inline enum weft_drop apply_to_host(struct pipeline *line)
+{
+	(void)line;
+	return WEFT_DROP_none;
+}
+
+static int sim_start(struct engine **out, const struct engine_config *config, const char **why)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+	if (!engine) {
+		*why = "out of memory";
+		return -ENOMEM;
+	}
+	tables_init(&engine->tables, config->capacity);
+	engine->attached = calloc(table_capacity(engine->tables.port), sizeof(bool));
+	*out = engine;
+	return 0;
+}
+
+static void sim_stop(struct engine *engine)
+{
+	tables_fini(&engine->tables);
+	free(engine->attached);
+	free(engine);
+}
+
+static int sim_commit(struct engine *engine)
+{
+	tables_reclaim(&engine->tables);
+	return 0;
+}
+
+static int sim_port_attach(struct engine *engine, const struct engine_port *port, const char **why)
+{
+	if (port->id < table_capacity(engine->tables.port)) {
+		engine->attached[port->id] = true;
+		return 0;
+	}
+	if (why)
+		*why = "the port table is full; raise capacity.port in the daemon's configuration";
+	return -ENOSPC;
+}
+
+static int sim_port_detach(struct engine *engine, u32 port_id)
+{
+	if (sim_attached(engine, port_id))
+		engine->attached[port_id] = false;
+	return 0;
+}
+
+static int sim_table_put(
+	struct engine *engine, enum weft_table table, const void *key, const void *row)
+{
+	table_reclaim(tables_at(&engine->tables, table));
+	return table_put(tables_at(&engine->tables, table), key, row);
+}
+
+static int sim_table_get(struct engine *engine, enum weft_table table, const void *key, void *row)
+{
+	const void *found = table_get(tables_at(&engine->tables, table), key);
+	if (!found)
+		return -ENOENT;
+	memcpy(row, found, table_infos[table].row_bytes);
+	return 0;
+}
+
+static int sim_table_del(struct engine *engine, enum weft_table table, const void *key, void *row)
+{
+	return table_del(tables_at(&engine->tables, table), key, row);
+}
+
+static int sim_table_walk(
+	struct engine *engine, enum weft_table table, engine_walk_fn *fn, void *context)
+{
+	return table_walk(tables_at(&engine->tables, table), fn, context);
+}
+
+static void *sim_table_at(struct engine *engine, enum weft_table table, u32 index)
+{
+	if (table_infos[table].kind != WEFT_TABLE_ARRAY)
+		return NULL;
+	return table_get(tables_at(&engine->tables, table), &index);
+}
+
+static void sim_table_status(
+	struct engine *engine, enum weft_table table, struct engine_table_status *out)
+{
+	static char abi[WEFT_TABLE_count][17];
+	table_abi(table, abi[table]);
+	*out = (struct engine_table_status){
+		.capacity = table_capacity(tables_at(&engine->tables, table)),
+		.used = table_used(tables_at(&engine->tables, table)),
+		.abi = abi[table],
+	};
+}
+
+static int sim_inject(struct engine *engine, const struct engine_packet *packet, u64 now_ns,
+	struct engine_result *result)
+{
+	u8 bytes[ENGINE_FRAME_BYTES];
+	if (packet->length > sizeof(bytes))
+		return -EINVAL;
+	memcpy(bytes, packet->bytes, packet->length);
+	struct packet p = {.bytes = bytes, .length = packet->length, .room = sizeof(bytes)};
+	struct sim_line sim = {
+		.line =
+			{
+				.packet = &p,
+				.tables = &engine->tables,
+				.now_ns = now_ns,
+				.actions = WEFT_BIT(WEFT_ACTION_count) - 1,
+			},
+		.engine = engine,
+		.result = result,
+	};
+	memset(&result->record, 0, sizeof(result->record));
+	result->outputs = 0;
+	pipeline_run(&sim.line, packet->port, &result->record);
+	tables_reclaim(&engine->tables);
+	return 0;
+}
+
+const struct engine_ops engine_sim = {
+	.name = "sim",
+	.start = sim_start,
+	.stop = sim_stop,
+	.purge = sim_stop,
+	.commit = sim_commit,
+	.port_attach = sim_port_attach,
+	.port_detach = sim_port_detach,
+	.table_put = sim_table_put,
+	.table_get = sim_table_get,
+	.table_del = sim_table_del,
+	.table_walk = sim_table_walk,
+	.table_at = sim_table_at,
+	.table_status = sim_table_status,
+	.inject = sim_inject,
+};

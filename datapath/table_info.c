@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The lists of include/weft as data: tables with their ABI, drop reasons, engines.
+#include "datapath/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+// The ABI text of a table is its declaration: "u32 network;struct weft_mac mac;u16 reserved;".
+#define TEXT(x)                      #x
+#define FIELD(type, name, dimension) TEXT(type) " " TEXT(name) TEXT(dimension) ";"
+#define ABI_weft_index               "u32 index;"
+#define ABI_weft_port_row            WEFT_ROW_port(FIELD)
+#define ABI_weft_network_row         WEFT_ROW_network(FIELD)
+#define ABI_weft_tag_key             WEFT_KEY_tag(FIELD)
+#define ABI_weft_tag_row             WEFT_ROW_tag(FIELD)
+#define ABI_weft_member_key          WEFT_KEY_member(FIELD)
+#define ABI_weft_member_row          WEFT_ROW_member(FIELD)
+#define ABI_weft_fdb_key             WEFT_KEY_fdb(FIELD)
+#define ABI_weft_fdb_row             WEFT_ROW_fdb(FIELD)
+#define ABI_weft_meter_row           WEFT_ROW_meter(FIELD)
+#define ABI_weft_usage_row           WEFT_ROW_usage(FIELD)
+#define ABI_weft_generation_row WEFT_ROW_generation(FIELD)
+#define ABI_weft_port_count_row      WEFT_ROW_port_count(FIELD)
+#define ABI_weft_drop_row            WEFT_ROW_drop(FIELD)
+
+const struct table_info table_infos[WEFT_TABLE_count] = {
+#define X(table, kind_of, role_of, key, row, rows) \
+	[WEFT_TABLE_##table] = { \
+		.name = #table, \
+		.kind = WEFT_TABLE_##kind_of, \
+		.role = WEFT_##role_of, \
+		.key_bytes = sizeof(struct key), \
+		.row_bytes = sizeof(struct row), \
+		.capacity = (rows), \
+		.abi_text = #kind_of "{" ABI_##key "}{" ABI_##row "}", \
+	},
+	WEFT_TABLES(X)
+#undef X
+};
+
+void table_abi(enum weft_table table, char hex[17])
+{
+	const char *text = table_infos[table].abi_text;
+	snprintf(hex, 17, "%016llx", (unsigned long long)XXH3_64bits(text, strlen(text)));
+}
+
+static const struct {
+	const char *name, *hop, *sentence;
+} drops[WEFT_DROP_count] = {[WEFT_DROP_none] = {"none", "none", "not a drop"},
+#define X(reason, where, text) [WEFT_DROP_##reason] = {#reason, #where, text},
+	WEFT_DROPS(X)
+#undef X
+};
+
+const char *drop_name(enum weft_drop reason)
+{
+	return drops[reason].name;
+}
+
+const char *drop_sentence(enum weft_drop reason)
+{
+	return drops[reason].sentence;
+}
+
+const char *drop_hop(enum weft_drop reason)
+{
+	return drops[reason].hop;
+}
+
+static const struct engine_ops *const engines[] = {&engine_ebpf, &engine_sim};
+
+const struct engine_ops *engine_find(const char *name)
+{
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(engines); i++)
+		if (strcmp(engines[i]->name, name) == 0)
+			return engines[i];
+	return NULL;
+}

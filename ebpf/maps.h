@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+// The BPF maps: one per table of weft/tables.h, named weft_<table>, and those private to the
+// engine.
+//
+// Row and key types are named in BTF, so that the user half can convert a pinned map of another
+// layout field by field (datapath/ebpf/convert.c). Default sizes; the user half sets the real ones.
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <weft/tables.h>
+#include <weft/verdict.h>
+#include "ebpf/shared.h"
+
+// The kernel accepts only an integer as the key type of an array.
+#define MAP_ARRAY(table, key_struct, row_struct, capacity) \
+	struct { \
+		__uint(type, BPF_MAP_TYPE_ARRAY); \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__uint(max_entries, capacity); \
+		__type(key, u32); \
+		__type(value, struct row_struct); \
+	} weft_##table SEC(".maps");
+
+#define MAP_PER_CPU(table, key_struct, row_struct, capacity) \
+	struct { \
+		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); \
+		__uint(max_entries, capacity); \
+		__type(key, u32); \
+		__type(value, struct row_struct); \
+	} weft_##table SEC(".maps");
+
+#define MAP_HASH(table, key_struct, row_struct, capacity) \
+	struct { \
+		__uint(type, BPF_MAP_TYPE_HASH); \
+		__uint(max_entries, capacity); \
+		__type(key, struct key_struct); \
+		__type(value, struct row_struct); \
+	} weft_##table SEC(".maps");
+
+#define X(table, kind, role, key_struct, row_struct, capacity) \
+	MAP_##kind(table, key_struct, row_struct, capacity)
+WEFT_TABLES(X)
+#undef X
+
+// Which port a device is, and which device a port. Written at attach and detach.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32);   // ifindex
+	__type(value, u32); // port id
+} weft_device SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEFT_DEVICE_SLOTS);
+	__type(key, u32);
+	__type(value, struct weft_device_slot);
+} weft_device_slots SEC(".maps");
+
+struct weft_port_device_row {
+	u32 ifindex; // 0: the port has no device
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4096);
+	__type(key, u32); // port id
+	__type(value, struct weft_port_device_row);
+} weft_port_device SEC(".maps");
+
+// What became of the last packet of engine_ops.inject. Written only where weft_inject is true.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct weft_record);
+} weft_record SEC(".maps");
+
+const volatile bool weft_inject; // set in the second copy of the program that inject runs

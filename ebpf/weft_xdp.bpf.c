@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+// The XDP hook: the same pipeline over an xdp_buff. What it cannot apply passes on to TC.
+// Not attached to any port yet; it is built, loaded and held against the golden packets.
+#include "ebpf/bpf.h"
+
+struct packet {
+	struct xdp_md *xdp;
+	void *data;
+	void *data_end;
+	int code;
+};
+
+weft_inline const void *packet_at(const struct packet *p, u32 offset, u32 bytes)
+{
+	if (offset > WEFT_PARSE_BYTES || offset + bytes > WEFT_PARSE_BYTES)
+		return NULL;
+	const void *at = p->data + offset;
+	return at + bytes <= p->data_end ? at : NULL;
+}
+
+weft_inline u32 packet_length(const struct packet *p)
+{
+	return (u32)(p->data_end - p->data);
+}
+
+weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
+{
+	(void)p, (void)tpid, (void)tci;
+	return false;
+}
+
+#include "datapath/pipeline/pipeline.h"
+#include "ebpf/flow_cache.h"
+
+__noinline int weft_decide(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns)
+{
+	if (!key || !verdict)
+		return 0;
+	decide(key, NULL, now_ns, verdict);
+	return 0;
+}
+
+weft_inline u32 packet_segment_length(const struct packet *p, const struct weft_layout *layout)
+{
+	(void)layout;
+	return packet_length(p);
+}
+
+weft_inline u32 packet_segments(const struct packet *p, const struct weft_layout *layout)
+{
+	(void)p, (void)layout;
+	return 1;
+}
+
+struct tagged_eth_header {
+	struct weft_mac dst;
+	struct weft_mac src;
+	be16 tpid;
+	be16 tci;
+	be16 type;
+};
+
+// Moves the addresses, so that the frame begins with or without a tag.
+weft_inline bool xdp_retag(struct pipeline *line, u16 vid)
+{
+	struct xdp_md *xdp = line->packet->xdp;
+	struct eth_header *eth = (void *)(long)xdp->data;
+	bool tagged = line->layout.tagged;
+	if (tagged == (vid != 0) && line->key.vid == vid)
+		return true;
+	if ((void *)(eth + 1) > (void *)(long)xdp->data_end)
+		return false;
+	struct tagged_eth_header head = {
+		.dst = eth->dst,
+		.src = eth->src,
+		.tpid = weft_hton16(WEFT_ETH_8021Q),
+		.tci = weft_hton16((line->layout.tci & WEFT_TCI_PRIORITY_MASK) | vid),
+		.type = weft_hton16(line->key.ethertype),
+	};
+	int grow = (vid ? 4 : 0) - (tagged ? 4 : 0);
+	if (grow && bpf_xdp_adjust_head(xdp, -grow))
+		return false;
+	void *data = (void *)(long)xdp->data, *data_end = (void *)(long)xdp->data_end;
+	if (vid) {
+		if (data + sizeof(head) > data_end)
+			return false;
+		__builtin_memcpy(data, &head, sizeof(head));
+	} else {
+		struct eth_header *plain = data;
+		if ((void *)(plain + 1) > data_end)
+			return false;
+		plain->dst = head.dst;
+		plain->src = head.src;
+		plain->type = head.type;
+	}
+	return true;
+}
+
+weft_inline enum weft_drop apply_forward(struct pipeline *line)
+{
+	u32 port = line->verdict.port;
+	u32 ifindex = device_of(port);
+	u32 bytes = packet_length(line->packet) - packet_tag_bytes(&line->layout);
+	if (!ifindex)
+		return WEFT_DROP_port_absent;
+	if (!xdp_retag(line, line->verdict.tag))
+		return WEFT_DROP_rewrite_failed;
+	account_tx(line->tables, port, bytes);
+	line->packet->code = bpf_redirect(ifindex, 0);
+	return WEFT_DROP_none;
+}
+
+weft_inline enum weft_drop apply_to_host(struct pipeline *line)
+{
+	line->packet->code = XDP_PASS;
+	return WEFT_DROP_none;
+}
+
+// Outside this hook's mask: the driver never calls them.
+weft_inline enum weft_drop apply_flood(struct pipeline *line)
+{
+	(void)line;
+	return WEFT_DROP_rewrite_failed;
+}
+
+weft_inline enum weft_drop apply_reply(struct pipeline *line)
+{
+	(void)line;
+	return WEFT_DROP_rewrite_failed;
+}
+
+SEC("xdp")
+int weft_xdp(struct xdp_md *xdp)
+{
+	u32 port = port_of(xdp->ingress_ifindex);
+	struct packet packet = {
+		.xdp = xdp,
+		.data = (void *)(long)xdp->data,
+		.data_end = (void *)(long)xdp->data_end,
+		.code = XDP_DROP,
+	};
+	struct pipeline line = {
+		.packet = &packet,
+		.actions = WEFT_BIT(WEFT_ACTION_drop) | WEFT_BIT(WEFT_ACTION_forward) |
+			   WEFT_BIT(WEFT_ACTION_to_host),
+	};
+	if (!port)
+		return XDP_PASS;
+	line.now_ns = clock_now_ns();
+	u32 zero = 0;
+	struct weft_record *record = weft_inject ? bpf_map_lookup_elem(&weft_record, &zero) : NULL;
+	return pipeline_run(&line, port, record) ? packet.code : XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

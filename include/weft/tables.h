@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+// List 2: every datapath table, declared once: expands to BPF maps and to native tables.
+//
+// A table's ABI is the text of its fields (weft_table_abi in datapath/table_info.c hashes it):
+// a pinned table with another hash is converted field by field, by name. See docs/architecture.md.
+//
+// Configuration tables are written by weftd only and rebuilt from its store at start. Dynamic
+// tables are written by the datapath too and survive weftd.
+#pragma once
+
+#include <weft/drops.h>
+#include <weft/types.h>
+
+// F(type, name, dimension): rows of fixed layout, padding spelled out.
+
+// port: what weft knows of a port. Index: port id; row 0 is never used.
+#define WEFT_ROW_port(F) \
+	F(u32, flags, )       /* enum weft_port_flag */ \
+	F(u32, network, )     /* access or native network; 0: untagged frames have none */ \
+	F(u32, mac_limit, )   /* learned addresses behind this port; 0: none are learned */ \
+	F(u32, storm_meter, ) /* spent by flooded frames; 0: no limit */
+
+enum weft_port_flag {
+	WEFT_PORT_PRESENT = WEFT_BIT(0),
+	WEFT_PORT_TRUNK = WEFT_BIT(1), // tags are looked up in the tag table
+	WEFT_PORT_HOST = WEFT_BIT(2),  // frames that no network claims go on to the host's stack
+};
+
+// network: an L2 broadcast domain. Index: network id; row 0 is never used.
+#define WEFT_ROW_network(F) \
+	F(u32, flags, )        /* enum weft_network_flag */ \
+	F(u32, mtu, )          /* bytes of L3; 0: not checked */ \
+	F(u64, ageing_ns, )    /* a learned row unseen for longer is no row; 0: never ages */ \
+	F(u32, mac_limit, )    /* learned addresses in this network */ \
+	F(u32, move_meter, )   /* spent by address moves; 0: no limit */ \
+	F(u32, member_epoch, ) /* which list of the member table holds */ \
+	F(u32, member_count, ) \
+	F(u32, gateway4, ) /* wire order; 0: none */ \
+	F(u32, reserved, ) \
+	F(u8, gateway6, [16]) /* all zero: none */
+
+enum weft_network_flag {
+	WEFT_NETWORK_PRESENT = WEFT_BIT(0),
+};
+
+// tag: (trunk port, VID) -> network.
+#define WEFT_KEY_tag(F) F(u32, port, ) F(u16, vid, ) F(u16, reserved, )
+#define WEFT_ROW_tag(F) F(u32, network, )
+
+// member: the flood list of a network, untagged members first. weftd writes a new list under the
+// other epoch, then switches network.member_epoch: a flood sees the old list or the new one.
+#define WEFT_KEY_member(F) F(u32, network, ) F(u32, epoch, ) F(u32, index, )
+#define WEFT_ROW_member(F) F(u32, port, ) F(u16, tag, ) F(u16, reserved, )
+
+// fdb: (network, MAC) -> where it is. Dynamic. Inserted only by commit and weftd.
+#define WEFT_KEY_fdb(F) F(u32, network, ) F(struct weft_mac, mac, ) F(u16, reserved, )
+#ifndef WEFT_ROW_fdb // a test builds weft with another layout
+#define WEFT_ROW_fdb(F) \
+	F(u32, port, ) \
+	F(u16, tag, )     /* VID to leave with; 0: untagged */ \
+	F(u16, kind, )    /* enum weft_fdb_kind */ \
+	F(u64, seen_ns, ) /* CLOCK_MONOTONIC of the last frame from it, within WEFT_REFRESH_NS */
+#endif
+
+enum weft_fdb_kind {
+	WEFT_FDB_LEARNED,
+	WEFT_FDB_STATIC, // never ages, never moves
+};
+
+// Rows are refreshed at most this often: a store per packet would bounce the cache line.
+#define WEFT_REFRESH_NS 1000000000ull
+
+// meter: a token bucket kept as one time stamp (GCRA, ITU-T I.371): it conforms while
+// full_at_ns - now <= burst_ns. Written by weftd (rate) and the datapath (full_at_ns).
+#define WEFT_ROW_meter(F) \
+	F(u64, cost_ns, ) /* per unit: 1e9 / rate; 0: no limit */ \
+	F(u64, burst_ns, ) \
+	F(u64, full_at_ns, )
+
+// generation: bumped when a cached verdict may no longer hold. Index 0: any configuration (weftd);
+// network id: an address of the network has moved (the datapath).
+#define WEFT_ROW_generation(F) F(u64, value, )
+
+// port_usage, network_usage: how much of a quota is taken. Index: id. Dynamic; weftd and the
+// datapath change single fields by atomic operations.
+#define WEFT_ROW_usage(F) \
+	F(u64, macs, )          /* learned rows in the fdb table */ \
+	F(u64, learn_refused, ) /* addresses not learned: over a limit or table full */ \
+	F(u64, moves, ) \
+	F(u64, moves_refused, ) /* over the move limit */
+
+// port_count: what crossed the port, one row per CPU. A superpacket is one packet.
+#define WEFT_ROW_port_count(F) \
+	F(u64, rx_packets, ) F(u64, rx_bytes, ) F(u64, tx_packets, ) F(u64, tx_bytes, )
+
+// drop: index port * WEFT_DROPS_PER_PORT + reason.
+#define WEFT_ROW_drop(F) F(u64, packets, )
+
+enum weft_table_kind {
+	WEFT_TABLE_ARRAY,   // u32 index; every row exists; rows can be mapped (engine_ops.table_at)
+	WEFT_TABLE_PER_CPU, // u32 index; one row per CPU
+	WEFT_TABLE_HASH,
+};
+
+enum weft_table_role {
+	WEFT_CONFIGURED,
+	WEFT_DYNAMIC,
+};
+
+// X(table, kind, role, key struct, row struct, default capacity)
+#define WEFT_TABLES(X) \
+	X(port, ARRAY, CONFIGURED, weft_index, weft_port_row, 4096) \
+	X(network, ARRAY, CONFIGURED, weft_index, weft_network_row, 4096) \
+	X(tag, HASH, CONFIGURED, weft_tag_key, weft_tag_row, 16384) \
+	X(member, HASH, CONFIGURED, weft_member_key, weft_member_row, 65536) \
+	X(meter, ARRAY, CONFIGURED, weft_index, weft_meter_row, 8192) \
+	X(generation, ARRAY, CONFIGURED, weft_index, weft_generation_row, 4096) \
+	X(fdb, HASH, DYNAMIC, weft_fdb_key, weft_fdb_row, 65536) \
+	X(port_usage, ARRAY, DYNAMIC, weft_index, weft_usage_row, 4096) \
+	X(network_usage, ARRAY, DYNAMIC, weft_index, weft_usage_row, 4096) \
+	X(port_count, PER_CPU, DYNAMIC, weft_index, weft_port_count_row, 4096) \
+	X(drop, ARRAY, DYNAMIC, weft_index, weft_drop_row, 262144)
+
+enum weft_table {
+#define X(name, kind, role, key, row, capacity) WEFT_TABLE_##name,
+	WEFT_TABLES(X)
+#undef X
+		WEFT_TABLE_count,
+};
+
+#define WEFT_FIELD(type, name, dimension) type name dimension;
+struct weft_index {
+	u32 index;
+};
+struct weft_port_row {
+	WEFT_ROW_port(WEFT_FIELD)
+};
+struct weft_network_row {
+	WEFT_ROW_network(WEFT_FIELD)
+};
+struct weft_tag_key {
+	WEFT_KEY_tag(WEFT_FIELD)
+};
+struct weft_tag_row {
+	WEFT_ROW_tag(WEFT_FIELD)
+};
+struct weft_member_key {
+	WEFT_KEY_member(WEFT_FIELD)
+};
+struct weft_member_row {
+	WEFT_ROW_member(WEFT_FIELD)
+};
+struct weft_fdb_key {
+	WEFT_KEY_fdb(WEFT_FIELD)
+};
+struct weft_fdb_row {
+	WEFT_ROW_fdb(WEFT_FIELD)
+};
+struct weft_meter_row {
+	WEFT_ROW_meter(WEFT_FIELD)
+};
+struct weft_generation_row {
+	WEFT_ROW_generation(WEFT_FIELD)
+};
+struct weft_usage_row {
+	WEFT_ROW_usage(WEFT_FIELD)
+};
+struct weft_port_count_row {
+	WEFT_ROW_port_count(WEFT_FIELD)
+};
+struct weft_drop_row {
+	WEFT_ROW_drop(WEFT_FIELD)
+};
+#undef WEFT_FIELD
+
+_Static_assert(sizeof(struct weft_port_row) == 16, "port row");
+_Static_assert(sizeof(struct weft_network_row) == 56, "network row");
+_Static_assert(sizeof(struct weft_tag_key) == 8, "tag key");
+_Static_assert(sizeof(struct weft_member_key) == 12, "member key");
+_Static_assert(sizeof(struct weft_fdb_key) == 12, "fdb key");
+_Static_assert(sizeof(struct weft_fdb_row) % 8 == 0, "fdb row");
+
+// Anycast gateway address, the same on every host: locally administered.
+#define WEFT_GATEWAY_MAC ((struct weft_mac){{0x02, 0x57, 0x65, 0x66, 0x74, 0x01}})

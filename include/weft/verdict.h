@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+// What a packet is (key), what is to be done with it (verdict), and where its headers are (layout).
+#pragma once
+
+#include <weft/drops.h>
+#include <weft/types.h>
+
+// Headers are read from the first bytes of a frame only, in every engine alike.
+enum { WEFT_PARSE_BYTES = 256 };
+
+enum weft_key_flag {
+	WEFT_KEY_TAGGED = WEFT_BIT(0), // a VLAN tag with a VID other than 0 (0 is priority-tagged)
+	WEFT_KEY_FRAGMENT = WEFT_BIT(1), // any fragment
+	WEFT_KEY_LATER = WEFT_BIT(2),    // not the first fragment: no L4 fields
+	WEFT_KEY_L4 = WEFT_BIT(3),       // the L4 fields hold
+	WEFT_KEY_OPTIONS = WEFT_BIT(4),  // IPv4 options or IPv6 extension headers
+};
+
+// Everything decide may read of a packet. Host byte order, except addresses. No pointers, no
+// padding. Length, TTL, DSCP/ECN and GSO are not here on purpose: only apply looks at them.
+struct weft_key {
+	u32 in_port;
+	u16 ethertype; // after the tag; host order
+	u16 vid;       // 0 when untagged or priority-tagged
+	struct weft_mac dst;
+	struct weft_mac src;
+	struct weft_ip ip_src; // ARP: sender
+	struct weft_ip ip_dst; // ARP: target; ND: target address
+	u16 l4_src; // ports; ICMP: type in l4_src, code in l4_dst; ARP: operation in l4_src
+	u16 l4_dst;
+	u8 protocol; // IP protocol after extension headers
+	u8 flags;    // enum weft_key_flag
+	u8 tcp_flags;
+	u8 reserved[5];
+} __attribute__((aligned(8)));
+
+// Where the headers are: for apply and reply, never for decide. Offsets from the Ethernet header
+// as it lies in the buffer (a tag held beside the bytes does not count).
+struct weft_layout {
+	u16 l3_bytes;     // offset of the L3 header
+	u16 l4_bytes;     // offset of the L4 header, 0: none
+	u16 header_bytes; // all headers of a segment: up to and with TCP or UDP
+	u16 tci;          // the tag's TCI, host order
+	u8 tagged;        // a tag is there, VID 0 included
+	u8 reserved[3];
+};
+
+enum weft_action {
+	WEFT_ACTION_drop,    // reason
+	WEFT_ACTION_forward, // port, tag
+	WEFT_ACTION_flood,   // network, all members but the in-port
+	WEFT_ACTION_reply,   // reply: an answer built by pipeline/reply.h, out of the in-port
+	WEFT_ACTION_to_host, // on to the host's own stack, unchanged
+	WEFT_ACTION_count,
+};
+
+enum weft_reply {
+	WEFT_REPLY_none,
+	WEFT_REPLY_arp,
+	WEFT_REPLY_nd,
+	WEFT_REPLY_echo,  // ICMP
+	WEFT_REPLY_echo6, // ICMPv6
+};
+
+enum weft_effect {
+	WEFT_EFFECT_learn = WEFT_BIT(0),   // a new FDB row
+	WEFT_EFFECT_refresh = WEFT_BIT(1), // its time stamp
+	WEFT_EFFECT_move = WEFT_BIT(2),    // to another port
+};
+
+struct weft_verdict {
+	u32 action;    // enum weft_action
+	u32 reason;    // enum weft_drop
+	u32 network;   // 0: none was found
+	u32 port;      // forward: where to
+	u32 meter;     // row of the meter table that this packet spends; 0: none
+	u32 max_bytes; // largest frame (a superpacket: its largest segment) that may leave; 0: any
+	u32 effects;   // enum weft_effect; a frame that is dropped may still teach
+	u16 tag;       // forward: VID to leave with; 0: untagged
+	u8 reply;      // enum weft_reply
+	u8 reserved;
+	u64 generation; // of the network, read before its other rows: a cached verdict is held against it
+};
+
+// One packet's fate, as an engine's inject reports it: decide's verdict and what became of it.
+struct weft_record {
+	struct weft_verdict verdict;
+	u32 action; // after apply: a storm or a too-big frame has become a drop
+	u32 reason;
+	u32 passed; // the action is outside the hook's mask: nothing was done
+	u16 tci;    // tag the frame leaves with, beside the bytes; valid if tagged
+	u16 tagged;
+};
+
+_Static_assert(sizeof(struct weft_key) == 64, "no padding in the key");
+_Static_assert(sizeof(struct weft_verdict) == 40, "no padding in the verdict");

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Runs the golden packets: sim; with root also the BPF programs by test run, and live over taps and
+// veths.
+#include "tests/packets/packets.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+struct arena { // one engine with the world in it
+	const char *name;
+	const struct engine_ops *ops;
+	struct engine *engine;
+	bool live;
+	char pin_root[64];
+};
+
+struct golden { // one case in one arena
+	struct arena *arena;
+	const struct packet_case *c;
+};
+
+static void expect_frame(const struct packet_case *c, const bool seen[], u32 port, const u8 *bytes,
+	u32 length, bool out_seen[])
+{
+	(void)seen;
+	for (u32 i = 0; i < OUTPUTS_MAX && c->out[i].port; i++) {
+		struct frame expected = frame_build(c->out[i].frame);
+		if (c->out[i].port != port || out_seen[i])
+			continue;
+		assert_int_equal(length, expected.length);
+		assert_memory_equal(bytes, expected.bytes, length);
+		out_seen[i] = true;
+		return;
+	}
+	fail_msg("a frame of %u bytes left by port %u, where none should", length, port);
+}
+
+static u32 outputs_expected(const struct packet_case *c)
+{
+	u32 count = 0;
+	while (count < OUTPUTS_MAX && c->out[count].port)
+		count++;
+	return count;
+}
+
+static void run_live(const struct arena *arena, const struct packet_case *c)
+{
+	struct frame frames[OUTPUTS_MAX + 1], in = frame_build(c->in);
+	u32 ports[OUTPUTS_MAX + 1], expected = outputs_expected(c);
+	bool seen[OUTPUTS_MAX] = {0};
+	(void)arena;
+	live_send(c->port, &in);
+	u32 count = live_receive(ports, frames, OUTPUTS_MAX + 1, expected);
+	for (u32 i = 0; i < count; i++)
+		expect_frame(c, seen, ports[i], frames[i].bytes, frames[i].length, seen);
+	assert_int_equal(count, expected);
+}
+
+static bool inject_lists_floods(const struct arena *arena)
+{
+	return arena->ops == &engine_sim;
+}
+
+static void run_inject(const struct arena *arena, const struct packet_case *c, u64 now_ns)
+{
+	static struct engine_result result;
+	struct frame in = frame_build(c->in);
+	struct engine_packet packet = {c->port, in.bytes, in.length};
+	bool seen[OUTPUTS_MAX] = {0};
+	assert_int_equal(arena->ops->inject(arena->engine, &packet, now_ns, &result), 0);
+
+	// What became of it; what decide said is the same but for drops by apply.
+	assert_string_equal(drop_name(result.record.reason), drop_name(c->reason));
+	assert_int_equal(result.record.action, c->action);
+	if (c->action == WEFT_ACTION_flood && !inject_lists_floods(arena))
+		return;
+	for (u32 i = 0; i < result.outputs; i++)
+		expect_frame(c, seen, result.output[i].port, result.output[i].bytes,
+			result.output[i].length, seen);
+	assert_int_equal(result.outputs, outputs_expected(c));
+}
+
+static void golden_test(void **state)
+{
+	const struct golden *golden = *state;
+	const struct arena *arena = golden->arena;
+	const struct packet_case *c = golden->c;
+	struct port_counts before;
+	u64 now_ns = world_now_ns();
+
+	world_before(arena->ops, arena->engine, c, now_ns);
+	world_counts(arena->ops, arena->engine, &before);
+	if (arena->live)
+		run_live(arena, c);
+	else
+		run_inject(arena, c, now_ns);
+	world_check(arena->ops, arena->engine, c, &before);
+	if (c->action != WEFT_ACTION_forward)
+		return;
+	// Once more, thrice: first learned, then decided and kept, then out of the flow cache.
+	for (int again = 0; again < 3; again++) {
+		world_counts(arena->ops, arena->engine, &before);
+		if (arena->live)
+			run_live(arena, c);
+		else
+			run_inject(arena, c, now_ns);
+		world_check(arena->ops, arena->engine, c, &before);
+	}
+}
+
+// The XDP hook does part of the actions; what it cannot do it must leave untouched.
+static void xdp_test(void **state)
+{
+	const struct golden *golden = *state;
+	const struct arena *arena = golden->arena;
+	static struct engine_result result;
+	struct frame in = frame_build(golden->c->in);
+	struct engine_packet packet = {golden->c->port, in.bytes, in.length};
+	struct port_counts before, after;
+
+	world_before(arena->ops, arena->engine, golden->c, world_now_ns());
+	world_counts(arena->ops, arena->engine, &before);
+	assert_int_equal(arena->ops->inject(arena->engine, &packet, 0, &result), 0);
+	world_counts(arena->ops, arena->engine, &after);
+	u32 action = result.record.verdict.action;
+	bool applies = action == WEFT_ACTION_drop || action == WEFT_ACTION_forward ||
+		       action == WEFT_ACTION_to_host;
+	assert_int_equal(result.record.passed, !applies);
+	if (applies) {
+		golden_test(state);
+		return;
+	}
+	assert_true(action == golden->c->action || golden->c->action == WEFT_ACTION_drop);
+	assert_int_equal(result.outputs, 1);
+	assert_int_equal(result.output[0].length, in.length);
+	assert_memory_equal(result.output[0].bytes, in.bytes, in.length);
+	assert_memory_equal(&before, &after, sizeof(before));
+}
+
+static int run_arena(struct arena *arena, CMUnitTestFunction test)
+{
+	struct golden *golden = calloc(packet_case_count, sizeof(*golden));
+	struct CMUnitTest *tests = calloc(packet_case_count, sizeof(*tests));
+	size_t count = 0;
+	for (size_t i = 0; i < packet_case_count; i++) {
+		bool test_run = arena->ops == &engine_ebpf && !arena->live;
+		if ((packet_cases[i].sim_only && arena->ops != &engine_sim) ||
+			(packet_cases[i].no_test_run && test_run))
+			continue;
+		golden[count] = (struct golden){arena, &packet_cases[i]};
+		tests[count] = (struct CMUnitTest){
+			.name = packet_cases[i].name,
+			.test_func = test,
+			.initial_state = &golden[count],
+		};
+		count++;
+	}
+	int failed = _cmocka_run_group_tests(arena->name, tests, count, NULL, NULL);
+	free(golden);
+	free(tests);
+	return failed;
+}
+
+static void arena_start(struct arena *arena)
+{
+	struct engine_config config = {.pin_dir = arena->pin_root};
+	const char *why = "";
+	if (arena->ops->start(&arena->engine, &config, &why)) {
+		fprintf(stderr, "%s: the engine does not start: %s\n", arena->name, why);
+		exit(1);
+	}
+	world_configure(arena->ops, arena->engine);
+}
+
+static void attach_ports(struct arena *arena)
+{
+	char name[32];
+	for (u32 id = 1; id < PORTS; id++) {
+		const char *why = "";
+		snprintf(name, sizeof(name), "port%u", id);
+		struct engine_port port = {.id = id, .ifindex = live_ifindex(id), .name = name};
+		if (arena->ops->port_attach(arena->engine, &port, &why)) {
+			fprintf(stderr, "%s: %s\n", name, why);
+			exit(1);
+		}
+	}
+	if (arena->ops->commit(arena->engine)) {
+		fprintf(stderr, "%s: commit failed\n", arena->name);
+		exit(1);
+	}
+}
+
+static int run_sim(void)
+{
+	struct arena arena = {.name = "sim", .ops = &engine_sim};
+	arena_start(&arena);
+	for (u32 id = 1; id < PORTS; id++)
+		engine_sim.port_attach(arena.engine, &(struct engine_port){.id = id}, NULL);
+	int failed = run_arena(&arena, golden_test);
+	engine_sim.stop(arena.engine);
+	return failed;
+}
+
+static int run_xdp(void)
+{
+	struct arena arena = {.name = "xdp test run", .ops = &engine_xdp};
+	arena_start(&arena);
+	int failed = run_arena(&arena, xdp_test);
+	engine_xdp.stop(arena.engine);
+	return failed;
+}
+
+static int run_ebpf(enum live_kind kind, const char *pin_root)
+{
+	struct arena arena = {.ops = &engine_ebpf};
+	snprintf(arena.pin_root, sizeof(arena.pin_root), "%s/weft", pin_root);
+	live_open(kind);
+	arena_start(&arena);
+	attach_ports(&arena);
+	arena.name = kind == LIVE_TAP ? "tc test run, taps" : "tc test run, veths";
+	int failed = run_arena(&arena, golden_test);
+	live_receive(NULL, NULL, 0, 0); // the copies of floods
+	arena.name = kind == LIVE_TAP ? "tc live, taps" : "tc live, veths";
+	arena.live = true;
+	failed += run_arena(&arena, golden_test);
+	engine_ebpf.purge(arena.engine);
+	live_close();
+	return failed;
+}
+
+int main(int argc, char **argv)
+{
+	char root[] = "/tmp/weft-packets.XXXXXX";
+	if (argc > 1 && !strcmp(argv[1], "--bench"))
+		return testrun_bench();
+	int failed = run_sim();
+	if (geteuid() != 0) {
+		printf("skipped: xdp, tc and live need root\n");
+		return failed != 0;
+	}
+	// A namespace of our own; the bpffs stays visible to process 1, as weft demands of pins.
+	if (unshare(CLONE_NEWNET) || !mkdtemp(root) || mount("bpf", root, "bpf", 0, NULL)) {
+		perror("namespace or bpffs");
+		return 1;
+	}
+	failed += run_xdp();
+	failed += run_ebpf(LIVE_TAP, root);
+	failed += run_ebpf(LIVE_VETH, root);
+	umount2(root, MNT_DETACH);
+	rmdir(root);
+	return failed != 0;
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The BPF programs by BPF_PROG_TEST_RUN alone, without ports: XDP as an engine for the golden
+// packets (tables and inject only), and what one packet costs in either hook.
+#include "tests/packets/packets.h"
+#include "ebpf/shared.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "weft_tc.skel.h"
+#include "weft_xdp.skel.h"
+
+struct engine {
+	struct weft_xdp_bpf *xdp; // one of the two
+	struct weft_tc_bpf *tc;
+	struct bpf_object *object;
+	int program;
+	int fd[WEFT_TABLE_count];
+	int cpus;
+};
+
+static int map_fd(const struct engine *engine, const char *name)
+{
+	return bpf_object__find_map_fd_by_name(engine->object, name);
+}
+
+// One region per CPU, as the engine has it.
+static void size_flow_cache(const struct bpf_object *object)
+{
+	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "weft_flow"),
+		WEFT_FLOW_SLOTS * (u32)libbpf_num_possible_cpus());
+}
+
+static int load(struct engine *engine, bool xdp, bool record)
+{
+	int error;
+	if (xdp) {
+		engine->xdp = weft_xdp_bpf__open();
+		if (!engine->xdp)
+			return -errno;
+		engine->xdp->rodata->weft_inject = record;
+		size_flow_cache(engine->xdp->obj);
+		error = weft_xdp_bpf__load(engine->xdp);
+		engine->object = engine->xdp->obj;
+		engine->program = bpf_program__fd(engine->xdp->progs.weft_xdp);
+	} else {
+		engine->tc = weft_tc_bpf__open();
+		if (!engine->tc)
+			return -errno;
+		engine->tc->rodata->weft_inject = record;
+		size_flow_cache(engine->tc->obj);
+		error = weft_tc_bpf__load(engine->tc);
+		engine->object = engine->tc->obj;
+		engine->program = bpf_program__fd(engine->tc->progs.weft_tc);
+	}
+	return error;
+}
+
+static int open_engine(struct engine **out, bool xdp, bool record)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+	int error = load(engine, xdp, record);
+	if (error)
+		return error;
+	for (u32 i = 0; i < WEFT_TABLE_count; i++) {
+		char name[32] = "weft_";
+		strcat(name, table_infos[i].name);
+		engine->fd[i] = map_fd(engine, name);
+	}
+	engine->cpus = libbpf_num_possible_cpus();
+	// Any device will do as the destination: a test run sends nothing.
+	for (u32 port = 1; port < PORTS; port++) {
+		u32 ifindex = 1000 + port;
+		bpf_map_update_elem(map_fd(engine, "weft_port_device"), &port, &ifindex, 0);
+	}
+	*out = engine;
+	return 0;
+}
+
+static int testrun_start(struct engine **out, const struct engine_config *config, const char **why)
+{
+	(void)config;
+	*why = "the XDP program does not load";
+	return open_engine(out, true, true);
+}
+
+static void testrun_stop(struct engine *engine)
+{
+	weft_xdp_bpf__destroy(engine->xdp);
+	weft_tc_bpf__destroy(engine->tc);
+	free(engine);
+}
+
+static void bump_generation(struct engine *engine)
+{
+	u32 all = 0;
+	struct weft_generation_row row;
+	bpf_map_lookup_elem(engine->fd[WEFT_TABLE_generation], &all, &row);
+	row.value++;
+	bpf_map_update_elem(engine->fd[WEFT_TABLE_generation], &all, &row, BPF_ANY);
+}
+
+static int testrun_put(
+	struct engine *engine, enum weft_table table, const void *key, const void *row)
+{
+	int error = bpf_map_update_elem(engine->fd[table], key, row, BPF_ANY);
+	bump_generation(engine);
+	return error;
+}
+
+static int testrun_get(struct engine *engine, enum weft_table table, const void *key, void *row)
+{
+	if (table_infos[table].kind != WEFT_TABLE_PER_CPU)
+		return bpf_map_lookup_elem(engine->fd[table], key, row);
+	u32 words = table_infos[table].row_bytes / 8;
+	u64 *sum = row, *values = calloc((size_t)engine->cpus * words, 8);
+	int error = bpf_map_lookup_elem(engine->fd[table], key, values);
+	memset(row, 0, table_infos[table].row_bytes);
+	for (u32 i = 0; i < words * (u32)engine->cpus; i++)
+		sum[i % words] += values[i];
+	free(values);
+	return error;
+}
+
+static int testrun_del(struct engine *engine, enum weft_table table, const void *key, void *row)
+{
+	(void)row;
+	int error = bpf_map_delete_elem(engine->fd[table], key);
+	bump_generation(engine);
+	return error;
+}
+
+// The only callback here deletes the row that it is given.
+static int testrun_walk(
+	struct engine *engine, enum weft_table table, engine_walk_fn *fn, void *context)
+{
+	u8 key[64], row[256];
+	while (bpf_map_get_next_key(engine->fd[table], NULL, key) == 0)
+		if (bpf_map_lookup_elem(engine->fd[table], key, row) || fn(key, row, context))
+			break;
+	return 0;
+}
+
+// A test run comes in by the loopback device: for this packet that is the port.
+static void come_in_by(struct engine *engine, u32 port)
+{
+	u32 loopback = 1;
+	struct weft_device_slot slot = {loopback, port};
+	bpf_map_update_elem(map_fd(engine, "weft_device_slots"), &loopback, &slot, BPF_ANY);
+}
+
+static int testrun_inject(struct engine *engine, const struct engine_packet *packet, u64 now_ns,
+	struct engine_result *result)
+{
+	u32 zero = 0;
+	(void)now_ns;
+	come_in_by(engine, packet->port);
+	memset(result, 0, sizeof(*result));
+	bpf_map_update_elem(map_fd(engine, "weft_record"), &zero, &result->record, BPF_ANY);
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet->bytes,
+		.data_size_in = packet->length, .data_out = result->output[0].bytes,
+		.data_size_out = ENGINE_FRAME_BYTES, .repeat = 1);
+	int error = bpf_prog_test_run_opts(engine->program, &options);
+	if (error)
+		return error;
+	bpf_map_lookup_elem(map_fd(engine, "weft_record"), &zero, &result->record);
+	result->output[0].length = options.data_size_out;
+	result->output[0].port = result->record.verdict.port;
+	result->outputs = options.retval == 4 /* XDP_REDIRECT */ ||
+			  (options.retval == 2 /* XDP_PASS */ && result->record.passed);
+	return 0;
+}
+
+const struct engine_ops engine_xdp = {
+	.name = "xdp",
+	.start = testrun_start,
+	.stop = testrun_stop,
+	.table_put = testrun_put,
+	.table_get = testrun_get,
+	.table_del = testrun_del,
+	.table_walk = testrun_walk,
+	.inject = testrun_inject,
+};
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+// Nanoseconds per packet: the median of 9 runs, and their spread. Drops and forwards only: they
+// leave the frame as it came, so that it can be run again.
+static void bench_case(struct engine *engine, const char *hook, const struct packet_case *c)
+{
+	enum { RUNS = 9, REPEAT = 500000 };
+	double ns[RUNS];
+	struct frame in = frame_build(c->in);
+	world_before(&engine_xdp, engine, c, world_now_ns());
+	come_in_by(engine, c->port);
+	for (int run = 0; run < RUNS; run++) {
+		u8 out[ENGINE_FRAME_BYTES];
+		LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in.bytes,
+			.data_size_in = in.length, .data_out = out, .data_size_out = sizeof(out),
+			.repeat = REPEAT);
+		if (bpf_prog_test_run_opts(engine->program, &options))
+			return;
+		ns[run] = options.duration;
+	}
+	qsort(ns, RUNS, sizeof(ns[0]), compare_doubles);
+	printf("{\"bench\":\"decide\",\"switch\":\"weft\",\"hook\":\"%s\",\"case\":\"%s\","
+	       "\"metric\":\"ns_per_packet\",\"median\":%.0f,\"min\":%.0f,\"max\":%.0f}\n",
+		hook, c->name, ns[RUNS / 2], ns[0], ns[RUNS - 1]);
+}
+
+static void bench_size(const struct engine *engine, const char *hook)
+{
+	struct bpf_prog_info info = {0};
+	u32 bytes = sizeof(info);
+	if (bpf_obj_get_info_by_fd(engine->program, &info, &bytes))
+		return;
+	printf("{\"bench\":\"decide\",\"switch\":\"weft\",\"hook\":\"%s\",\"case\":\"program\","
+	       "\"instructions\":%u,\"jited_bytes\":%u,\"verifier_instructions\":%u}\n",
+		hook, info.xlated_prog_len / 8, info.jited_prog_len, info.verified_insns);
+}
+
+int testrun_bench(void)
+{
+	for (int xdp = 0; xdp < 2; xdp++) {
+		struct engine *engine;
+		if (open_engine(&engine, xdp, false)) {
+			fprintf(stderr, "the programs do not load; run as root\n");
+			return 1;
+		}
+		const char *hook = xdp ? "xdp" : "tc";
+		world_configure(&engine_xdp, engine);
+		bench_size(engine, hook);
+		for (size_t i = 0; i < packet_case_count; i++)
+			if (packet_cases[i].in_bench)
+				bench_case(engine, hook, &packet_cases[i]);
+		testrun_stop(engine);
+	}
+	return 0;
+}
