@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// weftctl: sends its words to weftd and prints the answer. It knows no command.
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weft/control.h>
+#include "ctl/client.h"
+
+static const char usage[] =
+	"Usage: weftctl [-s SOCKET] [-j] [--timeout SECONDS] OBJECT [VERB [NAME] [key value ...]]\n"
+	"\n"
+	"  -s SOCKET            the socket of weftd (else $WEFT_SOCKET, else " WEFT_RUN_DIR
+	"/" WEFT_SOCKET_NAME ")\n"
+	"  -j                   JSON\n"
+	"  --timeout SECONDS    give up after this time (default 60)\n"
+	"  --complete WORD...   print what may stand for the last word (for the shell)\n"
+	"  --help, --version\n"
+	"\n"
+	"`weftctl help` asks weftd for its commands.\n"
+	"Exit status: 0 done, 1 refused, 2 wrong words, 3 no weftd, 4 done in part or timed out.\n";
+
+enum { OPTION_TIMEOUT = 256, OPTION_COMPLETE, OPTION_HELP, OPTION_VERSION };
+
+static const struct option options[] = {
+	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
+	{"complete", no_argument, NULL, OPTION_COMPLETE},
+	{"help", no_argument, NULL, OPTION_HELP},
+	{"version", no_argument, NULL, OPTION_VERSION},
+	{0},
+};
+
+struct invocation {
+	struct client client;
+	bool complete;
+};
+
+// An error of weftctl's own has the form of weftd's.
+static int fail(const struct client *client, int status, const char *code, const char *message)
+{
+	json_t *error = json_pack("{s:i, s:{s:s, s:s, s:n}}", "exit", status, "error", "code", code,
+		"message", message, "hint");
+
+	client_print_error(client, error);
+	json_decref(error);
+	return status;
+}
+
+// Content of the file that a word names; NULL after a message.
+static json_t *read_file(const struct client *client, const char *path)
+{
+	bool is_stdin = strcmp(path, "-") == 0;
+	FILE *file = is_stdin ? stdin : fopen(path, "re");
+	char *content = malloc(WEFT_REQUEST_MAX_BYTES);
+	json_t *text = NULL;
+	char message[512];
+	size_t length;
+
+	if (!file) {
+		snprintf(message, sizeof(message), "cannot read %s: %s", path, strerror(errno));
+	} else {
+		length = fread(content, 1, WEFT_REQUEST_MAX_BYTES, file);
+		if (ferror(file))
+			snprintf(message, sizeof(message), "cannot read %s: %s", path,
+				strerror(errno));
+		else if (length == WEFT_REQUEST_MAX_BYTES)
+			snprintf(message, sizeof(message), "%s is larger than weftd takes (16 MiB)",
+				path);
+		else if (!(text = json_stringn(content, length)))
+			snprintf(message, sizeof(message), "%s is no UTF-8 text", path);
+		if (!is_stdin)
+			fclose(file);
+	}
+	free(content);
+	if (!text)
+		fail(client, WEFT_EXIT_REFUSED, "no_file", message);
+	return text;
+}
+
+static const char *word_at(const json_t *words, size_t i)
+{
+	const char *word = json_string_value(json_array_get(words, i));
+
+	return word ? word : "";
+}
+
+// The index of the word that is the value of this argument; 0: none.
+static size_t value_index(
+	const json_t *words, size_t from, size_t positional, const json_t *argument)
+{
+	const char *word = json_string_value(json_object_get(argument, "word"));
+
+	if (json_is_true(json_object_get(argument, "positional")))
+		return from + positional < json_array_size(words) ? from + positional : 0;
+	for (size_t i = from; word && i + 1 < json_array_size(words); i++)
+		if (strcmp(word_at(words, i), word) == 0)
+			return i + 1;
+	return 0;
+}
+
+// Opens the files that the words of this command name.
+static int add_files(
+	const struct client *client, const json_t *command, const json_t *words, json_t *files)
+{
+	const char *verb = json_string_value(json_object_get(command, "verb"));
+	size_t from = verb ? 2 : 1;
+	size_t positional = 0;
+	size_t i;
+	json_t *argument;
+
+	json_array_foreach (json_object_get(command, "arguments"), i, argument) {
+		const char *kind = json_string_value(json_object_get(argument, "kind"));
+		size_t at = value_index(words, from, positional, argument);
+
+		positional += json_is_true(json_object_get(argument, "positional"));
+		if (at && kind && strcmp(kind, "file") == 0) {
+			json_t *text = read_file(client, word_at(words, at));
+
+			if (!text)
+				return -EIO;
+			json_object_set_new(files, word_at(words, at), text);
+		}
+	}
+	return 0;
+}
+
+static bool command_fits(const json_t *command, const json_t *words)
+{
+	const char *object = json_string_value(json_object_get(command, "object"));
+	const char *verb = json_string_value(json_object_get(command, "verb"));
+
+	return object && strcmp(object, word_at(words, 0)) == 0 &&
+	       (!verb || strcmp(verb, word_at(words, 1)) == 0);
+}
+
+static json_t *find_files(const struct client *client, const json_t *commands, const json_t *words)
+{
+	json_t *files = json_object();
+	size_t i;
+	json_t *command;
+
+	json_array_foreach (commands, i, command) {
+		if (command_fits(command, words) && add_files(client, command, words, files) < 0) {
+			json_decref(files);
+			return NULL;
+		}
+	}
+	return files;
+}
+
+static int run(struct client *client, json_t *words)
+{
+	json_t *commands, *request, *answer, *files;
+	int status = client_get(client, "/v1/commands", &commands);
+
+	if (status)
+		return status;
+	files = find_files(client, commands, words);
+	json_decref(commands);
+	if (!files)
+		return WEFT_EXIT_REFUSED;
+	request =
+		json_pack("{s:O, s:b, s:o}", "words", words, "json", client->json, "files", files);
+	status = client_post(client, "/v1/run", request, &answer);
+	json_decref(request);
+	if (status)
+		return status;
+	status = client_print_answer(client, answer);
+	json_decref(answer);
+	return status;
+}
+
+// Quiet: a shell that completes has no use for messages.
+static int complete(struct client *client, json_t *words)
+{
+	json_t *request = json_pack("{s:O}", "words", words);
+	json_t *answer = NULL;
+	size_t i;
+	json_t *word;
+	int status;
+
+	client->quiet = true;
+	client->timeout_seconds = 2;
+	status = client_post(client, "/v1/complete", request, &answer);
+	json_array_foreach (json_object_get(answer, "words"), i, word)
+		puts(json_string_value(word));
+	if (json_is_true(json_object_get(answer, "file")))
+		puts("<file>");
+	json_decref(request);
+	json_decref(answer);
+	return status;
+}
+
+static int set_timeout(struct client *client, const char *text)
+{
+	char *end;
+	long seconds = strtol(text, &end, 10);
+
+	if (*text && !*end && seconds >= 1 && seconds <= 86400) {
+		client->timeout_seconds = seconds;
+		return -1;
+	}
+	return fail(
+		client, WEFT_EXIT_WORDS, "bad_words", "--timeout wants seconds, from 1 to 86400");
+}
+
+// Returns -1 to go on, else the exit status.
+static int read_options(int argc, char **argv, struct invocation *invocation)
+{
+	int option;
+
+	// Options end at the first word: words may begin with '-' (`port set up0 trunk -red:20`).
+	while ((option = getopt_long(argc, argv, "+s:j", options, NULL)) != -1) {
+		switch (option) {
+		case 's':
+			invocation->client.socket = optarg;
+			break;
+		case 'j':
+			invocation->client.json = true;
+			break;
+		case OPTION_TIMEOUT:
+			option = set_timeout(&invocation->client, optarg);
+			if (option >= 0)
+				return option;
+			break;
+		case OPTION_COMPLETE:
+			invocation->complete = true;
+			break;
+		case OPTION_HELP:
+			fputs(usage, stdout);
+			return WEFT_EXIT_DONE;
+		case OPTION_VERSION:
+			puts("weftctl " WEFT_VERSION);
+			return WEFT_EXIT_DONE;
+		default:
+			return WEFT_EXIT_WORDS;
+		}
+	}
+	return -1;
+}
+
+static int run_words(struct invocation *invocation, char **argv)
+{
+	json_t *words = json_array();
+	int status = -1;
+
+	for (; *argv && status < 0; argv++) {
+		json_t *word = json_string(*argv);
+
+		if (word)
+			json_array_append_new(words, word);
+		else
+			status = fail(&invocation->client, WEFT_EXIT_WORDS, "bad_words",
+				"a word is no UTF-8 text");
+	}
+	if (status < 0)
+		status = invocation->complete ? complete(&invocation->client, words)
+					      : run(&invocation->client, words);
+	json_decref(words);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const char *environment = getenv("WEFT_SOCKET");
+	struct invocation invocation = {
+		.client =
+			{
+				.socket = environment && *environment ? environment
+								      : WEFT_RUN_DIR
+						  "/" WEFT_SOCKET_NAME,
+				.timeout_seconds = 60,
+			},
+	};
+	int status = read_options(argc, argv, &invocation);
+
+	if (status < 0)
+		status = run_words(&invocation, argv + optind);
+	client_close(&invocation.client);
+	if (fflush(stdout) != 0 && status == 0) {
+		perror("weftctl: standard output");
+		status = WEFT_EXIT_REFUSED;
+	}
+	return status;
+}

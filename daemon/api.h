@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The server of include/weft/control.h on the unix socket.
+#pragma once
+
+#include "daemon/weftd.h"
+
+int api_open(struct weftd *weftd, struct failure *failure); // sets weftd->api
+void api_close(struct weftd *weftd);
+
+// What the server answers, without the network: for the server and the fuzzer.
+struct api_answer {
+	int status;       // of HTTP
+	const char *type; // Content-Type
+	char *body;       // malloc
+};
+struct api_answer api_answer(
+	struct weftd *weftd, bool post, const char *path, const char *body, size_t length);
+
+char *metrics_text(struct weftd *weftd); // OpenMetrics; malloc

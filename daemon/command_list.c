@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// List 4: every command. A noun has the verbs add, set, del and show; the groups hold the others.
+
+#include "daemon/command_table.h"
+
+extern const struct noun noun_host, noun_network, noun_port, noun_fdb;
+extern const struct command host_commands[], port_commands[], fdb_commands[], drops_commands[];
+extern const struct command log_commands[], apply_commands[];
+
+// In dependency order: an object may refer to those of earlier nouns.
+const struct noun *const nouns[] = {
+	&noun_host,
+	&noun_network,
+	&noun_port,
+	&noun_fdb,
+	NULL,
+};
+
+const struct command *const command_groups[] = {
+	host_commands,
+	port_commands,
+	fdb_commands,
+	drops_commands,
+	log_commands,
+	apply_commands,
+	NULL,
+};

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Drops by port and reason: what the datapath counted, and what devices say they dropped.
+#pragma once
+
+#include "daemon/link.h"
+#include "daemon/weftd.h"
+
+// From here on the device's own drops count as the port's.
+void drops_device_start(struct weftd *weftd, u32 port, const struct link *link);
+u64 drops_device(struct weftd *weftd, u32 port, const struct link *link);
+
+u64 drops_count(struct weftd *weftd, u32 port, enum weft_drop reason); // not device_dropped
+u64 drops_total(struct weftd *weftd, u32 port); // of frames that came in from the port
+
+// Every reason for which the port has dropped.
+typedef void drops_fn(const struct object *port, enum weft_drop reason, u64 packets, void *context);
+void drops_walk(struct weftd *weftd, const struct object *port, drops_fn *fn, void *context);

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Start and stop of one weftd, in order.
+
+#include "daemon/instance.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <weft/log.h>
+#include "daemon/api.h"
+#include "daemon/fdb.h"
+#include "daemon/link.h"
+#include "daemon/store.h"
+
+LOG_MODULE(weftd);
+
+static int find_engine(struct weftd *weftd, struct failure *failure)
+{
+	weftd->engine_ops = engine_find(weftd->settings.engine);
+	if (weftd->engine_ops)
+		return 0;
+	if (strcmp(weftd->settings.engine, "dpdk") == 0)
+		fail(failure, -ENOENT, "no_engine", "this build of weftd has no dpdk engine");
+	else
+		fail(failure, -ENOENT, "no_engine", "there is no engine '%s'",
+			weftd->settings.engine);
+	return fail_hint(
+		failure, "--engine ebpf forwards packets; --engine sim is for trying commands");
+}
+
+static int take_locks(struct weftd *weftd, struct failure *failure)
+{
+	weftd->run_lock = lock_take(weftd->settings.run_dir, 0755, "run", failure);
+	if (weftd->run_lock < 0)
+		return weftd->run_lock;
+	weftd->state_lock = lock_take(weftd->settings.state_dir, 0700, "state", failure);
+	return weftd->state_lock < 0 ? weftd->state_lock : 0;
+}
+
+static int open_store(struct weftd *weftd, struct failure *failure)
+{
+	char path[PATH_MAX];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/weft.db", weftd->settings.state_dir);
+	err = store_open(&weftd->store, path, failure);
+	if (!err)
+		snprintf(weftd->uuid, sizeof(weftd->uuid), "%s", store_uuid(weftd->store));
+	return err;
+}
+
+static int start_engine(struct weftd *weftd, struct failure *failure)
+{
+	struct engine_config config = {0};
+	char pin_dir[PATH_MAX];
+	const char *why = NULL;
+	int err;
+
+	snprintf(pin_dir, sizeof(pin_dir), "%s/weft/%s", weftd->settings.bpf_dir, weftd->uuid);
+	config.pin_dir = pin_dir;
+	memcpy(config.capacity, weftd->settings.capacity, sizeof(config.capacity));
+	err = weftd->engine_ops->start(&weftd->engine, &config, &why);
+	if (!err)
+		return 0;
+	weftd->engine = NULL;
+	return fail(failure, err, "engine_failed", "the %s engine does not start: %s",
+		weftd->engine_ops->name, why ? why : strerror(-err));
+}
+
+static int load(struct weftd *weftd, struct failure *failure)
+{
+	int err = objects_load(weftd, failure);
+
+	if (err)
+		return err;
+	objects_apply_all(weftd);
+	err = weftd->engine_ops->commit(weftd->engine);
+	if (err)
+		return fail(failure, err, "engine_failed", "the %s engine cannot take over: %s",
+			weftd->engine_ops->name, strerror(-err));
+	return 0;
+}
+
+int instance_start(struct weftd *weftd, struct failure *failure)
+{
+	struct timespec now;
+	int err;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	weftd->started_ns = (u64)now.tv_sec * 1000000000u + (u64)now.tv_nsec;
+	weftd->run_lock = weftd->state_lock = -1;
+	err = find_engine(weftd, failure);
+	if (!err)
+		err = take_locks(weftd, failure);
+	if (!err)
+		err = open_store(weftd, failure);
+	if (!err)
+		err = links_open(weftd, failure);
+	if (!err)
+		err = start_engine(weftd, failure);
+	if (!err)
+		err = load(weftd, failure);
+	if (!err)
+		err = fdb_sweep_open(weftd, failure);
+	if (!err)
+		err = api_open(weftd, failure);
+	if (err) {
+		instance_stop(weftd);
+		return err;
+	}
+	log_info("started name=%s engine=%s uuid=%s", weftd->settings.name, weftd->engine_ops->name,
+		weftd->uuid);
+	return 0;
+}
+
+void instance_stop(struct weftd *weftd)
+{
+	api_close(weftd);
+	fdb_sweep_close(weftd);
+	if (weftd->engine && weftd->purging)
+		weftd->engine_ops->purge(weftd->engine);
+	else if (weftd->engine)
+		weftd->engine_ops->stop(weftd->engine);
+	weftd->engine = NULL;
+	if (weftd->links)
+		links_close(weftd);
+	weftd->links = NULL;
+	objects_free(weftd);
+	if (weftd->purging)
+		store_purge(weftd->store);
+	store_close(weftd->store);
+	weftd->store = NULL;
+	// The lock files stay: to delete them would let two hold "the" lock.
+	if (weftd->state_lock >= 0)
+		close(weftd->state_lock);
+	if (weftd->run_lock >= 0)
+		close(weftd->run_lock);
+	weftd->state_lock = weftd->run_lock = -1;
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// One weftd: what start and stop mean, in order. main.c runs it; tests start one with sim.
+#pragma once
+
+#include "daemon/weftd.h"
+
+// settings are complete, base is made. After a failure nothing is left open.
+int instance_start(struct weftd *weftd, struct failure *failure);
+// Forwarding goes on where the engine can.
+void instance_stop(struct weftd *weftd);
+
+// Directories and locks (lock.c). The descriptor that holds the lock, or -errno.
+int lock_take(const char *dir, unsigned mode, const char *what, struct failure *failure);

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// weftd: options, signals, the event loop.
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+#include <weft/log.h>
+#include "daemon/command_table.h"
+#include "daemon/instance.h"
+#include "daemon/settings.h"
+
+LOG_MODULE(weftd);
+
+static const char usage[] =
+	"Usage: weftd [OPTION...]\n"
+	"The daemon of weft, a virtual switch. It runs in the foreground; weftctl talks to it.\n"
+	"\n"
+	"  --name NAME          what this weftd is called (default: the host's name)\n"
+	"  --engine ENGINE      ebpf or sim (default ebpf)\n"
+	"  --state-dir DIR      where the objects are kept (default /var/lib/weft)\n"
+	"  --run-dir DIR        where the socket weftd.sock is made (default /run/weft)\n"
+	"  --bpf-dir DIR        the bpffs that holds what outlives weftd (default /sys/fs/bpf)\n"
+	"  --config FILE        settings in YAML; the command line goes before it\n"
+	"  --log-level LEVEL    error, warn, info or debug (default info)\n"
+	"  --man                print the manual page of weftctl, made from the command table\n"
+	"  --help, --version\n"
+	"\n"
+	"SIGTERM and SIGINT stop weftd; with the ebpf engine forwarding goes on.\n";
+
+static int fail_start(const struct failure *failure)
+{
+	fprintf(stderr, "weftd: %s%s%s\n", failure->message, failure->hint[0] ? "; " : "",
+		failure->hint);
+	return EXIT_FAILURE;
+}
+
+static int wrong_usage(void)
+{
+	fprintf(stderr, "weftd: `weftd --help` lists the options\n");
+	return 2;
+}
+
+static int print_man(void)
+{
+	char *page = help_man();
+	int err = fputs(page, stdout) < 0 || fflush(stdout) < 0;
+
+	free(page);
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void replace(char **text, const char *value)
+{
+	free(*text);
+	*text = strdup(value);
+}
+
+enum { NAME, ENGINE, STATE_DIR, RUN_DIR, BPF_DIR, CONFIG, LOG_LEVEL, MAN, HELP, VERSION };
+
+static const struct option options[] = {
+	{"name", required_argument, NULL, NAME},
+	{"engine", required_argument, NULL, ENGINE},
+	{"state-dir", required_argument, NULL, STATE_DIR},
+	{"run-dir", required_argument, NULL, RUN_DIR},
+	{"bpf-dir", required_argument, NULL, BPF_DIR},
+	{"config", required_argument, NULL, CONFIG},
+	{"log-level", required_argument, NULL, LOG_LEVEL},
+	{"man", no_argument, NULL, MAN},
+	{"help", no_argument, NULL, HELP},
+	{"version", no_argument, NULL, VERSION},
+	{0},
+};
+
+// Returns -1 to go on, else the exit status.
+static int read_options(int argc, char **argv, struct settings *settings, char **config)
+{
+	char **const texts[] = {&settings->name, &settings->engine, &settings->state_dir,
+		&settings->run_dir, &settings->bpf_dir, config, &settings->log_level};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case MAN:
+			return print_man();
+		case HELP:
+			fputs(usage, stdout);
+			return EXIT_SUCCESS;
+		case VERSION:
+			puts("weftd " WEFT_VERSION);
+			return EXIT_SUCCESS;
+		case '?':
+			return wrong_usage();
+		default:
+			replace(texts[option], optarg);
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr, "weftd: '%s' is no option\n", argv[optind]);
+	return wrong_usage();
+}
+
+static void stop_signal(evutil_socket_t number, short what, void *context)
+{
+	struct weftd *weftd = context;
+
+	(void)what;
+	log_info("stopping signal=%s", strsignal((int)number));
+	event_base_loopbreak(weftd->base);
+}
+
+// What taps, netlink, tc and BPF need at run time. A user without capabilities keeps none.
+static void drop_capabilities(void)
+{
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (geteuid() != 0)
+		return;
+	capng_clear(CAPNG_SELECT_BOTH);
+	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN, CAP_NET_RAW,
+		CAP_BPF, CAP_PERFMON, -1);
+	if (capng_apply(CAPNG_SELECT_BOTH) < 0)
+		log_warn("cannot drop capabilities");
+}
+
+static int run(struct weftd *weftd)
+{
+	struct event *term, *interrupt;
+	struct failure failure = {0};
+
+	signal(SIGPIPE, SIG_IGN);
+	term = evsignal_new(weftd->base, SIGTERM, stop_signal, weftd);
+	interrupt = evsignal_new(weftd->base, SIGINT, stop_signal, weftd);
+	if (!term || !interrupt || event_add(term, NULL) < 0 || event_add(interrupt, NULL) < 0)
+		abort();
+	if (instance_start(weftd, &failure) < 0) {
+		event_free(term);
+		event_free(interrupt);
+		return fail_start(&failure);
+	}
+	drop_capabilities();
+	sd_notifyf(0, "READY=1\nSTATUS=%s engine", weftd->engine_ops->name);
+	event_base_dispatch(weftd->base);
+	sd_notify(0, "STOPPING=1");
+	instance_stop(weftd);
+	log_info("stopped");
+	event_free(term);
+	event_free(interrupt);
+	return EXIT_SUCCESS;
+}
+
+static int start(struct weftd *weftd, const char *config)
+{
+	struct failure failure = {0};
+	enum log_level level;
+
+	if (config && settings_read(&weftd->settings, config, &failure) < 0)
+		return fail_start(&failure);
+	settings_default(&weftd->settings);
+	if (log_level_parse(weftd->settings.log_level, &level) < 0) {
+		fail(&failure, -EINVAL, "bad_value",
+			"the log level '%s' is none of error, warn, info, debug",
+			weftd->settings.log_level);
+		return fail_start(&failure);
+	}
+	log_set_level(NULL, level);
+	weftd->base = event_base_new();
+	if (!weftd->base)
+		abort();
+	return run(weftd);
+}
+
+int main(int argc, char **argv)
+{
+	struct weftd weftd = {0};
+	char *config = NULL;
+	int status;
+
+	umask(0022);
+	status = read_options(argc, argv, &weftd.settings, &config);
+	if (status < 0)
+		status = start(&weftd, config);
+	if (weftd.base)
+		event_base_free(weftd.base);
+	settings_free(&weftd.settings);
+	free(config);
+	libevent_global_shutdown();
+	return status;
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// OpenMetrics: the numbers of `port show` and `drops show`, and how full each table is.
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/api.h"
+#include "daemon/command.h"
+
+// One family of counters: a key of a show command's rows.
+struct family {
+	const char *words; // the command
+	const char *key;
+	const char *name;
+	const char *labels; // keys that become labels
+	const char *help;
+};
+
+static const struct family families[] = {
+	{"port", "rx_packets", "weft_port_rx_packets", "name",
+		"Packets that came in from the port"},
+	{"port", "rx_bytes", "weft_port_rx_bytes", "name", "Bytes that came in from the port"},
+	{"port", "rx_dropped", "weft_port_rx_dropped", "name",
+		"Packets from the port that were dropped"},
+	{"port", "tx_packets", "weft_port_tx_packets", "name", "Packets that went out to the port"},
+	{"port", "tx_bytes", "weft_port_tx_bytes", "name", "Bytes that went out to the port"},
+	{"port", "tx_dropped", "weft_port_tx_dropped", "name",
+		"Packets to the port that were dropped"},
+	{"drops", "packets", "weft_drop_packets", "reason,port,hop", "Packets dropped, by reason"},
+};
+
+static json_t *show(struct weftd *weftd, const char *object)
+{
+	json_t *request = json_pack("{s:[s,s], s:b}", "words", object, "show", "json", 1);
+	json_t *answer = command_run(weftd, request);
+	json_t *result = json_incref(json_object_get(answer, "result"));
+
+	json_decref(request);
+	json_decref(answer);
+	return result ? result : json_array();
+}
+
+static void put_escaped(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '\n')
+			fputs("\\n", out);
+		else if (*text == '"' || *text == '\\')
+			fprintf(out, "\\%c", *text);
+		else
+			fputc(*text, out);
+	}
+}
+
+static void put_labels(FILE *out, const struct family *family, const json_t *row)
+{
+	char *copy = strdup(family->labels);
+	char *rest = copy;
+	const char *before = "{";
+	char *key;
+
+	while ((key = strsep(&rest, ","))) {
+		const char *text = json_string_value(json_object_get(row, key));
+
+		fprintf(out, "%s%s=\"", before, strcmp(key, "name") == 0 ? "port" : key);
+		put_escaped(out, text ? text : "");
+		fputc('"', out);
+		before = ",";
+	}
+	fputc('}', out);
+	free(copy);
+}
+
+static void put_family(FILE *out, const struct family *family, const json_t *rows)
+{
+	size_t i;
+	json_t *row;
+
+	fprintf(out, "# TYPE %s counter\n# HELP %s %s.\n", family->name, family->name,
+		family->help);
+	json_array_foreach (rows, i, row) {
+		const json_t *value = json_object_get(row, family->key);
+
+		if (!json_is_integer(value))
+			continue;
+		fprintf(out, "%s_total", family->name);
+		put_labels(out, family, row);
+		fprintf(out, " %lld\n", (long long)json_integer_value(value));
+	}
+}
+
+static void put_ports_up(FILE *out, const json_t *ports)
+{
+	const struct family labels = {.labels = "name"};
+	size_t i;
+	json_t *row;
+
+	fputs("# TYPE weft_port_up gauge\n# HELP weft_port_up 1 when the port's state is up.\n",
+		out);
+	json_array_foreach (ports, i, row) {
+		const char *state = json_string_value(json_object_get(row, "state"));
+
+		fputs("weft_port_up", out);
+		put_labels(out, &labels, row);
+		fprintf(out, " %d\n", state && strcmp(state, "up") == 0);
+	}
+}
+
+static void put_tables(FILE *out, struct weftd *weftd, bool capacity)
+{
+	const char *name = capacity ? "weft_table_capacity_rows" : "weft_table_used_rows";
+
+	fprintf(out, "# TYPE %s gauge\n# HELP %s Rows %s.\n", name, name,
+		capacity ? "for which the table has room" : "in use");
+	for (int i = 0; i < WEFT_TABLE_count; i++) {
+		struct engine_table_status status = {0};
+
+		if (table_infos[i].kind != WEFT_TABLE_HASH) // every row of an array exists
+			continue;
+		weftd->engine_ops->table_status(weftd->engine, (enum weft_table)i, &status);
+		fprintf(out, "%s{table=\"%s\"} %u\n", name, table_infos[i].name,
+			capacity ? status.capacity : status.used);
+	}
+}
+
+char *metrics_text(struct weftd *weftd)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	json_t *ports = show(weftd, "port");
+	json_t *drops = show(weftd, "drops");
+
+	fprintf(out,
+		"# TYPE weft info\n# HELP weft What runs "
+		"here.\nweft_info{version=\"%s\",engine=\"%s\",uuid=\"%s\"} 1\n",
+		WEFT_VERSION, weftd->engine_ops->name, weftd->uuid);
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(families); i++)
+		put_family(
+			out, &families[i], strcmp(families[i].words, "port") == 0 ? ports : drops);
+	put_ports_up(out, ports);
+	put_tables(out, weftd, false);
+	put_tables(out, weftd, true);
+	fputs("# EOF\n", out);
+	fclose(out);
+	json_decref(ports);
+	json_decref(drops);
+	return text;
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Text for people: aligned tables, and `key value` lines for one object.
+
+#include "daemon/command_table.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/value.h"
+
+enum { COLUMNS_MAX = 32 };
+
+struct table {
+	char *names; // the column names, cut in place
+	char *column[COLUMNS_MAX];
+	size_t width[COLUMNS_MAX];
+	size_t count;
+};
+
+// Text from the kernel or a guest must not steer a terminal.
+static char *cell(const json_t *object, const char *key)
+{
+	char *text = value_text(json_object_get(object, key));
+
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			*c = '?';
+	if (*text)
+		return text;
+	free(text);
+	return strdup("-");
+}
+
+static void table_columns(struct table *table, const json_t *result, const char *columns)
+{
+	char *rest;
+	char *name;
+	const char *key;
+	json_t *value;
+	size_t size;
+	FILE *out;
+
+	if (columns) {
+		table->names = strdup(columns);
+	} else { // every key of the first row
+		out = open_memstream(&table->names, &size);
+		json_object_foreach (json_array_get(result, 0), key, value)
+			fprintf(out, "%s%s", ftell(out) ? "," : "", key);
+		fclose(out);
+	}
+	rest = table->names;
+	while (rest && *rest && table->count < COLUMNS_MAX && (name = strsep(&rest, ",")))
+		table->column[table->count++] = name;
+}
+
+static void table_widths(struct table *table, const json_t *result)
+{
+	size_t i;
+	json_t *row;
+
+	for (size_t c = 0; c < table->count; c++)
+		table->width[c] = strlen(table->column[c]);
+	json_array_foreach (result, i, row) {
+		for (size_t c = 0; c < table->count; c++) {
+			char *text = cell(row, table->column[c]);
+			size_t width = strlen(text);
+
+			if (width > table->width[c])
+				table->width[c] = width;
+			free(text);
+		}
+	}
+}
+
+static void put_cell(FILE *out, const struct table *table, size_t c, const char *text)
+{
+	if (c + 1 == table->count)
+		fprintf(out, "%s\n", text);
+	else
+		fprintf(out, "%-*s  ", (int)table->width[c], text);
+}
+
+char *render_table(const json_t *result, const char *columns)
+{
+	struct table table = {0};
+	char *text = NULL;
+	size_t size, i;
+	FILE *out = open_memstream(&text, &size);
+	json_t *row;
+
+	table_columns(&table, result, columns);
+	table_widths(&table, result);
+	for (size_t c = 0; c < table.count; c++) {
+		char *name = strdup(table.column[c]);
+
+		for (char *letter = name; *letter; letter++)
+			*letter = (char)toupper((unsigned char)*letter);
+		put_cell(out, &table, c, name);
+		free(name);
+	}
+	json_array_foreach (result, i, row) {
+		for (size_t c = 0; c < table.count; c++) {
+			char *value = cell(row, table.column[c]);
+
+			put_cell(out, &table, c, value);
+			free(value);
+		}
+	}
+	free(table.names);
+	fclose(out);
+	return text;
+}
+
+char *render_object(const json_t *object)
+{
+	char *text = NULL;
+	size_t size, width = 0;
+	FILE *out = open_memstream(&text, &size);
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)object, key, value)
+		width = strlen(key) > width ? strlen(key) : width;
+	json_object_foreach ((json_t *)object, key, value) {
+		char *one = cell(object, key);
+
+		fprintf(out, "%-*s  %s\n", (int)width, key, one);
+		free(one);
+	}
+	fclose(out);
+	return text;
+}

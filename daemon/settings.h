@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Settings of weftd: the command line, then --config for what it leaves open, then the defaults.
+#pragma once
+
+#include "daemon/weftd.h"
+
+// Fills what is not set yet from the YAML file.
+int settings_read(struct settings *settings, const char *path, struct failure *failure);
+// The defaults of what is still not set.
+void settings_default(struct settings *settings);
+void settings_free(struct settings *settings);
