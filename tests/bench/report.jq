@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# report.jq - samples and goals (slurped JSON lines) -> one result per metric: medians, ranges, goal
+
+def median: sort | if length % 2 == 1 then .[length / 2 | floor]
+	else (.[length / 2 - 1] + .[length / 2]) / 2 end;
+
+# The figure a goal is about: a median, or the ratio of two.
+def goal_value($variants):
+	(if $variants[.variant] then $variants[.variant].median else null end) as $value
+	| if .reference == null then $value
+	  elif $value == null or ($variants[.reference].median // 0) == 0 then null
+	  else $value / $variants[.reference].median end;
+
+def judge($variants):
+	goal_value($variants) as $value
+	| . + {value: $value,
+	       met: (if $value == null then null
+		     elif .op == "<=" then $value <= .limit
+		     else $value >= .limit end)};
+
+def result($goals):
+	(reduce .[] as $s ({}; .[$s.variant] += [$s.value])
+	 | map_values({median: median, min: min, max: max, samples: .})) as $variants
+	| {bench: .[0].bench, metric: .[0].metric, unit: .[0].unit, variants: $variants,
+	   ratio: (if ($variants.bridge.median // 0) > 0 and $variants.weft
+		   then $variants.weft.median / $variants.bridge.median else null end),
+	   goal: ([$goals[] | .goal | judge($variants)] | first // null)};
+
+# Metrics in the order in which they were measured.
+. as $all
+| [.[] | select(has("goal"))] as $goals
+| [.[] | select(has("value"))]
+| (map([.bench, .metric]) | reduce .[] as $id ([]; if any(.[]; . == $id) then . else . + [$id] end))
+  as $order
+| [$order[] as $id | map(select([.bench, .metric] == $id))
+   | result([$goals[] | select([.bench, .metric] == $id)])]

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The eBPF engine on devices: attach, detach, strangers, both hooks, tables, inject, purge.
+#include "tests/system/engine_rig.h"
+
+#include "weft_xdp.skel.h"
+
+static void test_forwards(void **state)
+{
+	struct rig *rig = *state;
+	rig_start(rig);
+	rig_attach(rig, 1);
+	rig_attach(rig, 2);
+	assert_false(hooked(rig, 1)); // nothing is switched before commit
+	assert_silent(rig, 1, 2);
+	assert_int_equal(ops->commit(rig->engine), 0);
+	assert_true(hooked(rig, 1));
+	assert_forwards(rig);
+
+	u32 port = 1;
+	struct weft_port_count_row count;
+	assert_int_equal(ops->table_get(rig->engine, WEFT_TABLE_port_count, &port, &count), 0);
+	assert_int_equal(count.rx_packets, 1);
+	assert_int_equal(count.tx_packets, 1);
+	assert_int_equal(count.rx_bytes, RIG_FRAME_BYTES);
+}
+
+static void test_attaches_and_detaches_while_running(void **state)
+{
+	struct rig *rig = *state;
+	rig_start(rig);
+	rig_attach(rig, 1);
+	assert_int_equal(ops->commit(rig->engine), 0);
+	rig_attach(rig, 2);
+	rig_attach(rig, 2); // again: the same
+	assert_forwards(rig);
+
+	assert_int_equal(ops->port_detach(rig->engine, 2), 0);
+	assert_int_equal(ops->port_detach(rig->engine, 2), 0);
+	assert_false(hooked(rig, 2));
+	assert_false(has_qdisc(2));
+	assert_silent(rig, 1, 2);
+	assert_silent(rig, 2, 1);
+	rig_attach(rig, 2);
+	assert_forwards(rig);
+}
+
+static void test_forgets_ports_not_attached_again(void **state)
+{
+	struct rig *rig = *state;
+	rig_up(rig);
+	rig_stop(rig);
+	assert_forwards(rig);
+
+	rig_start(rig);
+	rig_attach(rig, 1);
+	assert_forwards(rig); // the earlier datapath, until commit
+	assert_int_equal(ops->commit(rig->engine), 0);
+	assert_true(hooked(rig, 1));
+	assert_false(hooked(rig, 2));
+	assert_int_equal(pins(rig, rig->clsact ? "filters" : "links", ""), rig->clsact ? 2 : 1);
+}
+
+static void test_follows_a_device_that_comes_back(void **state)
+{
+	struct rig *rig = *state;
+	rig_up(rig);
+	u32 before = rig->ifindex[2];
+	drop_device(rig, 2);
+	assert_int_equal(rig_try_attach(rig, 2), -ENODEV);
+	assert_non_null(strstr(rig->why, "no device"));
+	make_device(rig, 2);
+	assert_int_not_equal(before, rig->ifindex[2]);
+	rig_attach(rig, 2);
+	assert_forwards(rig);
+
+	// The same, while no weftd runs.
+	rig_stop(rig);
+	drop_device(rig, 1);
+	make_device(rig, 1);
+	rig_up(rig);
+	assert_forwards(rig);
+	assert_int_equal(pins(rig, rig->clsact ? "filters" : "links", "qdisc"), rig->clsact ? 2 : 0);
+	assert_int_equal(pins(rig, rig->clsact ? "filters" : "links", ""), rig->clsact ? 4 : 2);
+}
+
+static void test_one_device_is_one_port(void **state)
+{
+	struct rig *rig = *state;
+	rig_up(rig);
+	struct engine_port second = {.id = 3, .ifindex = rig->ifindex[1], .name = "again"};
+	const char *why = "";
+	assert_int_equal(ops->port_attach(rig->engine, &second, &why), -EBUSY);
+	assert_non_null(strstr(why, "p1"));
+	assert_int_equal(ops->port_attach(rig->engine, &second, NULL), -EBUSY);
+	second.id = 1u << 20;
+	assert_int_equal(ops->port_attach(rig->engine, &second, &why), -ENOSPC);
+	assert_forwards(rig);
+}
+
+static void test_refuses_a_foreign_tcx_program(void **state)
+{
+	struct rig *rig = *state;
+	if (!has_tcx())
+		skip();
+	int program = foreign_program("stranger");
+	int link = bpf_link_create(program, (int)rig->ifindex[1], (enum bpf_attach_type)46, NULL);
+	assert_true(link >= 0);
+	rig_start(rig);
+	assert_int_equal(rig_try_attach(rig, 1), -EBUSY);
+	assert_non_null(strstr(rig->why, "stranger"));
+	assert_non_null(strstr(rig->why, "p1"));
+	rig_attach(rig, 2);
+	assert_int_equal(ops->commit(rig->engine), 0);
+	assert_int_equal(rig_try_attach(rig, 1), -EBUSY);
+	assert_int_equal(tcx_count(rig->ifindex[1]), 1); // the stranger's, untouched
+
+	close(link);
+	close(program);
+	rig_attach(rig, 1);
+	assert_forwards(rig);
+}
+
+static void test_refuses_a_foreign_filter(void **state)
+{
+	struct rig *rig = *state;
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)rig->ifindex[1],
+		.attach_point = BPF_TC_INGRESS);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = 1, .priority = 1);
+	options.prog_fd = foreign_program("stranger");
+	assert_int_equal(bpf_tc_hook_create(&hook), 0);
+	assert_int_equal(bpf_tc_attach(&hook, &options), 0);
+	rig_start(rig);
+	assert_int_equal(rig_try_attach(rig, 1), -EBUSY);
+	assert_non_null(strstr(rig->why, "stranger"));
+	close(options.prog_fd);
+
+	assert_int_equal(run("tc filter del dev p1 ingress pref 1"), 0);
+	assert_int_equal(run("tc filter add dev p1 ingress pref 9 protocol all u32 match u32 0 0 flowid 1:1"), 0);
+	assert_int_equal(rig_try_attach(rig, 1), -EBUSY);
+	assert_non_null(strstr(rig->why, "u32"));
+	assert_non_null(strstr(rig->why, "pref 9"));
+	assert_int_equal(run("tc filter del dev p1 ingress pref 9"), 0);
+	assert_int_equal(rig_try_attach(rig, 1), 0);
+	rig_attach(rig, 2);
+	assert_int_equal(ops->commit(rig->engine), 0);
+	assert_forwards(rig);
+
+	ops->purge(rig->engine);
+	rig->engine = NULL;
+	assert_true(has_qdisc(1)); // it was there before weft
+	assert_false(has_qdisc(2));
+}
+
+static void test_leaves_a_qdisc_that_others_use(void **state)
+{
+	struct rig *rig = *state;
+	rig_up(rig);
+	assert_true(has_qdisc(1));
+	assert_int_equal(run("tc filter add dev p1 egress pref 9 protocol all u32 match u32 0 0 flowid 1:1"), 0);
+	ops->purge(rig->engine);
+	rig->engine = NULL;
+	assert_int_equal(clsact_count(1), 0);
+	assert_true(has_qdisc(1));
+	assert_true(output_has("tc filter show dev p1 egress", "u32"));
+	assert_false(has_qdisc(2));
+}
+
+// A second weftd, with pins of its own.
+static void test_two_on_a_host(void **state)
+{
+	struct rig *rig = *state;
+	struct rig other = {.clsact = rig->clsact, .guest = {-1, -1, -1}};
+	snprintf(other.pins, sizeof(other.pins), "%s/weft/other", rig_bpffs);
+	rig_up(rig);
+	rig_start(&other);
+	other.ifindex[1] = rig->ifindex[1];
+	assert_int_equal(rig_try_attach(&other, 1), -EBUSY);
+	assert_non_null(strstr(other.why, "weft_tc"));
+	assert_int_equal(run("ip link add q1 type veth peer name q2 && ip link set q1 up"), 0);
+	other.ifindex[1] = if_nametoindex("q1");
+	rig_attach(&other, 1);
+	assert_int_equal(ops->commit(other.engine), 0);
+	assert_forwards(rig);
+	ops->purge(other.engine);
+	assert_int_equal(access(other.pins, F_OK), -1);
+	assert_forwards(rig);
+	rig_stop(rig);
+	rig_up(rig);
+	assert_forwards(rig);
+	run("ip link del q1");
+}
+
+static void test_purge_leaves_nothing(void **state)
+{
+	struct rig *rig = *state;
+	char parent[128];
+	rig_up(rig);
+	rig_stop(rig);
+	// What another mode left is found, too.
+	rig->clsact = !rig->clsact;
+	rig_start(rig);
+	ops->purge(rig->engine);
+	rig->engine = NULL;
+	for (int port = 1; port <= 2; port++) {
+		assert_int_equal(tcx_count(rig->ifindex[port]), 0);
+		assert_int_equal(clsact_count(port), 0);
+		assert_false(has_qdisc(port));
+	}
+	snprintf(parent, sizeof(parent), "%s/weft", rig_bpffs);
+	assert_int_equal(access(rig->pins, F_OK), -1);
+	assert_int_equal(access(parent, F_OK), -1);
+	assert_silent(rig, 1, 2);
+}
+
+// --- tables
+
+static int stop_at_third(const void *key, const void *row, void *context)
+{
+	(void)key, (void)row;
+	return ++*(int *)context == 3 ? 42 : 0;
+}
+
+struct delete_walk {
+	struct rig *rig;
+	u32 seen;
+};
+
+static int delete_each(const void *key, const void *row, void *context)
+{
+	struct delete_walk *walk = context;
+	(void)row;
+	walk->seen++;
+	return ops->table_del(walk->rig->engine, WEFT_TABLE_fdb, key, NULL);
+}
+
+static void test_hash_table(void **state)
+{
+	struct rig *rig = *state;
+	struct engine_table_status status;
+	struct weft_fdb_key key = {.network = 7};
+	struct weft_fdb_row row = {.kind = WEFT_FDB_STATIC}, back;
+	int visits = 0;
+	rig->config.capacity[WEFT_TABLE_fdb] = 3000;
+	rig_start(rig);
+	for (u32 i = 0; i < 3000; i++) {
+		memcpy(key.mac.byte, &i, 4);
+		row.port = i;
+		assert_int_equal(ops->table_put(rig->engine, WEFT_TABLE_fdb, &key, &row), 0);
+	}
+	key.network = 8;
+	assert_int_equal(ops->table_put(rig->engine, WEFT_TABLE_fdb, &key, &row), -ENOSPC);
+	assert_int_equal(ops->table_get(rig->engine, WEFT_TABLE_fdb, &key, &back), -ENOENT);
+	key.network = 7;
+	row.port = 99;
+	assert_int_equal(ops->table_put(rig->engine, WEFT_TABLE_fdb, &key, &row), 0);
+	assert_int_equal(ops->table_get(rig->engine, WEFT_TABLE_fdb, &key, &back), 0);
+	assert_memory_equal(&back, &row, sizeof(row));
+	ops->table_status(rig->engine, WEFT_TABLE_fdb, &status);
+	assert_int_equal(status.used, 3000);
+	assert_int_equal(status.capacity, 3000);
+	assert_int_equal(strlen(status.abi), 16);
+
+	memset(&back, 0, sizeof(back));
+	assert_int_equal(ops->table_del(rig->engine, WEFT_TABLE_fdb, &key, &back), 0);
+	assert_memory_equal(&back, &row, sizeof(row));
+	assert_int_equal(ops->table_del(rig->engine, WEFT_TABLE_fdb, &key, &back), -ENOENT);
+	assert_int_equal(ops->table_del(rig->engine, WEFT_TABLE_fdb, &key, NULL), -ENOENT);
+
+	assert_int_equal(
+		ops->table_walk(rig->engine, WEFT_TABLE_fdb, stop_at_third, &visits), 42);
+	struct delete_walk walk = {rig, 0};
+	assert_int_equal(ops->table_walk(rig->engine, WEFT_TABLE_fdb, delete_each, &walk), 0);
+	assert_int_equal(walk.seen, 2999);
+	walk.seen = 0;
+	assert_int_equal(ops->table_walk(rig->engine, WEFT_TABLE_fdb, delete_each, &walk), 0);
+	assert_int_equal(walk.seen, 0);
+}
+
+static int sum_index(const void *key, const void *row, void *context)
+{
+	(void)row;
+	*(u64 *)context += *(const u32 *)key;
+	return 0;
+}
+
+static void test_array_tables(void **state)
+{
+	struct rig *rig = *state;
+	u32 index = 5, beyond = 1u << 30;
+	u64 sum = 0;
+	struct weft_usage_row usage = {.macs = 3, .moves = 4}, back;
+	struct weft_port_count_row count = {.rx_packets = 11, .tx_bytes = 12}, count_back;
+	rig->config.capacity[WEFT_TABLE_port_usage] = 100;
+	rig->config.capacity[WEFT_TABLE_port_count] = 100;
+	rig_start(rig);
+	assert_int_equal(ops->table_put(rig->engine, WEFT_TABLE_port_usage, &index, &usage), 0);
+	struct weft_usage_row *live = ops->table_at(rig->engine, WEFT_TABLE_port_usage, index);
+	assert_memory_equal(live, &usage, sizeof(usage));
+	__atomic_fetch_add(&live->macs, 1, __ATOMIC_RELAXED);
+	assert_int_equal(ops->table_get(rig->engine, WEFT_TABLE_port_usage, &index, &back), 0);
+	assert_int_equal(back.macs, 4);
+	assert_null(ops->table_at(rig->engine, WEFT_TABLE_port_usage, 100));
+	assert_null(ops->table_at(rig->engine, WEFT_TABLE_fdb, 0));
+	assert_int_equal(ops->table_del(rig->engine, WEFT_TABLE_port_usage, &index, NULL), -EINVAL);
+	assert_int_equal(
+		ops->table_put(rig->engine, WEFT_TABLE_port_usage, &beyond, &usage), -ENOSPC);
+	assert_int_equal(
+		ops->table_get(rig->engine, WEFT_TABLE_port_usage, &beyond, &usage), -ENOENT);
+	assert_int_equal(
+		ops->table_walk(rig->engine, WEFT_TABLE_port_usage, sum_index, &sum), 0);
+	assert_int_equal(sum, 99 * 100 / 2);
+
+	assert_int_equal(ops->table_put(rig->engine, WEFT_TABLE_port_count, &index, &count), 0);
+	assert_int_equal(
+		ops->table_get(rig->engine, WEFT_TABLE_port_count, &index, &count_back), 0);
+	assert_memory_equal(&count_back, &count, sizeof(count));
+	sum = 0;
+	assert_int_equal(
+		ops->table_walk(rig->engine, WEFT_TABLE_port_count, sum_index, &sum), 0);
+	assert_int_equal(sum, 99 * 100 / 2);
+}
+
+// --- inject
+
+static void test_inject(void **state)
+{
+	struct rig *rig = *state;
+	struct engine_result result;
+	u8 frame[64] = {2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x88, 0xb5, 'x'};
+	struct engine_packet packet = {.port = 1, .bytes = frame, .length = sizeof(frame)};
+	struct weft_fdb_key key = {.network = RIG_NETWORK, .mac = {{2, 0, 0, 0, 0, 9}}};
+	struct weft_fdb_row row = {.port = 2, .tag = 100, .kind = WEFT_FDB_STATIC};
+	rig_up(rig);
+	assert_int_equal(ops->table_put(rig->engine, WEFT_TABLE_fdb, &key, &row), 0);
+	assert_int_equal(ops->inject(rig->engine, &packet, 0, &result), 0);
+	assert_int_equal(result.record.verdict.action, WEFT_ACTION_forward);
+	assert_int_equal(result.record.action, WEFT_ACTION_forward);
+	assert_int_equal(result.outputs, 1);
+	assert_int_equal(result.output[0].port, 2);
+	assert_int_equal(result.output[0].length, sizeof(frame) + 4);
+	static const u8 tag[] = {0x81, 0x00, 0, 100, 0x88, 0xb5, 'x'};
+	assert_memory_equal(result.output[0].bytes, frame, 12);
+	assert_memory_equal(result.output[0].bytes + 12, tag, sizeof(tag));
+	assert_int_equal(receive_frame(rig, 2, 50), -1); // nothing is really sent
+
+	row.tag = 0;
+	assert_int_equal(ops->table_put(rig->engine, WEFT_TABLE_fdb, &key, &row), 0);
+	assert_int_equal(ops->inject(rig->engine, &packet, 0, &result), 0);
+	assert_int_equal(result.output[0].length, sizeof(frame));
+	assert_memory_equal(result.output[0].bytes, frame, sizeof(frame));
+
+	key.mac.byte[5] = 1; // the first one taught it
+	assert_int_equal(ops->table_get(rig->engine, WEFT_TABLE_fdb, &key, &row), 0);
+	assert_int_equal(row.port, 1);
+
+	frame[6] = 3; // a multicast source
+	assert_int_equal(ops->inject(rig->engine, &packet, 0, &result), 0);
+	assert_int_equal(result.record.action, WEFT_ACTION_drop);
+	assert_int_equal(result.record.reason, WEFT_DROP_bad_source);
+	assert_int_equal(result.outputs, 0);
+
+	packet.length = 13;
+	assert_int_equal(ops->inject(rig->engine, &packet, 0, &result), -EINVAL);
+	packet.length = sizeof(frame);
+	packet.port = 77;
+	assert_int_equal(ops->inject(rig->engine, &packet, 0, &result), -ENOENT);
+	packet.port = 2;
+	drop_device(rig, 2);
+	assert_int_equal(ops->inject(rig->engine, &packet, 0, &result), -ENOENT);
+}
+
+// The pipeline builds and loads as XDP too.
+static void test_xdp_loads(void **state)
+{
+	(void)state;
+	struct weft_xdp_bpf *program = weft_xdp_bpf__open_and_load();
+	assert_non_null(program);
+	weft_xdp_bpf__destroy(program);
+}
+
+#define ON_TCX(test) {#test " (tcx)", test, setup_tcx, teardown, NULL}
+#define ON_CLSACT(test) {#test " (clsact)", test, setup_clsact, teardown, NULL}
+
+static int tests(void)
+{
+	const struct CMUnitTest list[] = {
+		ON_TCX(test_forwards),
+		ON_CLSACT(test_forwards),
+		ON_TCX(test_attaches_and_detaches_while_running),
+		ON_CLSACT(test_attaches_and_detaches_while_running),
+		ON_TCX(test_forgets_ports_not_attached_again),
+		ON_CLSACT(test_forgets_ports_not_attached_again),
+		ON_TCX(test_follows_a_device_that_comes_back),
+		ON_CLSACT(test_follows_a_device_that_comes_back),
+		ON_TCX(test_one_device_is_one_port),
+		ON_TCX(test_refuses_a_foreign_tcx_program),
+		ON_CLSACT(test_refuses_a_foreign_tcx_program),
+		ON_TCX(test_refuses_a_foreign_filter),
+		ON_CLSACT(test_refuses_a_foreign_filter),
+		ON_CLSACT(test_leaves_a_qdisc_that_others_use),
+		ON_TCX(test_two_on_a_host),
+		ON_CLSACT(test_two_on_a_host),
+		ON_TCX(test_purge_leaves_nothing),
+		ON_CLSACT(test_purge_leaves_nothing),
+		ON_TCX(test_hash_table),
+		ON_TCX(test_array_tables),
+		ON_TCX(test_inject),
+		cmocka_unit_test(test_xdp_loads),
+	};
+	return cmocka_run_group_tests(list, NULL, NULL);
+}
+
+int main(void)
+{
+	return rig_main(tests);
+}
