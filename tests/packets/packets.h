@@ -64,6 +64,14 @@ u64 world_now_ns(void);
 // The XDP build of the pipeline as an engine without ports: tables and inject only.
 extern const struct engine_ops engine_xdp;
 
+// What takes more than one packet, in an engine with the world in it. Returns the failures.
+struct sequence_arena {
+	const char *name;
+	const struct engine_ops *ops;
+	struct engine *engine;
+};
+int sequence_run(struct sequence_arena *arena);
+
 // What a packet costs in either hook, as JSON lines on stdout.
 int testrun_bench(void);
 

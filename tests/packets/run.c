@@ -206,6 +206,7 @@ static int run_sim(void)
 	for (u32 id = 1; id < PORTS; id++)
 		engine_sim.port_attach(arena.engine, &(struct engine_port){.id = id}, NULL);
 	int failed = run_arena(&arena, golden_test);
+	failed += sequence_run(&(struct sequence_arena){"sim, sequences", arena.ops, arena.engine});
 	engine_sim.stop(arena.engine);
 	return failed;
 }
@@ -228,6 +229,9 @@ static int run_ebpf(enum live_kind kind, const char *pin_root)
 	attach_ports(&arena);
 	arena.name = kind == LIVE_TAP ? "tc test run, taps" : "tc test run, veths";
 	int failed = run_arena(&arena, golden_test);
+	failed += sequence_run(
+		&(struct sequence_arena){"tc test run, sequences", arena.ops, arena.engine});
+	world_configure(arena.ops, arena.engine);
 	live_receive(NULL, NULL, 0, 0); // the copies of floods
 	arena.name = kind == LIVE_TAP ? "tc live, taps" : "tc live, veths";
 	arena.live = true;

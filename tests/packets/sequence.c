@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What takes more than one packet: limits, moves, and the end of cached verdicts. Every engine
+// alike.
+#include "tests/packets/packets.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define UDP4 "ip4:10.1.0.1,10.1.0.2,17 udp:1000,2000 data:20"
+
+enum { BLUE = 1, METER = 1 };
+
+static const struct engine_ops *ops;
+static struct engine *engine;
+static u64 now_ns;
+
+static void start(void **state)
+{
+	const struct sequence_arena *arena = *state;
+	static const struct packet_case nothing;
+	ops = arena->ops;
+	engine = arena->engine;
+	now_ns = world_now_ns();
+	world_configure(ops, engine);
+	world_before(ops, engine, &nothing, now_ns);
+}
+
+// One packet, and where it went: out_port 0 is "not compared".
+static void step(
+	u32 port, const char *in, enum weft_action action, enum weft_drop reason, u32 out_port)
+{
+	static struct engine_result result;
+	struct frame frame = frame_build(in);
+	struct engine_packet packet = {port, frame.bytes, frame.length};
+	assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
+	assert_string_equal(drop_name(result.record.reason), drop_name(reason));
+	assert_int_equal(result.record.action, action);
+	if (out_port) {
+		assert_int_equal(result.outputs, 1);
+		assert_int_equal(result.output[0].port, out_port);
+	}
+}
+
+static void floods(u32 port, const char *in)
+{
+	step(port, in, WEFT_ACTION_flood, WEFT_DROP_none, 0);
+}
+
+static void forwards(u32 port, const char *in, u32 to)
+{
+	step(port, in, WEFT_ACTION_forward, WEFT_DROP_none, to);
+}
+
+static void drops(u32 port, const char *in, enum weft_drop reason)
+{
+	step(port, in, WEFT_ACTION_drop, reason, 0);
+}
+
+static struct weft_usage_row usage(enum weft_table table, u32 id)
+{
+	struct weft_usage_row row;
+	assert_int_equal(ops->table_get(engine, table, &id, &row), 0);
+	return row;
+}
+
+// So slow that nothing comes back during the test: `units` packets pass, then none.
+static void put_meter(u64 units)
+{
+	u32 id = METER;
+	struct weft_meter_row row = {
+		.cost_ns = 1000000000000ull, .burst_ns = units * 1000000000000ull};
+	assert_int_equal(ops->table_put(engine, WEFT_TABLE_meter, &id, &row), 0);
+}
+
+static void change_port(u32 id, u32 mac_limit, u32 storm_meter, u32 network)
+{
+	struct weft_port_row row;
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_port, &id, &row), 0);
+	row.mac_limit = mac_limit;
+	row.storm_meter = storm_meter;
+	row.network = network;
+	assert_int_equal(ops->table_put(engine, WEFT_TABLE_port, &id, &row), 0);
+}
+
+static void change_network(u32 mac_limit, u32 move_meter)
+{
+	u32 id = BLUE;
+	struct weft_network_row row;
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_network, &id, &row), 0);
+	row.mac_limit = mac_limit;
+	row.move_meter = move_meter;
+	assert_int_equal(ops->table_put(engine, WEFT_TABLE_network, &id, &row), 0);
+}
+
+static void storm_limit(void **state)
+{
+	start(state);
+	put_meter(2);
+	change_port(1, 16, METER, BLUE);
+	floods(2, "B>* " UDP4); // another port's flood spends nothing of this meter
+	floods(1, "A>* " UDP4);
+	floods(1, "A>M " UDP4);
+	drops(1, "A>* " UDP4, WEFT_DROP_storm);
+	drops(1, "A>C " UDP4, WEFT_DROP_storm); // unknown unicast is a flood
+	forwards(1, "A>B " UDP4, 2);            // what is no flood is not limited
+}
+
+static void limit_per_port(void **state)
+{
+	start(state);
+	change_port(1, 2, 0, BLUE);
+	floods(1, "A>* " UDP4);
+	floods(1, "B>* " UDP4);
+	floods(1, "C>* " UDP4);
+	floods(1, "C>* " UDP4);
+	assert_int_equal(usage(WEFT_TABLE_port_usage, 1).macs, 2);
+	assert_int_equal(usage(WEFT_TABLE_port_usage, 1).learn_refused, 2);
+	assert_int_equal(usage(WEFT_TABLE_network_usage, BLUE).macs, 2);
+	forwards(2, "D>A " UDP4, 1);
+	floods(2, "D>C " UDP4);
+}
+
+static void limit_per_network(void **state)
+{
+	start(state);
+	change_network(2, 0);
+	floods(1, "A>* " UDP4);
+	floods(2, "B>* " UDP4);
+	floods(3, "C>* tag:10 " UDP4);
+	assert_int_equal(usage(WEFT_TABLE_network_usage, BLUE).macs, 2);
+	assert_int_equal(usage(WEFT_TABLE_network_usage, BLUE).learn_refused, 1);
+	assert_int_equal(
+		usage(WEFT_TABLE_port_usage, 3).macs, 0); // the reserved place is given back
+	floods(4, "C>* " UDP4);                           // another network has its own
+	assert_int_equal(usage(WEFT_TABLE_port_usage, 4).macs, 1);
+}
+
+static void move_limit(void **state)
+{
+	start(state);
+	put_meter(1);
+	change_network(16, METER);
+	floods(1, "A>* " UDP4);
+	floods(2, "A>* " UDP4);
+	floods(1, "A>* " UDP4);
+	struct weft_usage_row row = usage(WEFT_TABLE_network_usage, BLUE);
+	assert_int_equal(row.moves, 1);
+	assert_int_equal(row.moves_refused, 1);
+	assert_int_equal(row.macs, 1);
+	assert_int_equal(usage(WEFT_TABLE_port_usage, 1).macs, 0);
+	assert_int_equal(usage(WEFT_TABLE_port_usage, 2).macs, 1);
+	forwards(8, "D>A " UDP4, 2);
+}
+
+static void move_to_a_full_port(void **state)
+{
+	start(state);
+	change_port(2, 1, 0, BLUE);
+	floods(2, "B>* " UDP4);
+	floods(1, "A>* " UDP4);
+	floods(2, "A>* " UDP4); // no place behind port 2: it stays where it was
+	assert_int_equal(usage(WEFT_TABLE_port_usage, 1).macs, 1);
+	assert_int_equal(usage(WEFT_TABLE_port_usage, 2).macs, 1);
+	forwards(8, "D>A " UDP4, 1);
+}
+
+// What follows would come out of the flow cache, did nobody end it.
+static void a_move_ends_cached_verdicts(void **state)
+{
+	start(state);
+	floods(1, "A>* " UDP4);
+	floods(2, "B>* " UDP4);
+	for (int i = 0; i < 3; i++)
+		forwards(1, "A>B " UDP4, 2);
+	floods(3, "B>* tag:10 " UDP4);
+	forwards(1, "A>B " UDP4, 3);
+	forwards(1, "A>B " UDP4, 3);
+}
+
+static void a_deleted_row_ends_cached_verdicts(void **state)
+{
+	start(state);
+	floods(2, "B>* " UDP4);
+	for (int i = 0; i < 3; i++)
+		forwards(1, "A>B " UDP4, 2);
+	struct frame frame = frame_build("B>B");
+	struct weft_fdb_key key = {.network = BLUE};
+	memcpy(&key.mac, frame.bytes, 6);
+	assert_int_equal(ops->table_del(engine, WEFT_TABLE_fdb, &key, NULL), 0);
+	floods(1, "A>B " UDP4);
+}
+
+static void configuration_ends_cached_verdicts(void **state)
+{
+	start(state);
+	floods(2, "B>* " UDP4);
+	for (int i = 0; i < 3; i++)
+		forwards(1, "A>B " UDP4, 2);
+	change_port(1, 16, 0, 2); // now in red, where nobody knows B
+	floods(1, "A>B " UDP4);
+}
+
+int sequence_run(struct sequence_arena *arena)
+{
+#define TEST(function) cmocka_unit_test_prestate(function, arena)
+	const struct CMUnitTest tests[] = {
+		TEST(storm_limit),
+		TEST(limit_per_port),
+		TEST(limit_per_network),
+		TEST(move_limit),
+		TEST(move_to_a_full_port),
+		TEST(a_move_ends_cached_verdicts),
+		TEST(a_deleted_row_ends_cached_verdicts),
+		TEST(configuration_ends_cached_verdicts),
+	};
+	return _cmocka_run_group_tests(arena->name, tests, WEFT_ARRAY_SIZE(tests), NULL, NULL);
+}
