@@ -18,6 +18,10 @@ PACKAGES_BUILD := gcc make clang-14 clang-19 llvm-14 bpftool libbpf-dev libelf-d
 PACKAGES_RUN   := iproute2 qemu-system-x86 cpio kmod
 PACKAGES_TEST  := libcmocka-dev iperf3 tcpdump ethtool jq curl procps shellcheck \
 	clang-format-14 libclang-rt-14-dev gnuplot-nox bash-completion
+PACKAGES_DEB   := libbpf1 libelf1 zlib1g libevent-2.1-7 libnl-3-200 libnl-route-3-200 libjansson4 \
+	libyaml-0-2 libsqlite3-0 libcurl4 libcap-ng0 libsystemd0
+comma := ,
+empty :=
 PACKAGES       := $(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST)
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wno-missing-field-initializers
@@ -160,6 +164,21 @@ install: all ## install below PREFIX (default /usr/local)
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/weftctl
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/weftctl.8
 	install -D -m 644 ctl/weftctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weftctl
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|' daemon/weftd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/weftd.service
+
+DEB := $(BUILD)/weft_$(VERSION)_$(shell dpkg --print-architecture 2>/dev/null).deb
+deb: all ## a Debian package in build/
+	@rm -rf $(BUILD)/deb
+	@$(MAKE) --no-print-directory install DESTDIR=$(BUILD)/deb PREFIX=/usr
+	@mkdir -p $(BUILD)/deb/DEBIAN
+	@printf '%s\n' 'Package: weft' 'Version: $(VERSION)' 'Section: net' 'Priority: optional' \
+		'Architecture: $(shell dpkg --print-architecture 2>/dev/null)' \
+		'Maintainer: the Weft authors <weft@localhost>' \
+		'Depends: $(subst $(empty) ,$(comma) ,$(strip $(PACKAGES_DEB)))' \
+		'Description: virtual switch and network virtualization for hosts that run VMs' \
+		> $(BUILD)/deb/DEBIAN/control
+	@dpkg-deb --root-owner-group --build $(BUILD)/deb $(DEB)
 
 demo: all ## two real VMs, one page: the main job (root; KEEP=1 leaves it running)
 	@BUILD=$(BUILD) KEEP=$(KEEP) topo/demo.sh

@@ -68,9 +68,14 @@ static void serve(struct evhttp_request *request, void *context)
 	const char *body = length ? (const char *)evbuffer_pullup(input, -1) : "";
 	char *path = evhttp_uridecode(raw ? raw : "/", 0, NULL);
 	bool post = evhttp_request_get_command(request) == EVHTTP_REQ_POST;
+	struct api_answer answer;
 
 	evhttp_request_set_on_complete_cb(request, answered, api);
-	reply(request, api_answer(api->weftd, post, path ? path : "/", body, length));
+	answer = api_answer(api->weftd, post, path ? path : "/", body, length);
+	// The command may have taken long: without this its client would be seen as idle all the
+	// time.
+	event_base_update_cache_time(api->weftd->base);
+	reply(request, answer);
 	free(path);
 }
 
@@ -80,7 +85,8 @@ static void connection_closed(struct evhttp_connection *connection, void *contex
 
 	(void)connection;
 	api->connections--;
-	evconnlistener_enable(api->listener);
+	if (api->listener)
+		evconnlistener_enable(api->listener);
 }
 
 struct pending {
@@ -236,8 +242,9 @@ void api_close(struct weftd *weftd)
 		return;
 	if (api->listener)
 		unlink(api->address.sun_path);
+	api->listener = NULL; // evhttp_free frees it before the connections, whose end is told here
 	if (api->http)
-		evhttp_free(api->http); // frees the listener, too
+		evhttp_free(api->http);
 	if (api->resume)
 		event_free(api->resume);
 	free(api);

@@ -110,31 +110,60 @@ static json_t *list_change(const struct attempt *attempt, const struct argument 
 	return change;
 }
 
+// A file's content stands beside the words.
+static json_t *file_content(const struct attempt *attempt, const char *path)
+{
+	json_t *content = json_object_get(attempt->files, path);
+
+	if (json_is_string(content))
+		return json_incref(content);
+	fail_words(attempt->failure, "the client did not send the content of '%.64s'", path);
+	return NULL;
+}
+
+// `none` takes back what was given, `default` where there is one.
+static bool takes_back(
+	const struct attempt *attempt, const struct argument *argument, const char *text)
+{
+	return attempt->command->noun && !verb_is(attempt->command, "show") &&
+	       !(argument->flags & ARGUMENT_REQUIRED) &&
+	       strcmp(text, argument->fallback ? "default" : "none") == 0;
+}
+
+static bool is_change(const char *text)
+{
+	return text && (*text == '+' || *text == '-');
+}
+
+// Every `+x` and `-x` that follows; attempt->at ends on the last.
+static json_t *list_changes(struct attempt *attempt, const struct argument *argument)
+{
+	json_t *change = NULL;
+
+	for (;;) {
+		const char *text = word_at(attempt->words, attempt->at);
+
+		change = list_change(attempt, argument, change, text);
+		if (!change || !is_change(word_at(attempt->words, attempt->at + 1)))
+			return change;
+		attempt->at++;
+	}
+}
+
 // The value of one argument; moves past the words it takes.
 static json_t *take_value(struct attempt *attempt, const struct argument *argument)
 {
 	const char *text = word_at(attempt->words, attempt->at);
-	bool is_set = verb_is(attempt->command, "set");
-	json_t *value = NULL;
+	json_t *value;
 
-	if (argument->kind == ARGUMENT_FILE) {
-		value = json_incref(json_object_get(attempt->files, text));
-		if (!value)
-			fail_words(attempt->failure,
-				"the client did not send the content of '%.64s'", text);
-	} else if (is_set && value_is_list(argument) && (*text == '+' || *text == '-')) {
-		do {
-			value = list_change(attempt, argument, value, text);
-			text = value ? word_at(attempt->words, attempt->at + 1) : NULL;
-			attempt->at += text && (*text == '+' || *text == '-');
-		} while (text && (*text == '+' || *text == '-'));
-	} else if (attempt->command->noun && !(argument->flags & ARGUMENT_REQUIRED) &&
-		   strcmp(text, argument->fallback ? "default" : "none") == 0 &&
-		   !verb_is(attempt->command, "show")) {
+	if (argument->kind == ARGUMENT_FILE)
+		value = file_content(attempt, text);
+	else if (verb_is(attempt->command, "set") && value_is_list(argument) && is_change(text))
+		value = list_changes(attempt, argument);
+	else if (takes_back(attempt, argument, text))
 		value = json_null();
-	} else {
+	else
 		value = value_parse(argument, text, attempt->failure);
-	}
 	if (value)
 		attempt->at++;
 	return value;

@@ -88,6 +88,16 @@ static void verb_command(struct command *command, const struct verb *verb, const
 	};
 }
 
+// A group may have its own command in the place of a verb.
+static bool replaced(const struct noun *noun, const struct verb *verb)
+{
+	for (size_t i = 0; command_groups[i]; i++)
+		for (const struct command *command = command_groups[i]; command->object; command++)
+			if (command->noun == noun && verb_is(command, verb->word))
+				return true;
+	return false;
+}
+
 const struct command *command_table(size_t *count)
 {
 	static struct command *table;
@@ -110,7 +120,8 @@ const struct command *command_table(size_t *count)
 			table[used++] = *command;
 	for (size_t i = 0; nouns[i]; i++)
 		for (size_t v = 0; v < WEFT_ARRAY_SIZE(verbs); v++)
-			if (verbs[v].singletons || !nouns[i]->singleton)
+			if ((verbs[v].singletons || !nouns[i]->singleton) &&
+				!replaced(nouns[i], &verbs[v]))
 				verb_command(&table[used++], &verbs[v], nouns[i]);
 	*count = used;
 	return table;

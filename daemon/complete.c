@@ -73,7 +73,14 @@ static char *list_before(const char *begun)
 
 	if (comma)
 		return strndup(begun, (size_t)(comma - begun) + 1);
-	return strndup(begun, *begun == '+' || *begun == '-');
+	return strndup(begun, strspn(begun, "+-") ? 1 : 0);
+}
+
+// The name that `add` is to give is none that exists.
+static bool is_new_name(const struct command *command, const struct argument *argument)
+{
+	return verb_is(command, "add") && argument->refers &&
+	       strcmp(argument->refers, command->object) == 0;
 }
 
 static void offer_value(
@@ -87,10 +94,8 @@ static void offer_value(
 		offer_choices(c, "on|off");
 	else if (argument->kind == ARGUMENT_FILE)
 		*c->file = true;
-	else if (argument->refers)
-		offer_names(c, noun_find(argument->refers), before);
-	else if ((argument->flags & ARGUMENT_POSITIONAL) && !verb_is(command, "add"))
-		offer_names(c, noun_find(command->object), before);
+	else if (!is_new_name(command, argument))
+		offer_names(c, noun_find(argument->refers ? argument->refers : ""), before);
 	free(before);
 }
 

@@ -63,18 +63,18 @@ void drops_walk(struct weftd *weftd, const struct object *object, drops_fn *fn, 
 
 static void show_drop(const struct object *port, enum weft_drop reason, u64 packets, void *context)
 {
-	json_array_append_new(context,
-		json_pack("{s:s, s:s, s:s, s:I, s:s}", "reason", drop_name(reason), "port", port->name,
-			"hop", drop_hop(reason), "packets", (json_int_t)packets, "why",
-			drop_sentence(reason)));
+	json_array_append_new(
+		context, json_pack("{s:s, s:s, s:s, s:I, s:s}", "reason", drop_name(reason), "port",
+				 port->name, "hop", drop_hop(reason), "packets",
+				 (json_int_t)packets, "why", drop_sentence(reason)));
 }
 
 static int run_show(struct request *request)
 {
 	struct weftd *weftd = request->weftd;
 	const char *name = spec_text(request->arguments, "port", NULL);
-	struct object *port = name ? object_find(weftd, &noun_port, name)
-				   : object_first(weftd, &noun_port);
+	struct object *port =
+		name ? object_find(weftd, &noun_port, name) : object_first(weftd, &noun_port);
 	if (name && !port) {
 		fail(&request->failure, -ENOENT, "not_found", "there is no port %s", name);
 		return fail_hint(&request->failure, "`port show` lists what there is");

@@ -11,10 +11,10 @@
 #include "daemon/port.h"
 
 static const struct argument fdb_arguments[] = {
-	{"mac", NULL, ARGUMENT_MAC, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL | ARGUMENT_FIXED, NULL, NULL,
-		0, 0, NULL, "the address"},
-	{"network", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED | ARGUMENT_FIXED, NULL, "network", 0, 0, NULL,
-		"the network it is in"},
+	{"mac", NULL, ARGUMENT_MAC, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL | ARGUMENT_FIXED, NULL,
+		NULL, 0, 0, NULL, "the address"},
+	{"network", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED | ARGUMENT_FIXED, NULL, "network", 0, 0,
+		NULL, "the network it is in"},
 	{"port", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED, NULL, "port", 0, 0, NULL,
 		"the port it is behind"},
 	{0},
@@ -109,7 +109,8 @@ static int forget_row(const void *key, const void *data, void *context)
 	memcpy(&place, key, sizeof(place));
 	memcpy(&row, data, sizeof(row));
 	if (row.kind != WEFT_FDB_LEARNED || (f->network && place.network != f->network) ||
-		(f->port && row.port != f->port) || (f->strays && fdb_placed(f->weftd, &place, &row)))
+		(f->port && row.port != f->port) ||
+		(f->strays && fdb_placed(f->weftd, &place, &row)))
 		return 0;
 	f->rows += fdb_forget_row(f->weftd, &place) == 0;
 	return 0;
@@ -141,8 +142,8 @@ void fdb_forget_network(struct weftd *weftd, u32 network)
 		forget((struct forget){.weftd = weftd, .network = network});
 }
 
-static int fdb_check(struct weftd *weftd, const struct object *old, const json_t *spec,
-	struct failure *failure)
+static int fdb_check(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
 	static const struct weft_mac gateway = WEFT_GATEWAY_MAC;
 	(void)old;
@@ -184,14 +185,15 @@ static int fdb_put(struct weftd *weftd, const struct object *object, struct fail
 	int error = engine_put(weftd, fdb, &key, &row);
 	if (error) {
 		fail(failure, error, "table_full", "the fdb table is full");
-		return fail_hint(failure, "`fdb flush` forgets what was learned; or start weftd with a "
-					  "larger fdb table");
+		return fail_hint(failure,
+			"`fdb flush` forgets what was learned; or start weftd with a "
+			"larger fdb table");
 	}
 	return 0;
 }
 
-static int fdb_apply(struct weftd *weftd, struct object *object, const json_t *old,
-	struct failure *failure)
+static int fdb_apply(
+	struct weftd *weftd, struct object *object, const json_t *old, struct failure *failure)
 {
 	(void)old;
 	return fdb_put(weftd, object, failure);
@@ -255,8 +257,8 @@ static int show_learned(const void *key, const void *data, void *context)
 	json_array_append_new(s->result,
 		json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:s, s:n}", "mac", mac, "network",
 			network->name, "port", port->name, "tag", (json_int_t)row.tag, "kind",
-			"learned", "age_seconds", (json_int_t)(age_ns > 0 ? age_ns / 1000000000 : 0),
-			"state", "up", "why"));
+			"learned", "age_seconds",
+			(json_int_t)(age_ns > 0 ? age_ns / 1000000000 : 0), "state", "up", "why"));
 	return 0;
 }
 
@@ -282,11 +284,12 @@ static void sort_rows(json_t *rows)
 	free(list);
 }
 
-static int fdb_show_all(struct weftd *weftd, const json_t *filter, json_t *result,
-	struct failure *failure)
+static int fdb_show_all(
+	struct weftd *weftd, const json_t *filter, json_t *result, struct failure *failure)
 {
 	struct shown shown = {.weftd = weftd, .result = result, .now_ns = clock_ns()};
-	const char *network = spec_text(filter, "network", NULL), *port = spec_text(filter, "port", NULL);
+	const char *network = spec_text(filter, "network", NULL),
+		   *port = spec_text(filter, "port", NULL);
 	struct object *object = network ? object_find(weftd, &noun_network, network) : NULL;
 	if (network && !object)
 		return fail(failure, -ENOENT, "not_found", "there is no network %s", network);
@@ -340,7 +343,8 @@ static int run_flush(struct request *request)
 	const char *port = spec_text(request->arguments, "port", NULL);
 	struct object *object = network ? object_find(weftd, &noun_network, network) : NULL;
 	if (network && !object)
-		return fail(&request->failure, -ENOENT, "not_found", "there is no network %s", network);
+		return fail(
+			&request->failure, -ENOENT, "not_found", "there is no network %s", network);
 	f.network = object ? object->id : 0;
 	object = port ? object_find(weftd, &noun_port, port) : NULL;
 	if (port && !object)

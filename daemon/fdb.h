@@ -14,7 +14,8 @@ void fdb_forget_network(struct weftd *weftd, u32 network);
 // A row of either kind, as it goes. -ENOENT.
 int fdb_forget_row(struct weftd *weftd, const struct weft_fdb_key *key);
 // May this learned row exist: is its port in its network, with its tag?
-bool fdb_placed(struct weftd *weftd, const struct weft_fdb_key *key, const struct weft_fdb_row *row);
+bool fdb_placed(
+	struct weftd *weftd, const struct weft_fdb_key *key, const struct weft_fdb_row *row);
 // The object of a static row.
 struct object *fdb_object(struct weftd *weftd, const struct weft_fdb_key *key);
 

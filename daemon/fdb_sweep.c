@@ -92,7 +92,8 @@ static void census_end(struct fdb_sweep *s, struct census *c)
 	}
 }
 
-static bool row_aged(struct fdb_sweep *s, const struct weft_fdb_key *key, const struct weft_fdb_row *row)
+static bool row_aged(
+	struct fdb_sweep *s, const struct weft_fdb_key *key, const struct weft_fdb_row *row)
 {
 	struct object *network = object_by_id(s->weftd, &noun_network, key->network);
 	u64 ageing_ns = network ? network_ageing_ns(network) : 0;

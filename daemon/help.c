@@ -9,36 +9,58 @@
 #include <string.h>
 #include "daemon/value.h"
 
-static void put_upper(FILE *out, const char *word)
+// Words of a usage line, wrapped.
+struct usage {
+	FILE *out;
+	size_t column;
+};
+
+enum { LINE_COLUMNS = 100, INDENT = 4 };
+
+static void put_word(struct usage *usage, const char *word)
 {
-	for (; *word; word++)
-		fputc(toupper((unsigned char)*word), out);
+	if (usage->column + 1 + strlen(word) > LINE_COLUMNS) {
+		fprintf(usage->out, "\n%*s%s", INDENT, "", word);
+		usage->column = INDENT + strlen(word);
+	} else {
+		fprintf(usage->out, " %s", word);
+		usage->column += 1 + strlen(word);
+	}
 }
 
-// "port add NAME type tap|device [mtu 68..65535]"
+// "NAME", "type tap|device", "[mtu 68..65535]"
+static void put_argument_usage(struct usage *usage, const struct argument *a)
+{
+	bool required = a->flags & ARGUMENT_REQUIRED;
+	bool positional = a->flags & ARGUMENT_POSITIONAL;
+	char text[256], form[160];
+
+	value_form(a, form, sizeof(form));
+	if (positional && a->kind != ARGUMENT_CHOICE) {
+		snprintf(form, sizeof(form), "%s", a->word);
+		for (char *letter = form; *letter; letter++)
+			*letter = (char)toupper((unsigned char)*letter);
+	}
+	snprintf(text, sizeof(text), "%s%s%s%s%s", required ? "" : "[", positional ? "" : a->word,
+		positional ? "" : " ", form, required ? "" : "]");
+	put_word(usage, text);
+}
+
+// "port add NAME type tap|device [mtu 68..65535]"; brief: what is required, then "..."
 static void put_usage(FILE *out, const struct command *command, bool brief)
 {
-	char title[96], form[160];
+	struct usage usage = {.out = out};
+	char title[96];
 
 	command_title(command, title, sizeof(title));
-	fprintf(out, "%s", title);
+	fputs(title, out);
+	usage.column = strlen(title);
 	for (const struct argument *a = command->arguments; a && a->word; a++) {
-		bool required = a->flags & ARGUMENT_REQUIRED;
-
-		if (brief && !required && !(a->flags & ARGUMENT_POSITIONAL)) {
-			fputs(" ...", out);
+		if (brief && !(a->flags & (ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL))) {
+			put_word(&usage, "...");
 			break;
 		}
-		value_form(a, form, sizeof(form));
-		fputs(required ? " " : " [", out);
-		if (!(a->flags & ARGUMENT_POSITIONAL))
-			fprintf(out, "%s ", a->word);
-		if ((a->flags & ARGUMENT_POSITIONAL) && a->kind != ARGUMENT_CHOICE)
-			put_upper(out, a->word);
-		else
-			fputs(form, out);
-		if (!required)
-			fputc(']', out);
+		put_argument_usage(&usage, a);
 	}
 }
 
@@ -48,7 +70,10 @@ static void put_arguments(FILE *out, const struct command *command)
 
 	for (const struct argument *a = command->arguments; a && a->word; a++) {
 		value_form(a, form, sizeof(form));
-		snprintf(left, sizeof(left), "%s %s", a->word, form);
+		if (a->flags & ARGUMENT_POSITIONAL)
+			snprintf(left, sizeof(left), "%s", a->word);
+		else
+			snprintf(left, sizeof(left), "%s %s", a->word, form);
 		fprintf(out, "  %-28s %s%s%s%s%s\n", left, a->help, a->fallback ? " (default " : "",
 			a->fallback ? a->fallback : "", a->fallback ? ")" : "",
 			a->flags & ARGUMENT_REQUIRED ? " (required)" : "");

@@ -19,8 +19,8 @@ static const struct argument host_arguments[] = {
 	{0},
 };
 
-static int host_apply(struct weftd *weftd, struct object *object, const json_t *old,
-	struct failure *failure)
+static int host_apply(
+	struct weftd *weftd, struct object *object, const json_t *old, struct failure *failure)
 {
 	(void)weftd, (void)object, (void)old, (void)failure;
 	return 0; // recorded: overlays are what uses it
@@ -67,16 +67,12 @@ static json_t *host_show(struct weftd *weftd, const struct object *object)
 {
 	struct utsname kernel;
 	uname(&kernel);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:s, s:n}",
-		"name", spec_text(object->spec, "name", weftd->settings.name),
-		"uuid", weftd->uuid,
-		"engine", weftd->engine_ops->name,
-		"kernel", kernel.release,
-		"version", WEFT_VERSION,
-		"uptime_seconds", (json_int_t)((clock_ns() - weftd->started_ns) / 1000000000),
-		"tables", show_tables(weftd),
-		"state", "up",
-		"why");
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:s, s:n}", "name",
+		spec_text(object->spec, "name", weftd->settings.name), "uuid", weftd->uuid,
+		"engine", weftd->engine_ops->name, "kernel", kernel.release, "version",
+		WEFT_VERSION, "uptime_seconds",
+		(json_int_t)((clock_ns() - weftd->started_ns) / 1000000000), "tables",
+		show_tables(weftd), "state", "up", "why");
 }
 
 const struct noun noun_host = {
@@ -122,9 +118,9 @@ static int run_purge(struct request *request)
 
 extern const struct command host_commands[];
 const struct command host_commands[] = {
-	{"host", "stop", NULL, "Stop weftd; with the ebpf engine forwarding goes on", NULL, run_stop,
-		NULL},
-	{"host", "purge", NULL, "Stop weftd and remove everything that weft made on this host", NULL,
-		run_purge, NULL},
+	{"host", "stop", NULL, "Stop weftd; with the ebpf engine forwarding goes on", NULL,
+		run_stop, NULL},
+	{"host", "purge", NULL, "Stop weftd and remove everything that weft made on this host",
+		NULL, run_purge, NULL},
 	{0},
 };

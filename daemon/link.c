@@ -254,8 +254,8 @@ int links_open(struct weftd *weftd, struct failure *failure)
 	if (error)
 		goto err_close;
 	nl_socket_modify_cb(links->events, NL_CB_VALID, NL_CB_CUSTOM, on_message, links);
-	links->event = event_new(weftd->base, nl_socket_get_fd(links->events),
-		EV_READ | EV_PERSIST, on_events, links);
+	links->event = event_new(weftd->base, nl_socket_get_fd(links->events), EV_READ | EV_PERSIST,
+		on_events, links);
 	error = -ENOMEM;
 	if (!links->event || event_add(links->event, NULL))
 		goto err_close;
@@ -263,8 +263,8 @@ int links_open(struct weftd *weftd, struct failure *failure)
 
 err_close:
 	links_close(weftd);
-	return fail(failure, error, "netlink", "cannot read the links of this network namespace: %s",
-		strerror(-error));
+	return fail(failure, error, "netlink",
+		"cannot read the links of this network namespace: %s", strerror(-error));
 }
 
 void links_close(struct weftd *weftd)
@@ -299,6 +299,11 @@ struct link *link_find(struct links *links, const char *name)
 	struct link *link = NULL;
 	HASH_FIND(by_name, links->by_name, name, strlen(name), link);
 	return link;
+}
+
+struct nl_sock *links_socket(struct links *links)
+{
+	return links->requests;
 }
 
 struct link *link_first(struct links *links)
@@ -343,42 +348,6 @@ void link_bind(struct link_watch *watch, struct link *link)
 		link->watch = watch;
 }
 
-int link_set(struct links *links, struct link *link, const struct link_change *change,
-	struct failure *failure)
-{
-	char why[NETLINK_WHY_BYTES];
-	struct ifinfomsg info = {
-		.ifi_index = (int)link->ifindex,
-		.ifi_flags = change->flags,
-		.ifi_change = change->flags_mask,
-	};
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWLINK, 0);
-	if (!msg)
-		return fail(failure, -ENOMEM, "no_memory", "out of memory");
-	nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO);
-	if (change->mtu)
-		nla_put_u32(msg, IFLA_MTU, change->mtu);
-	if (change->alias)
-		nla_put(msg, IFLA_IFALIAS, (int)strlen(change->alias), change->alias);
-	if (change->quiet) {
-		struct nlattr *families = nla_nest_start(msg, IFLA_AF_SPEC);
-		struct nlattr *family = nla_nest_start(msg, 10 /* AF_INET6 */);
-		nla_put_u8(msg, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-		nla_nest_end(msg, family);
-		nla_nest_end(msg, families);
-	}
-	int error = netlink_talk(links->requests, msg, NULL, NULL, why);
-	if (error == -EAFNOSUPPORT && change->quiet) { // a kernel without IPv6 is quiet by itself
-		struct link_change rest = *change;
-		rest.quiet = false;
-		return link_set(links, link, &rest, failure);
-	}
-	if (error)
-		return fail(failure, error, "device", "the kernel refused to change %s: %s",
-			link->name, why);
-	return link_ask(links, NULL, link->ifindex, NULL);
-}
-
 int link_delete(struct links *links, struct link *link, struct failure *failure)
 {
 	char why[NETLINK_WHY_BYTES];
@@ -389,25 +358,8 @@ int link_delete(struct links *links, struct link *link, struct failure *failure)
 	nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO);
 	int error = netlink_talk(links->requests, msg, NULL, NULL, why);
 	if (error && error != -ENODEV)
-		return fail(failure, error, "device", "the kernel refused to delete %s: %s", link->name,
-			why);
+		return fail(failure, error, "device", "the kernel refused to delete %s: %s",
+			link->name, why);
 	link_drop(links, link);
 	return 0;
-}
-
-static void take_stats(struct nlmsghdr *message, void *context)
-{
-	if (message->nlmsg_type == RTM_NEWLINK)
-		link_parse_stats(message, context);
-}
-
-int link_stats(struct links *links, const struct link *link, struct rtnl_link_stats64 *stats)
-{
-	struct ifinfomsg info = {.ifi_index = (int)link->ifindex};
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETLINK, 0);
-	memset(stats, 0, sizeof(*stats));
-	if (!msg)
-		return -ENOMEM;
-	nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO);
-	return netlink_talk(links->requests, msg, take_stats, stats, NULL);
 }

@@ -13,18 +13,19 @@
 struct weftd;
 struct links;
 struct link_watch;
+struct nl_sock;
 struct rtnl_link_stats64;
 
 enum { LINK_ALIAS_BYTES = 256, LINK_KIND_BYTES = 16 };
 
 struct link {
 	u32 ifindex;
-	u32 flags;  // IFF_UP, IFF_LOWER_UP, IFF_LOOPBACK, IFF_PROMISC (as users set it)
+	u32 flags; // IFF_UP, IFF_LOWER_UP, IFF_LOOPBACK, IFF_PROMISC (as users set it)
 	u32 mtu;
-	u32 master; // ifindex of the bridge or bond that it is in; 0: none
+	u32 master;   // ifindex of the bridge or bond that it is in; 0: none
 	u16 hardware; // ARPHRD_ETHER, ...
 	struct weft_mac mac;
-	bool xdp;         // an XDP program is attached
+	u8 xdp;           // XDP_ATTACHED_*: an XDP program is on it
 	bool tap;         // kind tun, of Ethernet frames
 	bool multi_queue; // taps only
 	bool vnet_hdr;    // taps only: whoever opened it last asked for virtio_net headers
@@ -33,8 +34,8 @@ struct link {
 	char name[IFNAMSIZ];
 
 	// From here on, what link.c adds to the kernel's answer.
-	bool has_address; // an IPv4 or IPv6 address that is not link-local
-	bool changed;     // an event named it: it waits in the queue
+	bool has_address;         // an IPv4 or IPv6 address that is not link-local
+	bool changed;             // an event named it: it waits in the queue
 	struct link_watch *watch; // who uses it
 	UT_hash_handle by_index, by_name;
 	struct link *prev, *next; // the queue
@@ -45,7 +46,8 @@ struct link_watch {
 	char name[IFNAMSIZ]; // recorded name
 	struct link *link;   // bound; NULL: none. Set by link_bind, cleared when it vanishes.
 	// Something of the bound link changed (its name, carrier, mtu, flags, features, addresses),
-	// or an unbound link with the recorded name appeared. link NULL: the bound one has vanished.
+	// or an unbound link with the recorded name appeared. link NULL: the bound one has
+	// vanished.
 	void (*changed)(struct link_watch *watch, struct link *link);
 	UT_hash_handle hh;
 };
@@ -53,11 +55,12 @@ struct link_watch {
 // Reads every link and follows the events in weftd->base. Sets weftd->links.
 int links_open(struct weftd *weftd, struct failure *failure);
 void links_close(struct weftd *weftd);
+struct nl_sock *links_socket(struct links *links); // for requests
 
 struct link *link_find(struct links *links, const char *name); // NULL: no such device
 struct link *link_at(struct links *links, u32 ifindex);
 struct link *link_by_alias(struct links *links, const char *alias); // walks; exact or up to a ':'
-struct link *link_first(struct links *links); // then link->by_index.next
+struct link *link_first(struct links *links);                       // then link->by_index.next
 
 // Asks the kernel now, without waiting for the event. NULL: no such device.
 struct link *link_refresh(struct links *links, const char *name);
@@ -72,12 +75,16 @@ void link_bind(struct link_watch *watch, struct link *link);
 struct link_change {
 	u32 flags, flags_mask; // IFF_UP, IFF_PROMISC
 	u32 mtu;
-	const char *alias;     // "" removes it
-	bool quiet;            // no IPv6 link-local address: the host has nothing to say on a tap
+	const char *alias; // "" removes it
+	bool quiet;        // no IPv6 link-local address: the host has nothing to say on a tap
 };
 // Errors carry the kernel's words.
 int link_set(struct links *links, struct link *link, const struct link_change *change,
 	struct failure *failure);
+// A tap needs no queue in front of its own: the kernel's default one costs a lock per packet and
+// holds nothing back. Without (on false: back to the default), unless the operator chose one
+// himself.
+int link_set_no_queue(struct links *links, const struct link *link, bool on);
 int link_delete(struct links *links, struct link *link, struct failure *failure);
 
 // The device's own counters. Zeros and -errno when it is gone.

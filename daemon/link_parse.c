@@ -44,12 +44,12 @@ static void parse_kind(struct nlattr *info, struct link *link)
 	link->vnet_hdr = flag(tun[IFLA_TUN_VNET_HDR]);
 }
 
-static bool parse_xdp(struct nlattr *xdp)
+static u8 parse_xdp(struct nlattr *xdp)
 {
 	struct nlattr *part[IFLA_XDP_MAX + 1] = {0};
 	if (xdp)
 		nla_parse_nested(part, IFLA_XDP_MAX, xdp, NULL);
-	return part[IFLA_XDP_ATTACHED] && nla_get_u8(part[IFLA_XDP_ATTACHED]) != XDP_ATTACHED_NONE;
+	return part[IFLA_XDP_ATTACHED] ? nla_get_u8(part[IFLA_XDP_ATTACHED]) : XDP_ATTACHED_NONE;
 }
 
 int link_parse(struct nlmsghdr *message, struct link *link)
@@ -81,7 +81,8 @@ int link_parse_stats(struct nlmsghdr *message, struct rtnl_link_stats64 *stats)
 		!part[IFLA_STATS64])
 		return -EINVAL;
 	size_t length = (size_t)nla_len(part[IFLA_STATS64]); // grows with the kernel
-	memcpy(stats, nla_data(part[IFLA_STATS64]), length < sizeof(*stats) ? length : sizeof(*stats));
+	memcpy(stats, nla_data(part[IFLA_STATS64]),
+		length < sizeof(*stats) ? length : sizeof(*stats));
 	return 0;
 }
 

@@ -117,16 +117,23 @@ static void stop_signal(evutil_socket_t number, short what, void *context)
 	event_base_loopbreak(weftd->base);
 }
 
-// What taps, netlink, tc and BPF need at run time. A user without capabilities keeps none.
+// What taps, netlink, tc and BPF need at run time, as far as weftd has it.
 static void drop_capabilities(void)
 {
+	static const unsigned needed[] = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON};
+	capng_select_t set = CAPNG_SELECT_CAPS;
+	bool has[WEFT_ARRAY_SIZE(needed)];
+
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (geteuid() != 0)
-		return;
-	capng_clear(CAPNG_SELECT_BOTH);
-	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN, CAP_NET_RAW,
-		CAP_BPF, CAP_PERFMON, -1);
-	if (capng_apply(CAPNG_SELECT_BOTH) < 0)
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(needed); i++)
+		has[i] = capng_have_capability(CAPNG_PERMITTED, needed[i]);
+	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP))
+		set = CAPNG_SELECT_BOTH; // the bounding set, too
+	capng_clear(set);
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(needed); i++)
+		if (has[i])
+			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, needed[i]);
+	if (capng_apply(set) < 0)
 		log_warn("cannot drop capabilities");
 }
 

@@ -16,7 +16,8 @@ static int put_row(struct weftd *weftd, const struct member_list *list, u32 epoc
 	return engine_put(weftd, member, &key, row);
 }
 
-static void del_rows(struct weftd *weftd, const struct member_list *list, u32 epoch, u32 from, u32 to)
+static void del_rows(
+	struct weftd *weftd, const struct member_list *list, u32 epoch, u32 from, u32 to)
 {
 	for (; from < to; from++) {
 		struct weft_member_key key = {list->network, epoch, from};
@@ -27,8 +28,8 @@ static void del_rows(struct weftd *weftd, const struct member_list *list, u32 ep
 // Epoch and count stand side by side and change in one store.
 static void publish(struct weftd *weftd, struct member_list *list, u32 epoch, u32 count)
 {
-	struct weft_network_row *row = weftd->engine_ops->table_at(
-		weftd->engine, WEFT_TABLE_network, list->network);
+	struct weft_network_row *row =
+		weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_network, list->network);
 	_Static_assert(offsetof(struct weft_network_row, member_epoch) % 8 == 0 &&
 			       offsetof(struct weft_network_row, member_count) ==
 				       offsetof(struct weft_network_row, member_epoch) + 4,
@@ -82,8 +83,8 @@ static void move_rows(struct member_list *list, u32 to, u32 from, u32 count)
 	memmove(list->rows + to, list->rows + from, count * sizeof(*list->rows));
 }
 
-int member_add(struct weftd *weftd, struct member_list *list, u32 port, u16 tag,
-	struct failure *failure)
+int member_add(
+	struct weftd *weftd, struct member_list *list, u32 port, u16 tag, struct failure *failure)
 {
 	struct weft_member_row row = {.port = port, .tag = tag};
 	u32 at = list->count;
@@ -109,7 +110,8 @@ int member_add(struct weftd *weftd, struct member_list *list, u32 port, u16 tag,
 		return 0;
 	move_rows(list, at, at + 1, list->count - at);
 	fail(failure, error, "table_full", "the member table is full");
-	return fail_hint(failure, "start weftd with a larger member table");
+	fail_hint(failure, "start weftd with a larger member table");
+	return error;
 }
 
 void member_del(struct weftd *weftd, struct member_list *list, u32 port, u16 tag)

@@ -14,7 +14,7 @@ struct member_list {
 
 // The network's row must be there. -ENOSPC: the table is full, nothing has changed. Adding who is
 // there already changes nothing, too.
-int member_add(struct weftd *weftd, struct member_list *list, u32 port, u16 tag,
-	struct failure *failure);
+int member_add(
+	struct weftd *weftd, struct member_list *list, u32 port, u16 tag, struct failure *failure);
 void member_del(struct weftd *weftd, struct member_list *list, u32 port, u16 tag);
 void member_free(struct member_list *list);

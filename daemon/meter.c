@@ -31,6 +31,7 @@ int meter_set(struct weftd *weftd, u32 row, u64 per_second, u32 *meter, struct f
 	if (!error || !per_second)
 		return 0;
 	fail(failure, error, "table_full", "the meter table has no row %u", row);
-	return fail_hint(failure, "start weftd with a larger meter table: rows of the port table and "
-				  "of the network table together");
+	return fail_hint(failure,
+		"start weftd with a larger meter table: rows of the port table and "
+		"of the network table together");
 }

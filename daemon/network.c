@@ -19,11 +19,12 @@ enum {
 };
 
 static const struct argument network_arguments[] = {
-	{"name", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL | ARGUMENT_FIXED, NULL,
-		"network", 0, 0, NULL, "the network"},
+	{"name", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL | ARGUMENT_FIXED,
+		NULL, "network", 0, 0, NULL, "the network"},
 	{"vni", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, 16777215, NULL,
 		"its VXLAN network identifier between hosts"},
-	{"subnet", NULL, ARGUMENT_PREFIX, 0, NULL, NULL, 0, 0, NULL, "the addresses of its machines"},
+	{"subnet", NULL, ARGUMENT_PREFIX, 0, NULL, NULL, 0, 0, NULL,
+		"the addresses of its machines"},
 	{"gateway", NULL, ARGUMENT_ADDRESSES, 0, NULL, NULL, 0, 0, NULL,
 		"addresses that weft answers for: one IPv4, one IPv6 or both"},
 	{"mtu", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 68, 65521, "1500",
@@ -44,7 +45,8 @@ u32 network_mtu(const struct object *network)
 
 u64 network_ageing_ns(const struct object *network)
 {
-	return (u64)spec_number(network->spec, "ageing_seconds", AGEING_DEFAULT_SECONDS) * 1000000000;
+	return (u64)spec_number(network->spec, "ageing_seconds", AGEING_DEFAULT_SECONDS) *
+	       1000000000;
 }
 
 static struct network *network_live(struct weftd *weftd, u32 id)
@@ -112,7 +114,8 @@ static bool address_usable(const struct address *a)
 {
 	static const u8 none[16], loopback6[16] = {[15] = 1};
 	if (a->v6)
-		return a->bytes[0] != 0xff && memcmp(a->bytes, none, 16) && memcmp(a->bytes, loopback6, 16);
+		return a->bytes[0] != 0xff && memcmp(a->bytes, none, 16) &&
+		       memcmp(a->bytes, loopback6, 16);
 	return a->bytes[0] != 0 && a->bytes[0] != 127 && a->bytes[0] < 224;
 }
 
@@ -122,47 +125,48 @@ static int check_gateway(const json_t *spec, struct failure *failure)
 	bool seen[2] = {false, false};
 	json_t *item;
 	size_t i;
-	json_array_foreach(spec_list(spec, "gateway"), i, item)
-	{
+	json_array_foreach (spec_list(spec, "gateway"), i, item) {
 		const char *text = json_string_value(item);
 		struct address a = address_read(text);
 		if (seen[a.v6])
 			return fail(failure, -EINVAL, "bad_value",
-				"gateway %s is a second %s address: a network has one of each", text,
-				a.v6 ? "IPv6" : "IPv4");
+				"gateway %s is a second %s address: a network has one of each",
+				text, a.v6 ? "IPv6" : "IPv4");
 		seen[a.v6] = true;
 		if (!address_usable(&a))
 			return fail(failure, -EINVAL, "bad_value",
 				"gateway %s is not the address of a machine", text);
-		if (subnet && a.v6 == (strchr(subnet, ':') != NULL) && !address_within(&a, subnet)) {
-			fail(failure, -EINVAL, "bad_value", "gateway %s is not in the subnet %s", text,
-				subnet);
+		if (subnet && a.v6 == (strchr(subnet, ':') != NULL) &&
+			!address_within(&a, subnet)) {
+			fail(failure, -EINVAL, "bad_value", "gateway %s is not in the subnet %s",
+				text, subnet);
 			return fail_hint(failure, "give an address of %s", subnet);
 		}
 	}
 	return 0;
 }
 
-static int check_vni(struct weftd *weftd, const struct object *old, const json_t *spec,
-	struct failure *failure)
+static int check_vni(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
 	long long vni = spec_number(spec, "vni", 0);
 	struct object *other = vni ? object_first(weftd, &noun_network) : NULL;
 	for (; other; other = other->hh.next) {
 		if (other != old && spec_number(other->spec, "vni", 0) == vni)
-			return fail(failure, -EEXIST, "exists", "vni %lld is already network %s's", vni,
-				other->name);
+			return fail(failure, -EEXIST, "exists", "vni %lld is already network %s's",
+				vni, other->name);
 	}
 	return 0;
 }
 
-static int check_mtu(struct weftd *weftd, const struct object *old, const json_t *spec,
-	struct failure *failure)
+static int check_mtu(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
 	struct network *network = old ? old->live : NULL;
 	u32 mtu = (u32)spec_number(spec, "mtu", NETWORK_MTU_DEFAULT);
 	for (u32 i = 0; network && i < network->members.count; i++) {
-		struct object *port = object_by_id(weftd, &noun_port, network->members.rows[i].port);
+		struct object *port =
+			object_by_id(weftd, &noun_port, network->members.rows[i].port);
 		int error = port ? port_check_mtu(weftd, port->spec, old->name, mtu, failure) : 0;
 		if (error)
 			return error;
@@ -184,16 +188,21 @@ static int check_unused(struct weftd *weftd, const struct object *old, struct fa
 	}
 	if (!ports.count && !rows.count)
 		return 0;
-	fail(failure, -EBUSY, "in_use", "network %s is in use by %s %s%s%s", old->name,
-		ports.count > 1 ? "ports" : ports.count ? "port" : "static fdb rows",
-		names_text(ports.count ? &ports : &rows), ports.count && rows.count ? " and static fdb rows " : "",
-		ports.count && rows.count ? names_text(&rows) : "");
-	return fail_hint(failure, "delete %s first: %s", ports.count ? "the ports" : "the rows",
-		ports.count ? "port del NAME" : "fdb del MAC network N");
+	if (!rows.count)
+		fail(failure, -EBUSY, "in_use", "network %s is in use by ports: %s", old->name,
+			names_text(&ports));
+	else if (!ports.count)
+		fail(failure, -EBUSY, "in_use", "network %s is in use by static fdb rows: %s",
+			old->name, names_text(&rows));
+	else
+		fail(failure, -EBUSY, "in_use",
+			"network %s is in use by ports: %s; and by static fdb rows: %s", old->name,
+			names_text(&ports), names_text(&rows));
+	return fail_hint(failure, "delete them first: `fdb del MAC network N`, `port del NAME`");
 }
 
-static int network_check(struct weftd *weftd, const struct object *old, const json_t *spec,
-	struct failure *failure)
+static int network_check(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
 	struct engine_table_status table;
 	if (!spec)
@@ -214,8 +223,7 @@ static void fill_gateway(const json_t *spec, struct weft_network_row *row)
 {
 	json_t *item;
 	size_t i;
-	json_array_foreach(spec_list(spec, "gateway"), i, item)
-	{
+	json_array_foreach (spec_list(spec, "gateway"), i, item) {
 		struct address a = address_read(json_string_value(item));
 		if (a.v6)
 			memcpy(row->gateway6, a.bytes, sizeof(row->gateway6));
@@ -250,8 +258,8 @@ static int network_put(struct weftd *weftd, struct object *object, struct failur
 	return 0;
 }
 
-static int network_apply(struct weftd *weftd, struct object *object, const json_t *old,
-	struct failure *failure)
+static int network_apply(
+	struct weftd *weftd, struct object *object, const json_t *old, struct failure *failure)
 {
 	bool first = !object->live;
 	if (first) {
@@ -266,30 +274,37 @@ static int network_apply(struct weftd *weftd, struct object *object, const json_
 		free(object->live);
 		object->live = NULL;
 	}
+	fdb_sweep_soon(weftd); // it may age faster now
 	const struct network *network = object->live;
-	if (error || !old || (u32)spec_number(old, "mtu", NETWORK_MTU_DEFAULT) == network_mtu(object))
+	if (error || !old ||
+		(u32)spec_number(old, "mtu", NETWORK_MTU_DEFAULT) == network_mtu(object))
 		return error;
 	for (u32 i = 0; i < network->members.count; i++)
 		port_refresh(weftd, network->members.rows[i].port);
 	return 0;
 }
 
+static void network_forget(struct object *object)
+{
+	struct network *network = object->live;
+	member_free(&network->members);
+	free(network);
+	object->live = NULL;
+}
+
 static int network_remove(struct weftd *weftd, struct object *object, struct failure *failure)
 {
 	static const struct weft_network_row no_network;
 	static const struct weft_usage_row no_usage;
-	struct network *network = object->live;
 	struct weft_index index = {object->id};
 	u32 none;
-	if (!network)
+	if (!object->live)
 		return 0;
 	engine_put(weftd, network, &index, &no_network);
 	fdb_forget_network(weftd, object->id);
 	engine_put(weftd, network_usage, &index, &no_usage);
 	meter_set(weftd, meter_of_network(weftd, object->id), 0, &none, failure);
-	member_free(&network->members);
-	free(network);
-	object->live = NULL;
+	network_forget(object);
 	return 0;
 }
 
@@ -299,15 +314,11 @@ static json_t *network_show(struct weftd *weftd, const struct object *object)
 	struct weft_index index = {object->id};
 	struct weft_usage_row usage = {0};
 	engine_get(weftd, network_usage, &index, &usage);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}",
-		"id", (json_int_t)object->id,
-		"ports", (json_int_t)(network ? network->members.count : 0),
-		"macs", (json_int_t)usage.macs,
-		"moves", (json_int_t)usage.moves,
-		"moves_refused", (json_int_t)usage.moves_refused,
-		"learn_refused", (json_int_t)usage.learn_refused,
-		"state", network ? "up" : "down",
-		"why", object->trouble);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}", "id", (json_int_t)object->id,
+		"ports", (json_int_t)(network ? network->members.count : 0), "macs",
+		(json_int_t)usage.macs, "moves", (json_int_t)usage.moves, "moves_refused",
+		(json_int_t)usage.moves_refused, "learn_refused", (json_int_t)usage.learn_refused,
+		"state", network ? "up" : "down", "why", object->trouble);
 }
 
 const struct noun noun_network = {
@@ -320,5 +331,6 @@ const struct noun noun_network = {
 	.check = network_check,
 	.apply = network_apply,
 	.remove = network_remove,
+	.forget = network_forget,
 	.show = network_show,
 };

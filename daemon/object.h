@@ -36,7 +36,8 @@ struct noun {
 	int (*check)(struct weftd *weftd, const struct object *old, const json_t *spec,
 		struct failure *failure);
 	// Remembers with the object what its words leave open (old: the object that the spec is to
-	// replace, NULL at add): keys that no argument has are stored, and shown nowhere. NULL: nothing.
+	// replace, NULL at add): keys that no argument has are stored, and shown nowhere. NULL:
+	// nothing.
 	void (*complete)(struct weftd *weftd, const struct object *old, json_t *spec);
 	// Brings engine and kernel to object->spec. old: the spec before, NULL at add and at start.
 	// A missing device is not a failure at start (state absent). Must be repeatable.

@@ -8,7 +8,7 @@ enum offload {
 	OFFLOAD_checksum = WEFT_BIT(0), // partial checksums
 	OFFLOAD_tso4 = WEFT_BIT(1),     // TCP superpackets over IPv4
 	OFFLOAD_tso6 = WEFT_BIT(2),
-	OFFLOAD_uso = WEFT_BIT(3),      // UDP superpackets
+	OFFLOAD_uso = WEFT_BIT(3), // UDP superpackets
 };
 
 // What the device accepts now; for a tap: what the guest negotiated (TUNSETOFFLOAD), which stays

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Ports: where machines and wires meet their networks. The noun: words, checks, apply, remove.
+// Ports: where machines and wires meet their networks. The noun: words, apply, remove.
 #include "daemon/port.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "daemon/fdb.h"
 #include "daemon/mark.h"
-#include "daemon/names.h"
-#include "daemon/network.h"
 #include "daemon/port_types.h"
 
 #define X(type, word) "|" word
@@ -22,10 +19,10 @@ static const struct port_type *const port_types[] = {
 };
 
 static const struct argument port_arguments[] = {
-	{"name", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL | ARGUMENT_FIXED, NULL,
-		"port", 0, 0, NULL, "the port"},
-	{"type", NULL, ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_FIXED, port_type_words + 1, NULL, 0,
-		0, NULL, "tap: a VM's NIC; device: an existing netdev"},
+	{"name", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL | ARGUMENT_FIXED,
+		NULL, "port", 0, 0, NULL, "the port"},
+	{"type", NULL, ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_FIXED, port_type_words + 1,
+		NULL, 0, 0, NULL, "tap: a VM's NIC; device: an existing netdev"},
 	{"dev", NULL, ARGUMENT_DEVICE, ARGUMENT_FIXED, NULL, NULL, 0, 0, NULL,
 		"its device; default: the port's name"},
 	{"network", NULL, ARGUMENT_NAME, 0, NULL, "network", 0, 0, NULL,
@@ -60,228 +57,6 @@ const struct port_type *port_type_find(const char *name)
 	return NULL;
 }
 
-const char *port_dev(const json_t *spec)
-{
-	return spec_text(spec, "dev", spec_text(spec, "name", ""));
-}
-
-// Calls fn for every network that the spec names; stops when it returns non-zero.
-typedef int network_fn(const char *network, void *context);
-
-static int each_network(const json_t *spec, network_fn *fn, void *context)
-{
-	static const char *const untagged[] = {"network", "native"};
-	char network[64];
-	json_t *item;
-	size_t i;
-	u32 tag;
-	int stop = 0;
-	for (i = 0; i < WEFT_ARRAY_SIZE(untagged) && !stop; i++) {
-		const char *name = spec_text(spec, untagged[i], NULL);
-		stop = name ? fn(name, context) : 0;
-	}
-	json_array_foreach(spec_list(spec, "tags"), i, item)
-	{
-		if (!stop && port_tag_read(json_string_value(item), network, &tag))
-			stop = fn(network, context);
-	}
-	return stop;
-}
-
-static int same_network(const char *network, void *context)
-{
-	return strcmp(network, context) == 0;
-}
-
-bool port_spec_uses(const json_t *spec, const char *network)
-{
-	return each_network(spec, same_network, (void *)network);
-}
-
-struct mtu_search {
-	struct weftd *weftd;
-	u32 mtu;
-};
-
-static int larger_mtu(const char *name, void *context)
-{
-	struct mtu_search *s = context;
-	struct object *network = object_find(s->weftd, &noun_network, name);
-	if (network && network_mtu(network) > s->mtu)
-		s->mtu = network_mtu(network);
-	return 0;
-}
-
-u32 port_mtu(struct weftd *weftd, const json_t *spec)
-{
-	struct mtu_search s = {.weftd = weftd};
-	each_network(spec, larger_mtu, &s);
-	return s.mtu;
-}
-
-int port_check_mtu(struct weftd *weftd, const json_t *spec, const char *network, u32 mtu,
-	struct failure *failure)
-{
-	const struct port_type *type = port_type_find(spec_text(spec, "type", ""));
-	struct object *object = object_find(weftd, &noun_port, spec_text(spec, "name", ""));
-	const struct port *port = object ? object->live : NULL;
-	const struct link *link = port ? port->watch.link : link_find(weftd->links, port_dev(spec));
-	if (!type || type->follows_mtu || !link || link->mtu >= mtu)
-		return 0;
-	fail(failure, -EINVAL, "mtu", "network %s has mtu %u, but %s has only %u", network, mtu,
-		link->name, link->mtu);
-	return fail_hint(failure, "raise it: ip link set dev %s mtu %u; or `network set %s mtu %u`",
-		link->name, mtu, network, link->mtu);
-}
-
-struct network_checks {
-	struct weftd *weftd;
-	const json_t *spec;
-	bool *seen; // by network id
-	struct failure *failure;
-};
-
-static int check_network(const char *name, void *context)
-{
-	struct network_checks *c = context;
-	const struct object *network = object_find(c->weftd, &noun_network, name);
-	if (!network) {
-		fail(c->failure, -ENOENT, "not_found", "there is no network %s", name);
-		return fail_hint(c->failure, "`network add %s` makes it", name);
-	}
-	if (c->seen[network->id])
-		return fail(c->failure, -EINVAL, "bad_value", "network %s is named twice: a port is in "
-			"a network once, with one tag", name);
-	c->seen[network->id] = true;
-	return port_check_mtu(c->weftd, c->spec, name, network_mtu(network), c->failure);
-}
-
-static int check_networks(struct weftd *weftd, const json_t *spec, struct failure *failure)
-{
-	struct engine_table_status table;
-	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_network, &table);
-	struct network_checks checks = {weftd, spec, calloc(table.capacity, 1), failure};
-	if (!checks.seen)
-		return fail(failure, -ENOMEM, "no_memory", "out of memory");
-	int error = each_network(spec, check_network, &checks);
-	free(checks.seen);
-	return error;
-}
-
-static int check_tags(const json_t *spec, struct failure *failure)
-{
-	bool seen[4096] = {false};
-	char network[64];
-	json_t *item;
-	size_t i;
-	u32 tag;
-	json_array_foreach(spec_list(spec, "tags"), i, item)
-	{
-		const char *text = json_string_value(item);
-		if (!port_tag_read(text, network, &tag))
-			return fail(failure, -EINVAL, "bad_value", "%s is not NETWORK:TAG", text);
-		if (tag < 1 || tag > 4094)
-			return fail(failure, -EINVAL, "bad_value", "%s: tags go from 1 to 4094", text);
-		if (seen[tag])
-			return fail(failure, -EINVAL, "bad_value",
-				"tag %u is given twice: it can mean one network only", tag);
-		seen[tag] = true;
-	}
-	return 0;
-}
-
-static int check_mode(const json_t *spec, struct failure *failure)
-{
-	bool access = json_object_get(spec, "network"), trunk = spec_list(spec, "tags");
-	const char *name = spec_text(spec, "name", "");
-	if (access && trunk) {
-		fail(failure, -EINVAL, "bad_value", "port %s cannot have both `network` and `trunk`", name);
-		return fail_hint(failure, "a port is access (network N) or trunk (trunk N:TAG,... "
-					  "[native N]); `network none` and `trunk none` take one away");
-	}
-	if (!access && !trunk) {
-		fail(failure, -EINVAL, "bad_value", "port %s needs `network` or `trunk`", name);
-		return fail_hint(failure, "say `network N`, or `trunk N:TAG,...`");
-	}
-	if (access && json_object_get(spec, "native"))
-		return fail(failure, -EINVAL, "bad_value", "`native` is for trunk ports only");
-	return 0;
-}
-
-static int check_dev(struct weftd *weftd, const struct object *old, const json_t *spec,
-	struct failure *failure)
-{
-	const char *dev = port_dev(spec);
-	if (strlen(dev) >= IFNAMSIZ) {
-		fail(failure, -EINVAL, "bad_value", "%s is too long to be the name of a device", dev);
-		return fail_hint(failure, "name the device: `dev D`, at most %d characters", IFNAMSIZ - 1);
-	}
-	if (strcmp(dev, "lo") == 0)
-		return fail(failure, -EINVAL, "wrong_device", "lo is the loopback device");
-	struct object *other = object_first(weftd, &noun_port);
-	for (; other; other = other->hh.next) {
-		if (other != old && strcmp(port_dev(other->spec), dev) == 0)
-			return fail(failure, -EEXIST, "in_use", "%s is port %s already", dev, other->name);
-	}
-	return 0;
-}
-
-// Static rows name the port: `networks` are those that it will still be in (NULL: none).
-static int check_static_rows(struct weftd *weftd, const struct object *old, const json_t *spec,
-	struct failure *failure)
-{
-	struct names rows = {0};
-	struct object *row = old ? object_first(weftd, &noun_fdb) : NULL;
-	for (; row; row = row->hh.next) {
-		if (strcmp(spec_text(row->spec, "port", ""), old->name) == 0 &&
-			!(spec && port_spec_uses(spec, spec_text(row->spec, "network", ""))))
-			names_add(&rows, row->name);
-	}
-	if (!rows.count)
-		return 0;
-	fail(failure, -EBUSY, "in_use", "port %s is in use by static fdb rows: %s", old->name,
-		names_text(&rows));
-	return fail_hint(failure, "delete them first: `fdb del MAC network N`");
-}
-
-static int check_type(struct weftd *weftd, const json_t *spec, struct failure *failure)
-{
-	const struct port_type *type = port_type_find(spec_text(spec, "type", ""));
-	if (!type)
-		return fail(failure, -EINVAL, "bad_value", "there is no port type %s",
-			spec_text(spec, "type", ""));
-	if (type->engine && strcmp(type->engine, weftd->engine_ops->name) != 0) {
-		fail(failure, -ENOTSUP, "wrong_engine",
-			"ports of type %s need the %s engine; this weftd runs %s", type->name,
-			type->engine, weftd->engine_ops->name);
-		return fail_hint(failure, "use type tap, or start weftd with --engine %s", type->engine);
-	}
-	return type->check ? type->check(spec, failure) : 0;
-}
-
-static int port_check(struct weftd *weftd, const struct object *old, const json_t *spec,
-	struct failure *failure)
-{
-	struct engine_table_status table;
-	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_port, &table);
-	if (!old && object_count(weftd, &noun_port) + 1 >= table.capacity) {
-		fail(failure, -ENOSPC, "table_full", "the port table is full (%u ports)",
-			table.capacity - 1);
-		return fail_hint(failure, "start weftd with a larger port table");
-	}
-	int error = check_static_rows(weftd, old, spec, failure);
-	if (error || !spec)
-		return error;
-	error = check_type(weftd, spec, failure);
-	if (!error)
-		error = check_mode(spec, failure);
-	if (!error)
-		error = check_tags(spec, failure);
-	if (!error)
-		error = check_dev(weftd, old, spec, failure);
-	return error ? error : check_networks(weftd, spec, failure);
-}
-
 // Did weft make the device? Then it makes it again after a reboot; somebody else's it waits for.
 static void port_complete(struct weftd *weftd, const struct object *old, json_t *spec)
 {
@@ -296,8 +71,8 @@ static void port_complete(struct weftd *weftd, const struct object *old, json_t 
 	}
 	struct link *link = strlen(dev) < IFNAMSIZ ? link_refresh(weftd->links, dev) : NULL;
 	bool ours = link && mark_read(link->alias, &mark) && !strcmp(mark.uuid, weftd->uuid);
-	json_object_set_new(spec, "made",
-		json_boolean(!link || (ours && !(mark.words & MARK_adopted))));
+	json_object_set_new(
+		spec, "made", json_boolean(!link || (ours && !(mark.words & MARK_adopted))));
 }
 
 static int port_new(struct weftd *weftd, struct object *object, struct failure *failure)
@@ -318,8 +93,8 @@ static int port_new(struct weftd *weftd, struct object *object, struct failure *
 	return 0;
 }
 
-static int port_apply(struct weftd *weftd, struct object *object, const json_t *old,
-	struct failure *failure)
+static int port_apply(
+	struct weftd *weftd, struct object *object, const json_t *old, struct failure *failure)
 {
 	bool first = !object->live;
 	struct failure trouble = {0};
@@ -342,6 +117,15 @@ static int port_apply(struct weftd *weftd, struct object *object, const json_t *
 	return device_error;
 }
 
+static void port_forget(struct object *object)
+{
+	struct port *port = object->live;
+	free(port->places);
+	free(port->why);
+	free(port);
+	object->live = NULL;
+}
+
 static int port_remove(struct weftd *weftd, struct object *object, struct failure *failure)
 {
 	struct port *port = object->live;
@@ -350,10 +134,7 @@ static int port_remove(struct weftd *weftd, struct object *object, struct failur
 		return 0;
 	int error = port_link_release(port, failure);
 	port_rows_clear(port);
-	free(port->places);
-	free(port->why);
-	free(port);
-	object->live = NULL;
+	port_forget(object);
 	return error;
 }
 
@@ -376,14 +157,15 @@ const struct noun noun_port = {
 	.complete = port_complete,
 	.apply = port_apply,
 	.remove = port_remove,
+	.forget = port_forget,
 	.show = port_show,
 };
 
 static const struct argument words_arguments[] = {
-	{"name", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "port", 0, 0, NULL,
-		"the port"},
-	{"form", NULL, ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, "qemu|libvirt", NULL, 0,
-		0, NULL, "whose words"},
+	{"name", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "port", 0, 0,
+		NULL, "the port"},
+	{"form", NULL, ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, "qemu|libvirt",
+		NULL, 0, 0, NULL, "whose words"},
 	{0},
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Ports: where machines and wires meet their networks.
 //
-//   port.c        the noun: words, checks, apply, remove
+//   port.c        the noun: words, apply, remove
+//   port_check.c  what the words name, and whether they can be
 //   port_link.c   the port and its device: find, make, mark, attach, follow, give back
 //   port_rows.c   the port's rows in the engine: networks, tags, floods, limits
 //   port_show.c   what show says
@@ -26,6 +27,7 @@ struct port_type {
 	// Is this existing device one? NULL: any Ethernet device.
 	int (*accept)(const struct port *port, const struct link *link, struct failure *failure);
 	bool follows_mtu;          // the device gets its network's mtu; else it must have it
+	bool no_queue;             // no queueing discipline: the device has a queue of its own
 	bool promiscuous;          // a filter in the device would keep frames from the switch
 	bool host_if_addressed;    // `host` is on by default when the device has an address
 	const char *carrier_state; // without carrier: "waiting" or "down",
@@ -41,15 +43,15 @@ struct port_place {
 	u32 tag;
 };
 
-struct port { // object->live
+struct port {                    // object->live
 	struct link_watch watch; // first: the callback is given it
 	struct weftd *weftd;
 	struct object *object;
 	const struct port_type *type;
-	u32 attached; // ifindex that the engine has; 0: none
+	u32 attached;  // ifindex that the engine has; 0: none
 	bool created;  // weft made the device
 	bool bring_up; // it is new to weft: up once it is attached
-	char *why;    // why it is not attached; owned
+	char *why;     // why it is not attached; owned
 	// As the engine has them:
 	struct weft_port_row row;
 	struct port_place *places;
@@ -58,13 +60,17 @@ struct port { // object->live
 
 // port.c
 const struct port_type *port_type_find(const char *name);
+void port_refresh(struct weftd *weftd, u32 id); // its network's mtu has changed
+
+// port_check.c
+int port_check(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure);
 const char *port_dev(const json_t *spec); // recorded name of its device
 bool port_spec_uses(const json_t *spec, const char *network);
 u32 port_mtu(struct weftd *weftd, const json_t *spec); // largest of its networks
 // May a port that does not follow the mtu be in a network of this one?
 int port_check_mtu(struct weftd *weftd, const json_t *spec, const char *network, u32 mtu,
 	struct failure *failure);
-void port_refresh(struct weftd *weftd, u32 id); // its network's mtu has changed
 
 // port_link.c
 // Finds or (create) makes the device and binds it. -ENODEV: there is none.

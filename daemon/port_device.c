@@ -10,7 +10,8 @@ static int device_check(const json_t *spec, struct failure *failure)
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(of_taps); i++) {
 		if (json_object_get(spec, of_taps[i]))
 			return fail(failure, -EINVAL, "bad_value",
-				"type device has no `%s`: weft leaves the device as it is", of_taps[i]);
+				"type device has no `%s`: weft leaves the device as it is",
+				of_taps[i]);
 	}
 	return 0;
 }

@@ -5,6 +5,7 @@
 // that was killed in between knows the device as its own.
 #include <errno.h>
 #include <linux/if_arp.h>
+#include <linux/if_link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,8 +47,10 @@ static int refuse_mark(const struct port *port, const struct link *link, struct 
 		return 0;
 	fail(failure, -EBUSY, "in_use", "%s belongs to port %s of another weftd (%s)", link->name,
 		mark.port, mark.uuid);
-	return fail_hint(failure, "delete the port there; if that weftd is gone for good: "
-				  "ip link set dev %s alias ''", link->name);
+	return fail_hint(failure,
+		"delete the port there; if that weftd is gone for good: rm -r %s/weft/%s; "
+		"ip link set dev %s alias ''",
+		weftd->settings.bpf_dir, mark.uuid, link->name);
 }
 
 static int refuse_master(const struct port *port, const struct link *link, struct failure *failure)
@@ -56,14 +59,16 @@ static int refuse_master(const struct port *port, const struct link *link, struc
 	if (!link->master)
 		return 0;
 	fail(failure, -EBUSY, "in_use", "%s is in the %s %s", link->name,
-		master && master->kind[0] ? master->kind : "master device", master ? master->name : "?");
+		master && master->kind[0] ? master->kind : "master device",
+		master ? master->name : "?");
 	return fail_hint(failure, "take it out: ip link set dev %s nomaster", link->name);
 }
 
 static int accept_device(const struct port *port, const struct link *link, struct failure *failure)
 {
 	if (link->flags & IFF_LOOPBACK)
-		return fail(failure, -EINVAL, "wrong_device", "%s is the loopback device", link->name);
+		return fail(
+			failure, -EINVAL, "wrong_device", "%s is the loopback device", link->name);
 	if (link->hardware != ARPHRD_ETHER)
 		return fail(failure, -EINVAL, "wrong_device", "%s carries no Ethernet frames (%s)",
 			link->name, link->kind[0] ? link->kind : "hardware");
@@ -73,8 +78,10 @@ static int accept_device(const struct port *port, const struct link *link, struc
 	if (refuse_mark(port, link, failure) || refuse_master(port, link, failure))
 		return -EBUSY;
 	if (link->xdp) {
-		fail(failure, -EBUSY, "in_use", "%s has an XDP program of somebody else", link->name);
-		return fail_hint(failure, "take it off: ip link set dev %s xdp off", link->name);
+		fail(failure, -EBUSY, "in_use", "%s has an XDP program of somebody else",
+			link->name);
+		return fail_hint(failure, "take it off: ip link set dev %s xdp%s off", link->name,
+			link->xdp == XDP_ATTACHED_SKB ? "generic" : "");
 	}
 	return port->type->accept ? port->type->accept(port, link, failure) : 0;
 }
@@ -99,9 +106,12 @@ static int prepare_device(struct port *port, struct link *link, struct failure *
 	if (port->type->promiscuous && link->flags & IFF_PROMISC)
 		mark.words |= MARK_promisc;
 	if (!mark_write(&mark, alias))
-		log_warn("the alias of %s is too long to be kept whole: \"%s\"", link->name, link->alias);
+		log_warn("the alias of %s is too long to be kept whole: \"%s\"", link->name,
+			link->alias);
 	drops_device_start(port->weftd, port->object->id, link);
 	port->bring_up = true;
+	if (port->type->no_queue)
+		link_set_no_queue(port->weftd->links, link, true);
 	return link_set(port->weftd->links, link, &change, failure);
 }
 
@@ -122,6 +132,8 @@ static void give_back(struct port *port, struct link *link)
 		return;
 	if (port->type->promiscuous && !(mark.words & MARK_promisc))
 		change.flags_mask = IFF_PROMISC;
+	if (port->type->no_queue)
+		link_set_no_queue(port->weftd->links, link, false);
 	int error = link_set(port->weftd->links, link, &change, &failure);
 	if (error && error != -ENODEV)
 		log_warn("cannot give %s back: %s", link->name, failure.message);

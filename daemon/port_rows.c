@@ -50,8 +50,7 @@ static struct port_place *wanted_places(struct port *port, u32 *count)
 		return NULL;
 	if (untagged)
 		*count += add_place(port, untagged, 0, &places[*count]);
-	json_array_foreach(tags, i, item)
-	{
+	json_array_foreach (tags, i, item) {
 		if (port_tag_read(json_string_value(item), network, &tag))
 			*count += add_place(port, network, tag, &places[*count]);
 	}
@@ -84,7 +83,8 @@ static int join(struct port *port, const struct port_place *place, struct failur
 		fail(failure, error, "table_full", "the tag table is full");
 		return fail_hint(failure, "start weftd with a larger tag table");
 	}
-	error = network_join(port->weftd, place->network, port->object->id, (u16)place->tag, failure);
+	error = network_join(
+		port->weftd, place->network, port->object->id, (u16)place->tag, failure);
 	if (error && place->tag)
 		engine_del(port->weftd, tag, &key, NULL);
 	return error;
@@ -109,7 +109,8 @@ static int put_row(struct port *port, u32 untagged_network, struct failure *fail
 		.mac_limit = (u32)spec_number(spec, "mac_limit", MAC_LIMIT_DEFAULT),
 	};
 	u64 storm_limit = (u64)spec_number(spec, "storm_limit_pps", STORM_LIMIT_DEFAULT);
-	int error = meter_set(weftd, meter_of_port(index.index), storm_limit, &row.storm_meter, failure);
+	int error = meter_set(
+		weftd, meter_of_port(index.index), storm_limit, &row.storm_meter, failure);
 	if (error || memcmp(&row, &port->row, sizeof(row)) == 0)
 		return error;
 	error = engine_put(weftd, port, &index, &row);
@@ -136,8 +137,8 @@ static bool leave_unwanted(struct port *port, const struct port_place *wanted, u
 	return any;
 }
 
-static int join_wanted(struct port *port, const struct port_place *wanted, u32 count,
-	struct failure *failure)
+static int join_wanted(
+	struct port *port, const struct port_place *wanted, u32 count, struct failure *failure)
 {
 	struct port_place *places = realloc(port->places, (count + 1) * sizeof(*places));
 	int error = 0;
@@ -195,8 +196,8 @@ void port_rows_clear(struct port *port)
 	meter_set(weftd, meter_of_port(index.index), 0, &none, NULL);
 	for (index.index *= WEFT_DROPS_PER_PORT;
 		index.index < (port->object->id + 1) * WEFT_DROPS_PER_PORT; index.index++) {
-		struct weft_drop_row *row = weftd->engine_ops->table_at(
-			weftd->engine, WEFT_TABLE_drop, index.index);
+		struct weft_drop_row *row =
+			weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_drop, index.index);
 		if (row)
 			__atomic_store_n(&row->packets, 0, __ATOMIC_RELAXED);
 	}

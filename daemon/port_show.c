@@ -53,8 +53,8 @@ void port_guest_mac(struct weftd *weftd, const struct object *object, char text[
 	if (given)
 		snprintf(text, 18, "%s", given);
 	else
-		snprintf(text, 18, "02:%02x:%02x:%02x:%02x:%02x", (u8)(hash >> 32), (u8)(hash >> 24),
-			(u8)(hash >> 16), (u8)(hash >> 8), (u8)hash);
+		snprintf(text, 18, "02:%02x:%02x:%02x:%02x:%02x", (u8)(hash >> 32),
+			(u8)(hash >> 24), (u8)(hash >> 16), (u8)(hash >> 8), (u8)hash);
 }
 
 // What the other side takes unfinished. Flags stay on a tap when its VM is gone: then nothing.
@@ -106,7 +106,8 @@ static void add_numbers(struct weftd *weftd, const struct object *object, json_t
 		{"moves_refused", usage.moves_refused},
 	};
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(numbers); i++)
-		json_object_set_new(shown, numbers[i].key, json_integer((json_int_t)numbers[i].value));
+		json_object_set_new(
+			shown, numbers[i].key, json_integer((json_int_t)numbers[i].value));
 }
 
 json_t *port_show(struct weftd *weftd, const struct object *object)
@@ -115,19 +116,16 @@ json_t *port_show(struct weftd *weftd, const struct object *object)
 	const struct link *link = port ? port->watch.link : NULL;
 	json_t *tags = spec_list(object->spec, "tags");
 	struct port_state state = port_state(object);
-	json_t *shown = json_pack("{s:s, s:s, s:O?, s:o, s:b, s:s, s:s?}",
-		"dev", link ? link->name : port_dev(object->spec),
-		"mode", tags ? "trunk" : "access",
-		"tags", tags,
-		"offloads", offloads(link),
-		"host", port && port->row.flags & WEFT_PORT_HOST,
-		"state", state.state,
-		"why", state.why[0] ? state.why : NULL);
+	json_t *shown = json_pack("{s:s, s:s, s:O?, s:o, s:b, s:s, s:s?}", "dev",
+		link ? link->name : port_dev(object->spec), "mode", tags ? "trunk" : "access",
+		"tags", tags, "offloads", offloads(link), "host",
+		port && port->row.flags & WEFT_PORT_HOST, "state", state.state, "why",
+		state.why[0] ? state.why : NULL);
 	if (!tags)
 		json_object_set_new(shown, "tags", json_array());
 	json_object_set_new(shown, "mtu", link ? json_integer(link->mtu) : json_null());
-	json_object_set_new(shown, "carrier",
-		link ? json_boolean(link->flags & IFF_LOWER_UP) : json_null());
+	json_object_set_new(
+		shown, "carrier", link ? json_boolean(link->flags & IFF_LOWER_UP) : json_null());
 	if (port && port->type->qemu) {
 		char mac[18];
 		port_guest_mac(weftd, object, mac);
@@ -159,6 +157,7 @@ int port_run_words(struct request *request)
 	if (!text)
 		return fail(&request->failure, -ENOMEM, "no_memory", "out of memory");
 	if (request->json) {
+		text[strlen(text) - 1] = '\0'; // its line ends there
 		request->result = json_pack("[{s:s, s:s}]", "name", name, form, text);
 		free(text);
 	} else {

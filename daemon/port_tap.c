@@ -40,9 +40,11 @@ static int tap_check(const json_t *spec, struct failure *failure)
 	uid_t uid;
 	gid_t gid;
 	if (owner && !find_user(owner, &uid))
-		return fail(failure, -ENOENT, "not_found", "owner %s: there is no such user", owner);
+		return fail(
+			failure, -ENOENT, "not_found", "owner %s: there is no such user", owner);
 	if (group && !find_group(group, &gid))
-		return fail(failure, -ENOENT, "not_found", "group %s: there is no such group", group);
+		return fail(
+			failure, -ENOENT, "not_found", "group %s: there is no such group", group);
 	return 0;
 }
 
@@ -73,8 +75,9 @@ static int tap_accept(const struct port *port, const struct link *link, struct f
 	if (many != link->multi_queue) {
 		fail(failure, -EINVAL, "wrong_device", "the tap %s is there already and has %s",
 			link->name, link->multi_queue ? "several queues" : "one queue only");
-		return fail_hint(failure, many ? "leave out `queues`, or delete the tap first"
-					       : "say `queues N`, N at least 2, or delete the tap first");
+		return fail_hint(
+			failure, many ? "leave out `queues`, or delete the tap first"
+				      : "say `queues N`, N at least 2, or delete the tap first");
 	}
 	return 0;
 }
@@ -102,8 +105,8 @@ static char *tap_qemu(struct weftd *weftd, const struct object *object)
 	if (asprintf(&words,
 		    "-netdev tap,id=%s%s,ifname=%s,script=no,downscript=no%s "
 		    "-device virtio-net-pci,netdev=%s%s,mac=%s%s,host_mtu=%u\n",
-		    prefix, object->name, link ? link->name : port_dev(spec), many, prefix, object->name,
-		    mac, vectors, mtu) < 0)
+		    prefix, object->name, link ? link->name : port_dev(spec), many, prefix,
+		    object->name, mac, vectors, mtu) < 0)
 		return NULL;
 	return words;
 }
@@ -139,6 +142,7 @@ const struct port_type port_type_tap = {
 	.keep = tap_keep,
 	.accept = tap_accept,
 	.follows_mtu = true,
+	.no_queue = true,
 	.carrier_state = "waiting",
 	.carrier_why = "nobody has the tap open: its VM does not run",
 	.qemu = tap_qemu,

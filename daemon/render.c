@@ -112,6 +112,24 @@ char *render_table(const json_t *result, const char *columns)
 	return text;
 }
 
+// A list of objects inside an object prints as a table of its own, below.
+static bool is_list_of_objects(const json_t *value)
+{
+	return json_is_object(json_array_get(value, 0));
+}
+
+static void put_inner_table(FILE *out, const char *key, const json_t *rows)
+{
+	char *text = render_table(rows, NULL);
+	char *rest = text;
+	char *line;
+
+	fprintf(out, "%s\n", key);
+	while ((line = strsep(&rest, "\n")) && *line)
+		fprintf(out, "  %s\n", line);
+	free(text);
+}
+
 char *render_object(const json_t *object)
 {
 	char *text = NULL;
@@ -123,11 +141,15 @@ char *render_object(const json_t *object)
 	json_object_foreach ((json_t *)object, key, value)
 		width = strlen(key) > width ? strlen(key) : width;
 	json_object_foreach ((json_t *)object, key, value) {
-		char *one = cell(object, key);
+		char *one = is_list_of_objects(value) ? NULL : cell(object, key);
 
-		fprintf(out, "%-*s  %s\n", (int)width, key, one);
+		if (one)
+			fprintf(out, "%-*s  %s\n", (int)width, key, one);
 		free(one);
 	}
+	json_object_foreach ((json_t *)object, key, value)
+		if (is_list_of_objects(value))
+			put_inner_table(out, key, value);
 	fclose(out);
 	return text;
 }

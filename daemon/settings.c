@@ -147,6 +147,21 @@ int settings_read(struct settings *settings, const char *path, struct failure *f
 	return err;
 }
 
+// What is kept and pinned must not depend on where weftd was started.
+static void make_absolute(char **dir)
+{
+	char *here = **dir == '/' ? NULL : get_current_dir_name();
+	char *path;
+
+	if (!here)
+		return;
+	if (asprintf(&path, "%s/%s", here, *dir) < 0)
+		abort();
+	free(here);
+	free(*dir);
+	*dir = path;
+}
+
 void settings_default(struct settings *settings)
 {
 	char host[65] = "weft";
@@ -164,6 +179,9 @@ void settings_default(struct settings *settings)
 		settings->bpf_dir = strdup(WEFT_BPF_DIR);
 	if (!settings->log_level)
 		settings->log_level = strdup("info");
+	make_absolute(&settings->state_dir);
+	make_absolute(&settings->run_dir);
+	make_absolute(&settings->bpf_dir);
 }
 
 void settings_free(struct settings *settings)

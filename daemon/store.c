@@ -24,12 +24,13 @@ struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statement[STATEMENT_count];
 	char *path;
+	bool purged; // close deletes the file
 	char uuid[37];
 };
 
 static const char *const statement_text[STATEMENT_count] = {
-	[PUT] = "INSERT INTO objects (noun, id, made, name, spec) VALUES (?1, ?2, ?3, ?4, ?5) "
-		"ON CONFLICT (noun, id) DO UPDATE SET made = ?3, name = ?4, spec = ?5",
+	[PUT] = ("INSERT INTO objects (noun, id, made, name, spec) VALUES (?1, ?2, ?3, ?4, ?5) "
+		 "ON CONFLICT (noun, id) DO UPDATE SET made = ?3, name = ?4, spec = ?5"),
 	[DEL] = "DELETE FROM objects WHERE noun = ?1 AND id = ?2",
 	[WALK] = "SELECT noun, id, made, name, spec FROM objects ORDER BY made, id",
 };
@@ -200,6 +201,8 @@ void store_close(struct store *store)
 	for (size_t i = 0; i < STATEMENT_count; i++)
 		sqlite3_finalize(store->statement[i]);
 	sqlite3_close(store->db);
+	if (store->purged) // the log files went at close
+		unlink(store->path);
 	free(store->path);
 	free(store);
 }
@@ -207,7 +210,7 @@ void store_close(struct store *store)
 void store_purge(struct store *store)
 {
 	if (store)
-		unlink(store->path);
+		store->purged = true;
 }
 
 const char *store_uuid(const struct store *store)

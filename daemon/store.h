@@ -21,7 +21,7 @@ typedef int store_walk_fn(const struct store_row *row, void *context, struct fai
 // Opens or makes the file; the uuid is made with it.
 int store_open(struct store **out, const char *path, struct failure *failure);
 void store_close(struct store *store); // NULL: nothing
-void store_purge(struct store *store);  // its files go when it is closed
+void store_purge(struct store *store); // store_close deletes the file
 const char *store_uuid(const struct store *store);
 
 // Changes stand between begin and commit. A change that fails ends in store_rollback by the caller.

@@ -29,8 +29,8 @@ int tap_create(const struct tap_config *config, int *fd, struct failure *failure
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", config->name);
 	*fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	if (*fd < 0) {
-		error = fail(failure, -errno, "device", "cannot open /dev/net/tun: %s",
-			strerror(errno));
+		error = fail(
+			failure, -errno, "device", "cannot open /dev/net/tun: %s", strerror(errno));
 		fail_hint(failure, "load the module: modprobe tun");
 		return error;
 	}

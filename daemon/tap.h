@@ -8,7 +8,7 @@
 
 struct tap_config {
 	const char *name;
-	bool multi_queue; // QEMU with one queue cannot open a multi-queue tap
+	bool multi_queue;   // QEMU with one queue cannot open a multi-queue tap
 	const uid_t *owner; // may open it without privilege; NULL: root only
 	const gid_t *group;
 };

@@ -48,13 +48,14 @@ struct ebpf_table {
 };
 
 struct ebpf_port {
-	u32 ifindex; // 0: not attached
-	char name[IFNAMSIZ];
+	u32 ifindex;   // 0: not attached
+	char name[64]; // for messages
 };
 
 struct engine {
 	char *pin_dir;
-	const struct ebpf_hook *hook;
+	bool tcx;           // new devices get tcx links, else clsact filters
+	u64 tcx_full_at_ns; // budget of new tcx links, see hook.c
 	struct weft_tc_bpf *program;
 	struct weft_tc_bpf *inject; // the second copy, loaded when first asked for
 	struct ebpf_table tables[WEFT_TABLE_count];
@@ -119,11 +120,17 @@ extern const struct ebpf_hook ebpf_tcx;    // Linux 6.6 and newer
 extern const struct ebpf_hook ebpf_clsact; // before
 bool ebpf_tcx_works(void);
 
+// hook.c: one of them for each device.
+int ebpf_hook_check(struct engine *engine, u32 ifindex, const char **why); // -EBUSY, -ENODEV
+int ebpf_hook_attach(struct engine *engine, u32 ifindex, const char **why);
+void ebpf_hook_detach(struct engine *engine, u32 ifindex);
+// Detaches every device that is not wanted; wanted NULL: every device.
+void ebpf_hook_prune(struct engine *engine, bool (*wanted)(struct engine *engine, u32 ifindex));
+
 // port.c: ports on hooks.
 int ebpf_port_attach(struct engine *engine, const struct engine_port *port, const char **why);
 int ebpf_port_detach(struct engine *engine, u32 port_id);
 void ebpf_port_switch(struct engine *engine); // every attached port; hooks of all others go
-void ebpf_port_purge(struct engine *engine);
 
 // load.c: the programs.
 int ebpf_load(struct engine *engine, const struct engine_config *config, const char **why);

@@ -27,7 +27,7 @@ static int start(struct engine *engine, const struct engine_config *config, cons
 	engine->pin_dir = strdup(config->pin_dir);
 	if (!engine->pin_dir)
 		abort();
-	engine->hook = ebpf_tcx_works() && !config->force_clsact ? &ebpf_tcx : &ebpf_clsact;
+	engine->tcx = ebpf_tcx_works() && !config->force_clsact;
 	int error = ebpf_pin_prepare(engine->pin_dir, why);
 	if (!error)
 		error = ebpf_load(engine, config, why);
@@ -37,8 +37,7 @@ static int start(struct engine *engine, const struct engine_config *config, cons
 	if (!engine->ports)
 		abort();
 	ebpf_dynamic_convert(engine);
-	log_info("started: hook %s, pins in %s", engine->hook == &ebpf_tcx ? "tcx" : "clsact",
-		engine->pin_dir);
+	log_info("started: hook %s, pins in %s", engine->tcx ? "tcx" : "clsact", engine->pin_dir);
 	return 0;
 }
 
@@ -61,7 +60,7 @@ static int ebpf_start(struct engine **out, const struct engine_config *config, c
 
 static void ebpf_purge(struct engine *engine)
 {
-	ebpf_port_purge(engine);
+	ebpf_hook_prune(engine, NULL);
 	ebpf_dynamic_purge(engine);
 	ebpf_pin_remove_directories(engine->pin_dir);
 	ebpf_stop(engine);

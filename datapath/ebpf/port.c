@@ -3,63 +3,12 @@
 #include "datapath/ebpf/ebpf.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <weft/log.h>
 
-#include "weft_tc.skel.h"
-
 LOG_MODULE(ebpf);
-
-static const struct ebpf_hook *const hooks[] = {&ebpf_tcx, &ebpf_clsact};
-
-static void hook_path(char path[EBPF_PATH_BYTES], struct engine *engine,
-	const struct ebpf_hook *hook, u32 ifindex)
-{
-	ebpf_pin_path(path, engine, hook->dir, "%u", ifindex);
-}
-
-static void unhook(struct engine *engine, const struct ebpf_hook *hook, u32 ifindex)
-{
-	char path[EBPF_PATH_BYTES];
-	hook_path(path, engine, hook, ifindex);
-	hook->detach(path, ifindex);
-}
-
-static int check(struct engine *engine, u32 ifindex, const char **why)
-{
-	char path[EBPF_PATH_BYTES], name[IF_NAMESIZE];
-	if (!if_indextoname(ifindex, name)) {
-		*why = ebpf_why(
-			"there is no device with index %u in weftd's network namespace", ifindex);
-		return -ENODEV;
-	}
-	for (size_t i = 0; i < WEFT_ARRAY_SIZE(hooks); i++) {
-		hook_path(path, engine, hooks[i], ifindex);
-		int error = hooks[i]->check(path, ifindex, why);
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
-static int hook_attach(struct engine *engine, const struct ebpf_port *port, const char **why)
-{
-	char path[EBPF_PATH_BYTES];
-	int error = check(engine, port->ifindex, why);
-	if (error)
-		return error;
-	hook_path(path, engine, engine->hook, port->ifindex);
-	error = engine->hook->attach(
-		path, port->ifindex, bpf_program__fd(engine->program->progs.weft_tc));
-	if (error)
-		*why = ebpf_why("the kernel refused weft's TC program on %s: %s", port->name,
-			strerror(-error));
-	return error;
-}
 
 // The hash is the truth; the slot array in front of it holds the latest of those that share a slot.
 static int bind_device(struct engine *engine, u32 id, u32 ifindex)
@@ -103,7 +52,7 @@ static int attach(struct engine *engine, const struct engine_port *port, const c
 	struct ebpf_port *mine = &engine->ports[port->id];
 	int error = refuse_taken(engine, port, why);
 	if (!error)
-		error = check(engine, port->ifindex, why);
+		error = ebpf_hook_check(engine, port->ifindex, why);
 	if (error)
 		return error;
 	if (mine->ifindex && mine->ifindex != port->ifindex)
@@ -116,7 +65,7 @@ static int attach(struct engine *engine, const struct engine_port *port, const c
 		*why = ebpf_why(
 			"cannot bind port %s to its device: %s", port->name, strerror(-error));
 	if (!error && engine->committed)
-		error = hook_attach(engine, mine, why);
+		error = ebpf_hook_attach(engine, mine->ifindex, why);
 	if (error && !known) {
 		unbind_device(engine, port->id, port->ifindex);
 		mine->ifindex = 0;
@@ -138,34 +87,16 @@ int ebpf_port_detach(struct engine *engine, u32 id)
 	if (!port->ifindex)
 		return 0;
 	if (engine->committed)
-		unhook(engine, engine->hook, port->ifindex);
+		ebpf_hook_detach(engine, port->ifindex);
 	unbind_device(engine, id, port->ifindex);
 	port->ifindex = 0;
 	return 0;
 }
 
-struct pruning {
-	const struct ebpf_hook *hook;
-	bool all;
-};
-
-// Names are "7", "7-new", "7-qdisc".
-static void prune(struct engine *engine, const char *name, void *context)
+static bool is_port(struct engine *engine, u32 ifindex)
 {
-	struct pruning *pruning = context;
-	u32 ifindex = (u32)strtoul(name, NULL, 10), id;
-	bool used = pruning->hook == engine->hook &&
-		    bpf_map_lookup_elem(engine->device_fd, &ifindex, &id) == 0;
-	if (!used || pruning->all)
-		unhook(engine, pruning->hook, ifindex);
-}
-
-static void prune_hooks(struct engine *engine, bool all)
-{
-	for (size_t i = 0; i < WEFT_ARRAY_SIZE(hooks); i++) {
-		struct pruning pruning = {hooks[i], all};
-		ebpf_pin_each(engine, hooks[i]->dir, prune, &pruning);
-	}
+	u32 id;
+	return bpf_map_lookup_elem(engine->device_fd, &ifindex, &id) == 0;
 }
 
 void ebpf_port_switch(struct engine *engine)
@@ -174,14 +105,9 @@ void ebpf_port_switch(struct engine *engine)
 		const char *why;
 		if (!engine->ports[id].ifindex)
 			continue;
-		int error = hook_attach(engine, &engine->ports[id], &why);
+		int error = ebpf_hook_attach(engine, engine->ports[id].ifindex, &why);
 		if (error) // its device may just have gone; weftd attaches again when it comes back
 			log_error("port %s: %s", engine->ports[id].name, why);
 	}
-	prune_hooks(engine, false);
-}
-
-void ebpf_port_purge(struct engine *engine)
-{
-	prune_hooks(engine, true);
+	ebpf_hook_prune(engine, is_port);
 }

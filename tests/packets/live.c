@@ -25,6 +25,7 @@ static struct {
 	u32 ifindex[PORTS];
 } live;
 
+// Programs by their whole path: a guest's busybox would run its own `ip`.
 static void shell(const char *format, u32 port)
 {
 	char command[512];
@@ -40,14 +41,14 @@ static int open_tap(u32 port)
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "wp%u", port);
 	if (fd < 0 || ioctl(fd, TUNSETIFF, &request))
 		err(1, "tap %s", request.ifr_name);
-	shell("ip link set wp%u mtu 9100 up", port);
+	shell("/sbin/ip link set wp%u mtu 9100 up", port);
 	return fd;
 }
 
 static int open_veth(u32 port)
 {
-	shell("ip link add wp%u type veth peer name wq%u && ip link set wp%u mtu 9100 up && "
-	      "ip link set wq%u mtu 9100 up",
+	shell("/sbin/ip link add wp%u type veth peer name wq%u && "
+	      "/sbin/ip link set wp%u mtu 9100 up && /sbin/ip link set wq%u mtu 9100 up",
 		port);
 	struct sockaddr_ll address = {
 		.sll_family = AF_PACKET,
@@ -160,6 +161,6 @@ void live_close(void)
 	for (u32 port = 1; port < PORTS; port++) {
 		close(live.fd[port]);
 		if (live.kind == LIVE_VETH)
-			shell("ip link del wp%u", port);
+			shell("/sbin/ip link del wp%u", port);
 	}
 }

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -41,7 +42,7 @@ enum { RIG_ETHERTYPE = 0x88b5, RIG_FRAME_BYTES = 60, RIG_NETWORK = 1, RIG_WAIT_M
 struct rig {
 	bool clsact;
 	char pins[128];
-	int guest[3]; // packet sockets on g1, g2
+	int guest[3];   // packet sockets on g1, g2
 	u32 ifindex[3]; // of p1, p2
 	struct engine_config config;
 	struct engine *engine;
@@ -64,9 +65,12 @@ RIG_MAYBE static int run(const char *format, ...)
 
 RIG_MAYBE static void make_device(struct rig *rig, int port)
 {
-	assert_int_equal(run("ip link add p%d type veth peer name g%d && ip link set g%d address "
-			     "02:00:00:00:00:0%d && ip link set p%d up && ip link set g%d up",
-				 port, port, port, port, port, port), 0);
+	assert_int_equal(
+		run("/sbin/ip link add p%d type veth peer name g%d && /sbin/ip link set g%d "
+		    "address "
+		    "02:00:00:00:00:0%d && /sbin/ip link set p%d up && /sbin/ip link set g%d up",
+			port, port, port, port, port, port),
+		0);
 	char name[16];
 	snprintf(name, sizeof(name), "p%d", port);
 	rig->ifindex[port] = if_nametoindex(name);
@@ -88,7 +92,7 @@ RIG_MAYBE static void drop_device(struct rig *rig, int port)
 	if (rig->guest[port] >= 0)
 		close(rig->guest[port]);
 	rig->guest[port] = -1;
-	run("ip link del p%d 2>/dev/null", port);
+	run("/sbin/ip link del p%d 2>/dev/null", port);
 }
 
 RIG_MAYBE static u32 tcx_count(u32 ifindex)
@@ -174,8 +178,7 @@ RIG_MAYBE static void rig_start(struct rig *rig)
 		struct weft_member_key key = {RIG_NETWORK, 1, port - 1};
 		struct weft_member_row member = {.port = port};
 		assert_int_equal(ops->table_put(rig->engine, WEFT_TABLE_port, &port, &row), 0);
-		assert_int_equal(
-			ops->table_put(rig->engine, WEFT_TABLE_member, &key, &member), 0);
+		assert_int_equal(ops->table_put(rig->engine, WEFT_TABLE_member, &key, &member), 0);
 	}
 }
 
@@ -270,7 +273,7 @@ RIG_MAYBE static bool output_has(const char *command, const char *word)
 RIG_MAYBE static bool has_qdisc(int port)
 {
 	char command[64];
-	snprintf(command, sizeof(command), "tc qdisc show dev p%d", port);
+	snprintf(command, sizeof(command), "/sbin/tc qdisc show dev p%d", port);
 	return output_has(command, "clsact");
 }
 
@@ -278,7 +281,7 @@ RIG_MAYBE static u32 clsact_count(int port)
 {
 	char command[64], line[1024];
 	u32 count = 0;
-	snprintf(command, sizeof(command), "tc filter show dev p%d ingress", port);
+	snprintf(command, sizeof(command), "/sbin/tc filter show dev p%d ingress", port);
 	FILE *pipe = popen(command, "r");
 	assert_non_null(pipe);
 	while (fgets(line, sizeof(line), pipe))
@@ -290,6 +293,14 @@ RIG_MAYBE static u32 clsact_count(int port)
 RIG_MAYBE static bool hooked(struct rig *rig, int port)
 {
 	return rig->clsact ? clsact_count(port) == 1 : tcx_count(rig->ifindex[port]) == 1;
+}
+
+// A filter of somebody else's, of whichever kind this kernel has.
+RIG_MAYBE static int add_filter(int port, const char *direction)
+{
+	return run("for kind in 'u32 match u32 0 0' matchall; do /sbin/tc filter add dev p%d %s "
+		   "pref 9 protocol all $kind flowid 1:1 2>/dev/null && exit 0; done; exit 1",
+		port, direction);
 }
 
 // How many pins have this in their name.
@@ -339,10 +350,16 @@ static int rig_main(int (*tests)(void))
 		return 1;
 	}
 	int status = 1;
+	signal(SIGINT, SIG_IGN); // the child dies of them, and this process still cleans up
+	signal(SIGTERM, SIG_IGN);
 	pid_t child = fork();
 	if (child == 0) {
-		if (unshare(CLONE_NEWNET) || run("ip link set lo up; for f in all default; do echo 1 > "
-						 "/proc/sys/net/ipv6/conf/$f/disable_ipv6; done"))
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (unshare(CLONE_NEWNET) ||
+			run("/sbin/ip link set lo up; for f in all default; do echo 1 > "
+			    "/proc/sys/net/ipv6/conf/$f/disable_ipv6; done"))
 			_exit(1);
 		exit(tests() ? 1 : 0);
 	}

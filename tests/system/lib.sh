@@ -61,6 +61,8 @@ host_new() {
 	mount -t bpf bpf "$WORK/$host/bpf"
 	ip netns add "$(netns "$host")"
 	on "$host" ip link set lo up
+	# No router solicitations and the like between counters and what a test sends.
+	on "$host" sysctl -q -w net.ipv6.conf.default.disable_ipv6=1
 }
 
 on() {
@@ -83,8 +85,8 @@ answers() {
 host_start() {
 	local host=$1
 	shift
-	on "$host" "$BUILD/weftd" --name "$host" --engine "$ENGINE" --state-dir "$WORK/$host/state" \
-		--run-dir "$WORK/$host/run" --bpf-dir "$WORK/$host/bpf" --log-level debug "$@" \
+	nsenter --net="/run/netns/$(netns "$host")" "$BUILD/weftd" --name "$host" --engine "$ENGINE" --state-dir "$WORK/$host/state" \
+		--run-dir "$WORK/$host/run" --bpf-dir "$WORK/$host/bpf" "$@" \
 		>>"$WORK/$host/log" 2>&1 &
 	HOST_PID[$host]=$!
 	wait_for 20 answers "$host"
@@ -108,9 +110,18 @@ host_stop() {
 	unset "HOST_PID[$1]"
 }
 
-# Processes that the test starts in the background: `"$@" & helper $!`.
+# cleanup ends this process.
 helper() {
 	HELPERS+=("$1")
+}
+
+# A process in the background of a host, ended by cleanup; its id is in SPAWNED.
+spawn() {
+	local host=$1
+	shift
+	nsenter --net="/run/netns/$(netns "$host")" "$@" &
+	SPAWNED=$!
+	helper "$SPAWNED"
 }
 
 wait_for() { # wait_for SECONDS COMMAND...: until it succeeds

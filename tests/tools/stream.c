@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <xxhash.h>
 
@@ -254,17 +255,27 @@ static void send_batch(int sock, uint8_t *buf, uint64_t seq, unsigned int n)
 		;
 }
 
+static volatile sig_atomic_t stopped;
+
+static void stop(int number)
+{
+	(void)number;
+	stopped = 1;
+}
+
 static int udp_send(void)
 {
 	int sock = connected_socket(SOCK_DGRAM), size = (int)opt.size, i;
 	uint64_t start = now_ns(), seq;
 	uint8_t *buf = malloc(opt.batch * opt.size);
 
+	signal(SIGTERM, stop);
+
 	if (!buf)
 		err(EXIT_BROKEN, "malloc");
 	if (opt.batch > 1 && setsockopt(sock, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)))
 		err(EXIT_BROKEN, "UDP_SEGMENT");
-	for (seq = 0; seq < opt.count; seq += opt.batch) {
+	for (seq = 0; seq < opt.count && !stopped; seq += opt.batch) {
 		uint64_t due = start + seq * NS_PER_SEC / opt.pps, now = now_ns();
 		uint64_t left = opt.count - seq;
 
@@ -272,6 +283,8 @@ static int udp_send(void)
 			usleep((useconds_t)((due - now) / 1000));
 		send_batch(sock, buf, seq, left < opt.batch ? (unsigned int)left : opt.batch);
 	}
+	if (seq < opt.count)
+		opt.count = seq;
 	printf("{\"mode\":\"udp-send\",\"sent\":%llu,\"seconds\":%.3f}\n",
 		(unsigned long long)opt.count, (double)(now_ns() - start) / 1e9);
 	datagram_fill(buf, opt.size, SEQ_END, opt.count);
@@ -340,18 +353,26 @@ static bool receive(int sock, struct udp_state *st)
 	return true;
 }
 
+static pid_t command;
+
+static void pass_on(int number)
+{
+	if (command)
+		kill(command, number);
+}
+
 static int udp_recv(void)
 {
 	int sock = bound_socket(SOCK_DGRAM), on = 1, buffer = 32 << 20;
 	struct udp_state st = {.seen = calloc(1, DATAGRAMS_MAX / 8)};
 	uint64_t lost;
-	pid_t command;
 
 	if (!st.seen)
 		err(EXIT_BROKEN, "calloc");
 	setsockopt(sock, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer));
 	setsockopt(sock, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
 	command = command_start(opt.command);
+	signal(SIGTERM, pass_on);
 	while (!st.finished && receive(sock, &st))
 		;
 	lost = st.expected > st.received ? st.expected - st.received : 0;
@@ -379,9 +400,9 @@ static const char usage[] =
 	"  --timeout MS     give up after this silence (10000)\n"
 	"  send:     --bytes N (100000000) of pseudo-random data from --seed N (1)\n"
 	"  udp-send: --count N (10000) datagrams of --size N bytes (64) at --pps N (10000);\n"
-	"            --batch N datagrams in one superpacket (1)\n"
+	"            --batch N datagrams in one superpacket (1); SIGTERM ends it early\n"
 	"recv ends when the sender is done. udp-recv exits 1 unless each datagram came once, "
-	"intact.\n";
+	"intact; it passes SIGTERM on to COMMAND.\n";
 
 static void set_option(int c)
 {

@@ -18,7 +18,8 @@ static int begin(void **state)
 	(void)state;
 	captured = tmpfile();
 	standard_error = dup(STDERR_FILENO);
-	return captured && standard_error >= 0 && dup2(fileno(captured), STDERR_FILENO) >= 0 ? 0 : -1;
+	return captured && standard_error >= 0 && dup2(fileno(captured), STDERR_FILENO) >= 0 ? 0
+											     : -1;
 }
 
 static int end(void **state)

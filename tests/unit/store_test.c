@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The store: durable at commit, back at rollback, and a sentence for every file that is not its own.
+// The store: durable at commit, back at rollback, and a sentence for every file that is not its
+// own.
 
 #include "tests/unit/unit.h"
 

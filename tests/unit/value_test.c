@@ -113,7 +113,8 @@ static void texts(void **state)
 
 		if (!!value != !!c->canonical || (value && strcmp(text, c->canonical) != 0))
 			fail_msg("%s '%s': got %s, wanted %s", value_kind(&argument), c->text,
-				text ? text : "a refusal", c->canonical ? c->canonical : "a refusal");
+				text ? text : "a refusal",
+				c->canonical ? c->canonical : "a refusal");
 		if (!value) {
 			assert_int_equal(failure.exit_status, WEFT_EXIT_WORDS);
 			assert_string_equal(failure.code_name, "bad_value");

@@ -67,10 +67,11 @@ static void refuses(void **state)
 
 static void round_trip(void **state)
 {
-	static const char text[] =
-		"{\"ports\":[{\"name\":\"on\",\"mtu\":1500,\"host\":true,\"tags\":[\"blue:10\"],\"text\":"
-		"\"a \\\"b\\\" # c: d\\\\ \\u00e4\",\"mac\":\"02:00:00:00:00:01\",\"number\":\"12\","
-		"\"empty\":\"\",\"list\":[],\"nothing\":null}],\"host\":{}}";
+	static const char text[] = "{\"ports\":[{\"name\":\"on\",\"mtu\":1500,\"host\":true,"
+				   "\"tags\":[\"blue:10\"],\"text\":"
+				   "\"a \\\"b\\\" # c: d\\\\ "
+				   "\\u00e4\",\"mac\":\"02:00:00:00:00:01\",\"number\":\"12\","
+				   "\"empty\":\"\",\"list\":[],\"nothing\":null}],\"host\":{}}";
 	json_t *value = json_loads(text, 0, NULL);
 	char *yaml = yaml_dump(value);
 	struct failure failure = {0};

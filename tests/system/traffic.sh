@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# Guests and what they send, on top of lib.sh: containers on veths, light VMs on taps, single frames.
+#
+#   guest_new g                        a namespace that plays a guest
+#   guest_veth a g c1 [ADDRESS]        its eth0 is the other end of device c1 of host a
+#   guest_tap a g t1 ADDRESS TX RX     its eth0 is the NIC of a VM on tap t1; offloads as for taprelay
+#   listen g; ...; listened g          what its eth0 gets goes to $WORK/got-g, until a frame to $END
+#   stream_start NAME g h ADDRESS ..   UDP from guest g to guest h at ADDRESS, until stream_stop NAME
+TOOLS=$BUILD/tests
+QUEUE=20000 # frames a tap holds: a reader that waits for a busy core must not look like a loss
+
+for tool in taprelay tapgen stream frame; do
+	[ -x "$TOOLS/$tool" ] || die "no $TOOLS/$tool: run make tests"
+done
+
+guest_new() {
+	mkdir -p "$WORK/$1" # by which cleanup knows the namespace
+	ip netns add "$(netns "$1")"
+	on "$1" ip link set lo up
+	on "$1" sysctl -q -w net.ipv6.conf.default.disable_ipv6=1
+}
+
+guest_veth() { # guest_veth HOST GUEST DEVICE [ADDRESS]
+	on "$1" ip link add "$3" type veth peer name eth0 netns "$(netns "$2")"
+	on "$1" ip link set "$3" up
+	on "$2" ip link set eth0 up
+	[ -z "${4:-}" ] || on "$2" ip addr add "$4" dev eth0
+}
+
+guest_tap() { # guest_tap HOST GUEST TAP ADDRESS TX-OFFLOADS RX-OFFLOADS
+	"$TOOLS/taprelay" --guest-netns "$(netns "$2")" --switch-netns "$(netns "$1")" \
+		--switch-tap "$3" --tx "$5" --rx "$6" \
+		--pid-file "$WORK/$2/relay.pid" --stats-file "$WORK/$2/relay.json"
+	helper "$(cat "$WORK/$2/relay.pid")"
+	on "$1" ip link set "$3" txqueuelen $QUEUE
+	on "$2" ip link set eth0 txqueuelen $QUEUE
+	on "$2" ip addr add "$4" dev eth0
+}
+
+guest_tap_end() { # the VM's end: its NIC is gone, its statistics are written
+	local pid
+	pid=$(cat "$WORK/$1/relay.pid")
+	kill -TERM "$pid"
+	wait_for 5 gone "$pid"
+}
+
+relay_stats() { # relay_stats GUEST FILTER: of the light VM, up to now
+	rm -f "$WORK/$1/relay.json"
+	kill -USR1 "$(cat "$WORK/$1/relay.pid")"
+	wait_for 5 test -e "$WORK/$1/relay.json"
+	jq -c -r "$2" "$WORK/$1/relay.json"
+}
+
+between() { # between LEAST MOST GOT WHAT
+	[ "$1" -le "$3" ] && [ "$3" -le "$2" ] && return
+	die "$4: wanted $1 to $2, got $3"
+}
+
+helper() { # a process in the background that cleanup ends
+	HELPERS+=("$1")
+}
+
+# Single frames. Sent from one CPU, so that what is sent later is handled later.
+END=22ffffffffff
+export FILL
+FILL=$(printf '00%.0s' {1..46})
+send() { # send GUEST FRAME-OPTIONS|HEX...
+	taskset -c 0 "$TOOLS/frame" send --netns "$(netns "$1")" --dev eth0 "${@:2}"
+}
+
+declare -A LISTENER=()
+listen() { # listen GUEST FRAME-OPTIONS...
+	rm -f "$WORK/listens-$1"
+	"$TOOLS/frame" recv --netns "$(netns "$1")" --dev eth0 --until "0:$END" --timeout 30000 "${@:2}" -- \
+		touch "$WORK/listens-$1" >"$WORK/got-$1" 2>"$WORK/message-$1" &
+	LISTENER[$1]=$!
+	helper $!
+	wait_for 5 test -e "$WORK/listens-$1"
+}
+
+listened() { # listened GUEST...: until the frame to $END has come
+	local guest
+	for guest in "$@"; do
+		wait "${LISTENER[$guest]}" || true # whether it was one frame is of no interest here
+		! grep 'did not come' "$WORK/message-$guest" || die "the last frame did not reach $guest"
+	done
+}
+
+# Datagrams with serial numbers, in the background: without end, unless --count says otherwise.
+declare -A STREAM=()
+stream_start() { # stream_start NAME FROM TO ADDRESS UDP-SEND-OPTIONS...
+	local name=$1 from=$2 to=$3 address=$4
+	shift 4
+	"$TOOLS/stream" udp-recv --netns "$(netns "$to")" -- "$TOOLS/stream" udp-send \
+		--netns "$(netns "$from")" --to "$address" --count 60000000 "$@" >"$WORK/stream-$name" 2>&1 &
+	STREAM[$name]=$!
+	helper "${STREAM[$name]}"
+}
+
+stream_wait() { # until its end: every datagram came once, intact
+	wait "${STREAM[$1]}" || die "stream $1: $(cat "$WORK/stream-$1")"
+}
+
+stream_stop() { # stream_stop NAME: it must have run until now
+	kill -TERM "${STREAM[$1]}" 2>/dev/null || die "the stream $1 was over: $(cat "$WORK/stream-$1")"
+	stream_wait "$1"
+}
+
+stream_sent() { # how many datagrams it was
+	jq 'select(.mode == "udp-recv").expected' "$WORK/stream-$1"
+}

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Debian's 6.1 kernel, which has no tcx: the golden packets, built by both compilers, and the
+# engine's own test pass in a guest that runs it.
+set -euo pipefail
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+vm_image_kernel61
+passes() { # passes VM PROGRAM
+	local start=$SECONDS status=0
+	guest exec --timeout 150 "$1" "/root/$2 >/root/log 2>&1" || status=$?
+	in_vm "$1" cat /root/log >"$WORK/$2.log"
+	[ $status = 0 ] || die "$2 ended with status $status: $(grep -vE '^\[ +(RUN|OK) |level=info' "$WORK/$2.log")"
+	grep -q 'hook clsact' "$WORK/$2.log" || die "$2 did not run the clsact hook"
+	echo "$2: $(grep -c '^\[ *OK \]' "$WORK/$2.log") passed in $((SECONDS - start)) s"
+}
+
+vm_start_kernel61 engine
+passes engine engine_test &
+engine=$!
+helper $engine
+vm_start_kernel61 packets
+passes packets packets-clang-14
+passes packets packets-clang-19
+wait $engine
