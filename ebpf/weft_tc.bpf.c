@@ -1,60 +1,35 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 // The TC ingress hook of every port: parse, decide and commit from the pipeline, apply for skbs.
 // Superpackets and partial checksums stay as they are; the kernel completes them on the way out.
-#include "ebpf/bpf.h"
+#define HOOK_CONTEXT struct __sk_buff
+#include "ebpf/hook.h"
 #include <linux/pkt_cls.h>
-
-struct packet {
-	struct __sk_buff *skb;
-	const void *data;
-	const void *data_end;
-	int code; // what the hook returns: where the packet goes
-};
-
-weft_inline const void *packet_at(const struct packet *p, u32 offset, u32 bytes)
-{
-	if (offset > WEFT_PARSE_BYTES || offset + bytes > WEFT_PARSE_BYTES)
-		return NULL;
-	const void *at = p->data + offset;
-	return at + bytes <= p->data_end ? at : NULL;
-}
 
 weft_inline u32 packet_length(const struct packet *p)
 {
-	return p->skb->len;
+	return p->context->len;
 }
 
 weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
 {
-	if (!p->skb->vlan_present)
+	if (!p->context->vlan_present)
 		return false;
-	*tpid = weft_ntoh16(p->skb->vlan_proto);
-	*tci = (u16)p->skb->vlan_tci;
+	*tpid = weft_ntoh16(p->context->vlan_proto);
+	*tci = (u16)p->context->vlan_tci;
 	return true;
-}
-
-#include "datapath/pipeline/pipeline.h"
-#include "ebpf/flow_cache.h"
-
-__noinline int weft_decide(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns)
-{
-	if (!key || !verdict)
-		return 0;
-	decide(key, NULL, now_ns, verdict);
-	return 0;
 }
 
 weft_inline u32 packet_segment_length(const struct packet *p, const struct weft_layout *layout)
 {
-	u32 segment = p->skb->gso_size;
-	return segment ? segment + layout->header_bytes : p->skb->len;
+	u32 segment = p->context->gso_size;
+	return segment ? segment + layout->header_bytes : p->context->len;
 }
 
 // gso_segs is 0 on what a tap wrote: count from the sizes.
 weft_inline u32 packet_segments(const struct packet *p, const struct weft_layout *layout)
 {
-	u32 segment = p->skb->gso_size;
-	return segment ? (p->skb->len - layout->header_bytes + segment - 1) / segment : 1;
+	u32 segment = p->context->gso_size;
+	return segment ? (p->context->len - layout->header_bytes + segment - 1) / segment : 1;
 }
 
 // The tag that the frame has on its way, while copies leave with different ones.
@@ -96,7 +71,7 @@ weft_inline enum weft_drop skb_send(
 	struct skb_tag tag = skb_tag_of(line);
 	if (!ifindex)
 		return WEFT_DROP_port_absent;
-	if (!skb_retag(line->packet->skb, &tag, vid))
+	if (!skb_retag(line->packet->context, &tag, vid))
 		return WEFT_DROP_rewrite_failed;
 	account_tx(line->tables, port, bytes);
 	line->packet->code = bpf_redirect(ifindex, 0);
@@ -146,7 +121,7 @@ weft_inline enum weft_drop apply_flood(struct pipeline *line)
 	if (!network)
 		return WEFT_DROP_no_destination;
 	struct flood f = {
-		.skb = line->packet->skb,
+		.skb = line->packet->context,
 		.key = {.network = index.index, .epoch = network->member_epoch},
 		.tag = skb_tag_of(line),
 		.in_port = line->key.in_port,
@@ -168,12 +143,12 @@ weft_inline enum weft_drop apply_reply(struct pipeline *line)
 	u32 length = reply.l3_length, at = line->layout.l3_bytes;
 	if (length < 1 || length > sizeof(reply.l3) || at > WEFT_PARSE_BYTES)
 		return WEFT_DROP_rewrite_failed;
-	if (!reply.keep_tail && bpf_skb_change_tail(p->skb, at + length, 0))
+	if (!reply.keep_tail && bpf_skb_change_tail(p->context, at + length, 0))
 		return WEFT_DROP_rewrite_failed;
-	if (bpf_skb_store_bytes(p->skb, 0, &reply, 2 * sizeof(struct weft_mac), 0) ||
-		bpf_skb_store_bytes(p->skb, at, reply.l3, length, 0))
+	if (bpf_skb_store_bytes(p->context, 0, &reply, 2 * sizeof(struct weft_mac), 0) ||
+		bpf_skb_store_bytes(p->context, at, reply.l3, length, 0))
 		return WEFT_DROP_rewrite_failed;
-	return skb_send(line, line->key.in_port, p->skb->ifindex, line->key.vid, skb_bytes(line));
+	return skb_send(line, line->key.in_port, p->context->ifindex, line->key.vid, skb_bytes(line));
 }
 
 weft_inline enum weft_drop apply_to_host(struct pipeline *line)
@@ -186,7 +161,7 @@ weft_inline enum weft_drop apply_to_host(struct pipeline *line)
 // The headers must lie in the linear part; a small frame from a tap already does.
 weft_inline bool skb_load(struct packet *p)
 {
-	struct __sk_buff *skb = p->skb;
+	struct __sk_buff *skb = p->context;
 	u32 want = skb->len < WEFT_PARSE_BYTES ? skb->len : WEFT_PARSE_BYTES;
 	if ((u64)skb->data + want > (u64)skb->data_end && bpf_skb_pull_data(skb, want))
 		return false;
@@ -199,7 +174,7 @@ SEC("tc")
 int weft_tc(struct __sk_buff *skb)
 {
 	u32 port = port_of(skb->ifindex);
-	struct packet packet = {.skb = skb, .code = TC_ACT_SHOT};
+	struct packet packet = {.context = skb, .code = TC_ACT_SHOT};
 	struct pipeline line = {
 		.packet = &packet,
 		.actions = WEFT_BIT(WEFT_ACTION_count) - 1,

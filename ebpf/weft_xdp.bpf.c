@@ -1,22 +1,8 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 // The XDP hook: the same pipeline over an xdp_buff. What it cannot apply passes on to TC.
 // Not attached to any port yet; it is built, loaded and held against the golden packets.
-#include "ebpf/bpf.h"
-
-struct packet {
-	struct xdp_md *xdp;
-	void *data;
-	void *data_end;
-	int code;
-};
-
-weft_inline const void *packet_at(const struct packet *p, u32 offset, u32 bytes)
-{
-	if (offset > WEFT_PARSE_BYTES || offset + bytes > WEFT_PARSE_BYTES)
-		return NULL;
-	const void *at = p->data + offset;
-	return at + bytes <= p->data_end ? at : NULL;
-}
+#define HOOK_CONTEXT struct xdp_md
+#include "ebpf/hook.h"
 
 weft_inline u32 packet_length(const struct packet *p)
 {
@@ -27,17 +13,6 @@ weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
 {
 	(void)p, (void)tpid, (void)tci;
 	return false;
-}
-
-#include "datapath/pipeline/pipeline.h"
-#include "ebpf/flow_cache.h"
-
-__noinline int weft_decide(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns)
-{
-	if (!key || !verdict)
-		return 0;
-	decide(key, NULL, now_ns, verdict);
-	return 0;
 }
 
 weft_inline u32 packet_segment_length(const struct packet *p, const struct weft_layout *layout)
@@ -63,7 +38,7 @@ struct tagged_eth_header {
 // Moves the addresses, so that the frame begins with or without a tag.
 weft_inline bool xdp_retag(struct pipeline *line, u16 vid)
 {
-	struct xdp_md *xdp = line->packet->xdp;
+	struct xdp_md *xdp = line->packet->context;
 	struct eth_header *eth = (void *)(long)xdp->data;
 	bool tagged = line->layout.tagged;
 	if (tagged == (vid != 0) && line->key.vid == vid)
@@ -134,7 +109,7 @@ int weft_xdp(struct xdp_md *xdp)
 {
 	u32 port = port_of(xdp->ingress_ifindex);
 	struct packet packet = {
-		.xdp = xdp,
+		.context = xdp,
 		.data = (void *)(long)xdp->data,
 		.data_end = (void *)(long)xdp->data_end,
 		.code = XDP_DROP,

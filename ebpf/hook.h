@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
-// What both hooks share: the tables as BPF maps, decide as a subprogram, the test record.
+// What both hooks share: the packet, the tables as BPF maps, decide as a subprogram, the clock.
+//
+// A hook defines HOOK_CONTEXT (its context struct) first, and afterwards writes packet_length,
+// packet_tag and the apply functions of pipeline.h.
 #pragma once
 
 #include <weft/wire.h>
@@ -20,6 +23,36 @@ struct tables;
 	((void)(tables), weft_decide((key), (verdict), (now_ns)))
 
 int weft_decide(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns);
+
+struct packet {
+	HOOK_CONTEXT *context;
+	const void *data;
+	const void *data_end;
+	int code; // what the hook returns: where the packet goes
+};
+
+weft_inline const void *packet_at(const struct packet *p, u32 offset, u32 bytes)
+{
+	if (offset > WEFT_PARSE_BYTES || offset + bytes > WEFT_PARSE_BYTES)
+		return NULL;
+	const void *at = p->data + offset;
+	return at + bytes <= p->data_end ? at : NULL;
+}
+
+weft_inline u32 packet_length(const struct packet *p);
+weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci);
+
+#include "datapath/pipeline/pipeline.h"
+#include "ebpf/flow_cache.h"
+
+// A global function: the verifier checks it once, by its types, and not again in every caller.
+__noinline int weft_decide(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns)
+{
+	if (!key || !verdict)
+		return 0;
+	decide(key, NULL, now_ns, verdict);
+	return 0;
+}
 
 // The netdev of a port; 0: it has none.
 weft_inline u32 device_of(u32 port)
