@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <weft/control.h>
 
 struct answer_text {
@@ -96,12 +97,16 @@ static int fail_connect(const struct client *client)
 	const char *start =
 		"start weftd, or name the socket of a running one with -s or $WEFT_SOCKET";
 	long err = 0;
+	struct stat st;
 
 	curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &err);
 	if (err == EACCES || err == EPERM)
 		return fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon",
 			"weftctl needs the rights of who started weftd",
 			"no permission for the socket %s", client->socket);
+	if (err == ECONNREFUSED && stat(client->socket, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", start, "%s is no socket",
+			client->socket);
 	if (err == ECONNREFUSED)
 		return fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", start,
 			"no weftd answers on %s: the socket was left by one that is gone",

@@ -76,6 +76,8 @@ static void serve(struct evhttp_request *request, void *context)
 	// time.
 	event_base_update_cache_time(api->weftd->base);
 	reply(request, answer);
+	if (api->weftd->stopping) // even if the client does not wait for the answer
+		event_base_loopexit(api->weftd->base, &(struct timeval){.tv_sec = 1});
 	free(path);
 }
 
@@ -106,11 +108,10 @@ static void connection_opened(evutil_socket_t fd, short what, void *context)
 	(void)what;
 	bufferevent_getcb(pending->stream, NULL, NULL, NULL, &connection);
 	free(pending);
-	if (!connection)
-		return;
-	evhttp_connection_set_closecb(connection, connection_closed, api);
-	if (++api->connections >= CONNECTIONS_MAX)
-		evconnlistener_disable(api->listener);
+	if (connection)
+		evhttp_connection_set_closecb(connection, connection_closed, api);
+	else
+		connection_closed(NULL, api);
 }
 
 static struct bufferevent *make_stream(struct event_base *base, void *context)
@@ -123,7 +124,9 @@ static struct bufferevent *make_stream(struct event_base *base, void *context)
 		abort();
 	*pending = (struct pending){.api = api, .stream = stream};
 	if (event_base_once(base, -1, EV_TIMEOUT, connection_opened, pending, NULL) < 0)
-		free(pending);
+		abort();
+	if (++api->connections >= CONNECTIONS_MAX)
+		evconnlistener_disable(api->listener);
 	return stream;
 }
 

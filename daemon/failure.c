@@ -9,6 +9,41 @@
 #include <string.h>
 #include <weft/control.h>
 
+// Bytes of the UTF-8 sequence at text (RFC 3629); 0: there is none.
+static size_t sequence(const char *text)
+{
+	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+	unsigned char first = (unsigned char)*text;
+	size_t length = first < 0x80   ? 1
+			: first < 0xc0 ? 0
+			: first < 0xe0 ? 2
+			: first < 0xf0 ? 3
+				       : 4;
+	unsigned point = length == 1 ? first : first & (0x7fu >> length);
+
+	for (size_t i = 1; i < length; i++) {
+		if (((unsigned char)text[i] & 0xc0) != 0x80)
+			return 0;
+		point = point << 6 | ((unsigned char)text[i] & 0x3f);
+	}
+	if (first >= 0xf8 || point < least[length] || point > 0x10ffff ||
+		(point >= 0xd800 && point < 0xe000))
+		return 0;
+	return length;
+}
+
+// Names and paths may hold any bytes, and a sentence may have been cut inside a character.
+static void make_printable(char *text)
+{
+	while (*text) {
+		size_t length = sequence(text);
+
+		if (length == 0 || (length == 1 && (unsigned char)*text < ' '))
+			*text = '?';
+		text += length ? length : 1;
+	}
+}
+
 int fail(struct failure *f, int code, const char *code_name, const char *format, ...)
 {
 	va_list arguments;
@@ -22,6 +57,7 @@ int fail(struct failure *f, int code, const char *code_name, const char *format,
 	va_start(arguments, format);
 	vsnprintf(f->message, sizeof(f->message), format, arguments);
 	va_end(arguments);
+	make_printable(f->message);
 	return code;
 }
 
@@ -38,6 +74,7 @@ int fail_words(struct failure *f, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(f->message, sizeof(f->message), format, arguments);
 	va_end(arguments);
+	make_printable(f->message);
 	return f->code;
 }
 
@@ -50,5 +87,6 @@ int fail_hint(struct failure *f, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(f->hint, sizeof(f->hint), format, arguments);
 	va_end(arguments);
+	make_printable(f->hint);
 	return f->code;
 }

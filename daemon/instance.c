@@ -95,6 +95,8 @@ int instance_start(struct weftd *weftd, struct failure *failure)
 	err = find_engine(weftd, failure);
 	if (!err)
 		err = take_locks(weftd, failure);
+	if (!err) // before anything is made; who connects now is answered when all is up
+		err = api_open(weftd, failure);
 	if (!err)
 		err = open_store(weftd, failure);
 	if (!err)
@@ -105,8 +107,6 @@ int instance_start(struct weftd *weftd, struct failure *failure)
 		err = load(weftd, failure);
 	if (!err)
 		err = fdb_sweep_open(weftd, failure);
-	if (!err)
-		err = api_open(weftd, failure);
 	if (err) {
 		instance_stop(weftd);
 		return err;

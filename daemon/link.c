@@ -87,9 +87,18 @@ static struct link *link_take(struct links *links, const struct link *now)
 	return link;
 }
 
+// Whom a change of the link concerns: its watch, or one that waits for a device of this name.
+static struct link_watch *watch_of(struct links *links, const struct link *link)
+{
+	struct link_watch *named = link_watch_find(links, link->name);
+	if (link->watch)
+		return link->watch;
+	return named && !named->link ? named : NULL;
+}
+
 static void link_drop(struct links *links, struct link *link)
 {
-	struct link_watch *watch = link->watch;
+	struct link_watch *watch = watch_of(links, link);
 	log_debug("%s (ifindex %u) is gone", link->name, link->ifindex);
 	link_seen(links, link);
 	HASH_DELETE(by_index, links->by_index, link);
@@ -168,12 +177,7 @@ static int read_addresses(struct links *links)
 // A watch that is told may delete itself, its link or another.
 static void link_notify(struct links *links, struct link *link)
 {
-	struct link_watch *watch = link->watch;
-	if (!watch) {
-		watch = link_watch_find(links, link->name);
-		if (watch && watch->link)
-			watch = NULL;
-	}
+	struct link_watch *watch = watch_of(links, link);
 	if (watch)
 		watch->changed(watch, link);
 }

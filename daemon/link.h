@@ -29,6 +29,7 @@ struct link {
 	bool tap;         // kind tun, of Ethernet frames
 	bool multi_queue; // taps only
 	bool vnet_hdr;    // taps only: whoever opened it last asked for virtio_net headers
+	u32 owner, group; // taps only: who may open it; ~0: root only
 	char kind[LINK_KIND_BYTES]; // "veth", "tun", "bridge"; empty: hardware
 	char alias[LINK_ALIAS_BYTES];
 	char name[IFNAMSIZ];
@@ -59,8 +60,7 @@ struct nl_sock *links_socket(struct links *links); // for requests
 
 struct link *link_find(struct links *links, const char *name); // NULL: no such device
 struct link *link_at(struct links *links, u32 ifindex);
-struct link *link_by_alias(struct links *links, const char *alias); // walks; exact or up to a ':'
-struct link *link_first(struct links *links);                       // then link->by_index.next
+struct link *link_first(struct links *links); // then link->by_index.next
 
 // Asks the kernel now, without waiting for the event. NULL: no such device.
 struct link *link_refresh(struct links *links, const char *name);

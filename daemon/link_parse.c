@@ -23,6 +23,11 @@ static u32 number(struct nlattr *attribute)
 	return attribute && nla_len(attribute) >= (int)sizeof(u32) ? nla_get_u32(attribute) : 0;
 }
 
+static u32 user(struct nlattr *attribute)
+{
+	return attribute ? number(attribute) : ~0u;
+}
+
 static bool flag(struct nlattr *attribute)
 {
 	return attribute && nla_len(attribute) >= 1 && nla_get_u8(attribute);
@@ -42,6 +47,8 @@ static void parse_kind(struct nlattr *info, struct link *link)
 	link->tap = tun[IFLA_TUN_TYPE] && nla_get_u8(tun[IFLA_TUN_TYPE]) == IFF_TAP;
 	link->multi_queue = flag(tun[IFLA_TUN_MULTI_QUEUE]);
 	link->vnet_hdr = flag(tun[IFLA_TUN_VNET_HDR]);
+	link->owner = user(tun[IFLA_TUN_OWNER]);
+	link->group = user(tun[IFLA_TUN_GROUP]);
 }
 
 static u8 parse_xdp(struct nlattr *xdp)

@@ -11,6 +11,7 @@ static const struct {
 } mark_words[] = {
 	{"adopted", MARK_adopted},
 	{"promisc", MARK_promisc},
+	{"new", MARK_new},
 };
 
 // Takes one field up to the next ':' or the end; NULL: it does not fit.

@@ -19,8 +19,8 @@ struct port;
 struct port_type {
 	const char *name;
 	const char *engine; // the only engine that has this type; NULL: every one
-	// Are the words right for this type? NULL: all are.
-	int (*check)(const json_t *spec, struct failure *failure);
+	// Are the words right for this type? link: the device, at add and if it is there already.
+	int (*check)(const json_t *spec, const struct link *link, struct failure *failure);
 	// Makes the device; it lives as long as the descriptor until keep. NULL: it must be there.
 	int (*create)(const struct port *port, int *fd, struct failure *failure);
 	int (*keep)(int fd, struct failure *failure); // closes fd, error or not

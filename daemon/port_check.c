@@ -199,7 +199,8 @@ static int check_static_rows(
 	return fail_hint(failure, "delete them first: `fdb del MAC network N`");
 }
 
-static int check_type(struct weftd *weftd, const json_t *spec, struct failure *failure)
+static int check_type(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
 	const struct port_type *type = port_type_find(spec_text(spec, "type", ""));
 	if (!type)
@@ -212,7 +213,9 @@ static int check_type(struct weftd *weftd, const json_t *spec, struct failure *f
 		return fail_hint(
 			failure, "use type tap, or start weftd with --engine %s", type->engine);
 	}
-	return type->check ? type->check(spec, failure) : 0;
+	if (!type->check)
+		return 0;
+	return type->check(spec, old ? NULL : link_refresh(weftd->links, port_dev(spec)), failure);
 }
 
 int port_check(
@@ -228,7 +231,7 @@ int port_check(
 	int error = check_static_rows(weftd, old, spec, failure);
 	if (error || !spec)
 		return error;
-	error = check_type(weftd, spec, failure);
+	error = check_type(weftd, old, spec, failure);
 	if (!error)
 		error = check_mode(spec, failure);
 	if (!error)

@@ -4,9 +4,10 @@
 
 #include <errno.h>
 
-static int device_check(const json_t *spec, struct failure *failure)
+static int device_check(const json_t *spec, const struct link *link, struct failure *failure)
 {
 	static const char *const of_taps[] = {"queues", "owner", "group", "mac"};
+	(void)link;
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(of_taps); i++) {
 		if (json_object_get(spec, of_taps[i]))
 			return fail(failure, -EINVAL, "bad_value",

@@ -89,7 +89,7 @@ static int accept_device(const struct port *port, const struct link *link, struc
 // First use: the mark, and what the type wants of its devices.
 static int prepare_device(struct port *port, struct link *link, struct failure *failure)
 {
-	struct mark mark = {0};
+	struct mark mark = {.words = MARK_new};
 	char alias[LINK_ALIAS_BYTES];
 	struct link_change change = {
 		.alias = alias,
@@ -109,7 +109,6 @@ static int prepare_device(struct port *port, struct link *link, struct failure *
 		log_warn("the alias of %s is too long to be kept whole: \"%s\"", link->name,
 			link->alias);
 	drops_device_start(port->weftd, port->object->id, link);
-	port->bring_up = true;
 	if (port->type->no_queue)
 		link_set_no_queue(port->weftd->links, link, true);
 	return link_set(port->weftd->links, link, &change, failure);
@@ -146,6 +145,7 @@ static int bind_device(struct port *port, struct link *link, int fd, struct fail
 	if (error)
 		return error;
 	bool known = is_ours(port, link, &mark);
+	port->bring_up = !known || mark.words & MARK_new;
 	port->created = known ? port->type->create && !(mark.words & MARK_adopted) : fd >= 0;
 	if (!known)
 		error = prepare_device(port, link, failure);
@@ -191,10 +191,18 @@ int port_link_take(struct port *port, bool create, struct failure *failure)
 // Last, so that no frame comes in before the switch takes it. Later it is the operator's to decide.
 static int bring_up(struct port *port, struct link *link, struct failure *failure)
 {
+	struct mark mark;
+	char alias[LINK_ALIAS_BYTES];
 	struct link_change change = {.flags = IFF_UP, .flags_mask = IFF_UP};
-	bool wanted = port->bring_up && !(link->flags & IFF_UP);
+	if (!port->bring_up)
+		return 0;
 	port->bring_up = false;
-	return wanted ? link_set(port->weftd->links, link, &change, failure) : 0;
+	if (is_ours(port, link, &mark)) {
+		mark.words &= ~(u32)MARK_new;
+		mark_write(&mark, alias);
+		change.alias = alias;
+	}
+	return link_set(port->weftd->links, link, &change, failure);
 }
 
 int port_link_attach(struct port *port, struct failure *failure)

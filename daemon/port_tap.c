@@ -34,17 +34,29 @@ static bool find_group(const char *text, gid_t *gid)
 	return group != NULL;
 }
 
-static int tap_check(const json_t *spec, struct failure *failure)
+static int refuse_user(
+	const struct link *link, const char *word, const char *wanted, struct failure *failure)
+{
+	fail(failure, -EINVAL, "wrong_device", "the tap %s is there already and its %s is not %s",
+		link->name, word, wanted);
+	return fail_hint(failure, "leave out `%s`, or delete the tap first", word);
+}
+
+static int tap_check(const json_t *spec, const struct link *link, struct failure *failure)
 {
 	const char *owner = spec_text(spec, "owner", NULL), *group = spec_text(spec, "group", NULL);
-	uid_t uid;
-	gid_t gid;
+	uid_t uid = 0;
+	gid_t gid = 0;
 	if (owner && !find_user(owner, &uid))
 		return fail(
 			failure, -ENOENT, "not_found", "owner %s: there is no such user", owner);
 	if (group && !find_group(group, &gid))
 		return fail(
 			failure, -ENOENT, "not_found", "group %s: there is no such group", group);
+	if (link && owner && uid != link->owner)
+		return refuse_user(link, "owner", owner, failure);
+	if (link && group && gid != link->group)
+		return refuse_user(link, "group", group, failure);
 	return 0;
 }
 

@@ -138,6 +138,9 @@ int settings_read(struct settings *settings, const char *path, struct failure *f
 	}
 	if (!config)
 		return failure->code;
+	if (!json_is_object(config))
+		err = fail(failure, -EINVAL, "bad_config",
+			"%s holds no settings such as `name: h1`", path);
 	json_object_foreach (config, key, value) {
 		err = set_one(settings, key, value, path, failure);
 		if (err)

@@ -155,7 +155,10 @@ static int integrity_check(struct store *store, struct failure *failure)
 
 	if (err)
 		return err;
-	return strcmp(verdict, "ok") == 0 ? 0 : damaged(store, verdict, failure);
+	if (strcmp(verdict, "ok") == 0)
+		return 0;
+	char *finding = strchr(verdict, '\n'); // below a line that names the database
+	return damaged(store, finding ? finding + 1 : verdict, failure);
 }
 
 static int prepare(struct store *store, struct failure *failure)

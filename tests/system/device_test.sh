@@ -86,6 +86,20 @@ done
 on a ip link set v1 up
 wait_for 5 port_is a up c1
 
+# come back in a bridge: not taken until it is out of it
+on a ip link add br0 type bridge
+on a ip link del v0
+wait_for 5 port_is a absent c1
+on a ip link add w0 type veth peer name v1
+on a ip link set v1 up
+on a ip link set w0 master br0 up
+on a ip link set w0 down name v0
+on a ip link set v0 up
+wait_for 5 port_is a down c1
+expect a "v0 is in the bridge br0" ".[0].why" port show c1
+on a ip link set v0 nomaster
+wait_for 5 port_is a up c1
+
 # the mark of a weftd that is gone for good can be taken off
 on a ip link set v0 down
 host_kill a

@@ -284,9 +284,9 @@ static void test_hash_table(void **state)
 	struct weft_fdb_key key = {.network = 7};
 	struct weft_fdb_row row = {.kind = WEFT_FDB_STATIC}, back;
 	int visits = 0;
-	rig->config.capacity[WEFT_TABLE_fdb] = 3000;
+	rig->config.capacity[WEFT_TABLE_fdb] = 20000;
 	rig_start(rig);
-	for (u32 i = 0; i < 3000; i++) {
+	for (u32 i = 0; i < 20000; i++) {
 		memcpy(key.mac.byte, &i, 4);
 		row.port = i;
 		assert_int_equal(ops->table_put(rig->engine, WEFT_TABLE_fdb, &key, &row), 0);
@@ -300,8 +300,8 @@ static void test_hash_table(void **state)
 	assert_int_equal(ops->table_get(rig->engine, WEFT_TABLE_fdb, &key, &back), 0);
 	assert_memory_equal(&back, &row, sizeof(row));
 	ops->table_status(rig->engine, WEFT_TABLE_fdb, &status);
-	assert_int_equal(status.used, 3000);
-	assert_int_equal(status.capacity, 3000);
+	assert_int_equal(status.used, 20000);
+	assert_int_equal(status.capacity, 20000);
 	assert_int_equal(strlen(status.abi), 16);
 
 	memset(&back, 0, sizeof(back));
@@ -313,7 +313,7 @@ static void test_hash_table(void **state)
 	assert_int_equal(ops->table_walk(rig->engine, WEFT_TABLE_fdb, stop_at_third, &visits), 42);
 	struct delete_walk walk = {rig, 0};
 	assert_int_equal(ops->table_walk(rig->engine, WEFT_TABLE_fdb, delete_each, &walk), 0);
-	assert_int_equal(walk.seen, 2999);
+	assert_int_equal(walk.seen, 19999);
 	walk.seen = 0;
 	assert_int_equal(ops->table_walk(rig->engine, WEFT_TABLE_fdb, delete_each, &walk), 0);
 	assert_int_equal(walk.seen, 0);

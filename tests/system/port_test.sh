@@ -59,6 +59,7 @@ on a ip link set s0 master br0
 on a ip link add small mtu 1400 type veth peer name smallpeer
 on a ip tuntap add dev multi mode tap multi_queue
 on a ip tuntap add dev l3 mode tun
+on a ip tuntap add dev plain mode tap
 before=$(ctl a export)
 links=$(on a ip -o link | sort)
 refused a 1 'port web1 exists already' port add web1 type tap network blue
@@ -85,6 +86,7 @@ refused a 1 'l3 carries no Ethernet frames' port add x type device dev l3 networ
 refused a 1 'has several queues' port add x type tap dev multi network blue
 refused a 1 'network blue has mtu 1500, but small has only 1400' port add x type device dev small network blue
 refused a 1 'there is no such user' port add x type tap network blue owner nobody-has-this-name
+refused a 1 'its owner is not nobody' port add x type tap dev plain network blue owner nobody
 refused a 1 'type device has no ' port add x type device dev small network blue queues 2
 refused a 1 'cannot have both' port set web1 trunk red:1
 refused a 1 'there is no port x' port set x mac-limit 1

@@ -105,6 +105,19 @@ alias_is a web1 "weft:$uuid:web1" || die "no mark"
 ctl a port del web1
 [ -z "$(on a ip -o link show dev web1 2>/dev/null)" ] || die "the tap stayed"
 
+# killed before it was set up: done at the next start; later it is the operator's
+ctl a port add web1 type tap network blue
+host_kill a
+on a ip link set web1 down alias "weft:$uuid:web1:new"
+host_start a
+expect a waiting ".[0].state" port show web1
+alias_is a web1 "weft:$uuid:web1" || die "no mark"
+host_kill a
+on a ip link set web1 down
+host_start a
+expect a down ".[0].state" port show web1
+ctl a port del web1
+
 # adopted: kept, alias given back; not made by weft when it is missing at start
 on a ip tuntap add dev mine mode tap
 on a ip link set mine alias 'rack 3: "left"'

@@ -209,14 +209,14 @@ static void oversized(void **state)
 	const struct server *server = *state;
 	size_t length = 64 << 10;
 	char *big = malloc(length);
-	int fd;
+	int fd, status;
 
 	memset(big, 'a', length);
 	assert_int_equal(ask(server, head, strlen(head)), 413); // refused before it is sent
 	fd = client_open(server);                               // a header without end
 	client_send(fd, "GET / HTTP/1.1\r\nX: ", 19);
 	client_send(fd, big, length);
-	assert_int_not_equal(client_status(fd), 200);
+	assert_int_equal(client_status(fd), 400);
 	close(fd);
 	fd = client_open(server); // a body without declared end
 	client_send(fd, "POST /v1/run HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 53);
@@ -225,7 +225,8 @@ static void oversized(void **state)
 		client_send(fd, big, length);
 		client_send(fd, "\r\n", 2);
 	}
-	assert_int_not_equal(client_status(fd), 200);
+	status = client_status(fd);
+	assert_true(status == 413 || status == 0); // 0: closed while we still sent
 	close(fd);
 	free(big);
 	still_serves(server);
@@ -269,6 +270,11 @@ static void many_clients(void **state)
 	// Those that are taken are served.
 	client_send(clients[0], GET_HOST, strlen(GET_HOST));
 	assert_int_equal(client_status(clients[0]), 200);
+	for (int i = 1; i < 4;
+		i++) { // each is a turn of the loop in which the late one would be served
+		client_send(clients[i], GET_HOST, strlen(GET_HOST));
+		assert_int_equal(client_status(clients[i]), 200);
+	}
 	assert_int_equal(poll(&answer, 1, 0), 0); // this one waits for a place
 	for (int i = 0; i < MANY; i++)
 		close(clients[i]);

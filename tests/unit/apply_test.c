@@ -45,6 +45,7 @@ static void adds_changes_deletes(void **state)
 	static const char first[] = "networks:\n- {name: blue, vni: 7}\n- {name: red}\n";
 	static const char second[] = "networks:\n- {name: red, mtu: 9000}\n- {name: green}\n";
 	struct rig *rig = *state;
+	struct failure failure = {0};
 
 	prints(rig, "diff", first, "add network blue\nadd network red\n");
 	assert_int_equal(object_count(&rig->weftd, noun_find("network")), 0);
@@ -55,6 +56,9 @@ static void adds_changes_deletes(void **state)
 	prints(rig, "apply", second,
 		"del network blue\nset network red: mtu 1500 -> 9000\nadd network green\n");
 	prints(rig, "apply", second, "nothing to change\n");
+	rig_stop(rig);
+	assert_int_equal(rig_start(rig, &failure), 0);
+	prints(rig, "apply", second, "nothing to change\n"); // the store has become the same
 }
 
 // A default that is written out is no change.

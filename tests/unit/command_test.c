@@ -25,7 +25,8 @@ static void wrong_words(void **state)
 	rig_refused(rig, "network add Blue", WEFT_EXIT_WORDS, "bad_value", "not a name");
 	rig_refused(
 		rig, "port add web1", WEFT_EXIT_WORDS, "bad_words", "port add needs 'type tap|");
-	rig_refused(rig, "port add web1 type tpa", WEFT_EXIT_WORDS, "bad_value", "one of tap|");
+	rig_refused(
+		rig, "port add web1 type tpa", WEFT_EXIT_WORDS, "bad_value", "did you mean 'tap'?");
 	rig_refused(rig, "fdb add 02:00:00:00:00:01 port x", WEFT_EXIT_WORDS, "bad_words",
 		"fdb add needs 'network NAME'");
 	rig_refused(rig, "network set blue vni +5", WEFT_EXIT_WORDS, "bad_value", "'+5'");

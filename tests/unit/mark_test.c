@@ -27,6 +27,7 @@ static void there_and_back(void **state)
 	check(0, "", "weft:" UUID ":web1");
 	check(MARK_adopted, "", "weft:" UUID ":web1:adopted");
 	check(MARK_adopted | MARK_promisc, "", "weft:" UUID ":web1:adopted,promisc");
+	check(MARK_new, "", "weft:" UUID ":web1:new");
 	check(0, "rack 3", "weft:" UUID ":web1::rack 3");
 	check(MARK_promisc, "a:b::c", "weft:" UUID ":web1:promisc:a:b::c");
 }

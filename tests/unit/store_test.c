@@ -193,9 +193,8 @@ static void no_database(void **state)
 	refused(fixture, "state_damaged", "is damaged");
 }
 
-static void cut_database(void **state)
+static void fill(const struct fixture *fixture)
 {
-	const struct fixture *fixture = *state;
 	struct failure failure = {0};
 	struct store *store = open_store(fixture);
 	char name[16];
@@ -207,7 +206,29 @@ static void cut_database(void **state)
 	}
 	store_commit(store, &failure);
 	store_close(store);
+}
+
+static void cut_database(void **state)
+{
+	const struct fixture *fixture = *state;
+
+	fill(fixture);
 	assert_int_equal(truncate(fixture->path, 8192), 0);
+	refused(fixture, "state_damaged", "is damaged");
+}
+
+// One page in the middle is garbage: found at start, not when an object is missed.
+static void rotten_page(void **state)
+{
+	const struct fixture *fixture = *state;
+	static const char garbage[2048] = {5, 4, 3, 2, 1};
+	FILE *file;
+
+	fill(fixture);
+	file = fopen(fixture->path, "r+");
+	assert_int_equal(fseek(file, 6 * 4096, SEEK_SET), 0);
+	assert_int_equal(fwrite(garbage, sizeof(garbage), 1, file), 1);
+	fclose(file);
 	refused(fixture, "state_damaged", "is damaged");
 }
 
@@ -230,6 +251,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(other_database, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_database, setup, teardown),
 		cmocka_unit_test_setup_teardown(cut_database, setup, teardown),
+		cmocka_unit_test_setup_teardown(rotten_page, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_directory, setup, teardown),
 	};
 

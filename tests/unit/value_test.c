@@ -190,6 +190,26 @@ static void json_values(void **state)
 	}
 }
 
+// A sentence is text whatever it quotes: it must pass as JSON and not steer a terminal.
+static void sentences_are_text(void **state)
+{
+	static const char *const quoted[] = {"\xff", "\xc3", "\xe4\xb8", "\xed\xa0\x80", "\xc0\x80",
+		"\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "a\x1b[2J\n", "\x80\x80"};
+	struct failure failure;
+	json_t *text;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(quoted) / sizeof(quoted[0]); i++) {
+		fail_words(&failure, "unknown word '%s'", quoted[i]);
+		text = json_string(failure.message);
+		if (!text || strpbrk(failure.message, "\x1b\n"))
+			fail_msg("case %zu: %s", i, failure.message);
+		json_decref(text);
+	}
+	fail_words(&failure, "%s", "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x90\xa7");
+	assert_string_equal(failure.message, "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x90\xa7");
+}
+
 static void near_words(void **state)
 {
 	json_t *words = json_pack("[s,s,s,s]", "network", "port", "show", "set");
@@ -203,6 +223,9 @@ static void near_words(void **state)
 	assert_null(near_word("x", words));
 	assert_null(near_word("", words));
 	json_decref(words);
+	words = json_pack("[s,s]", "from", "form"); // two letters changed places: one slip
+	assert_string_equal(near_word("fomr", words), "form");
+	json_decref(words);
 }
 
 int main(void)
@@ -212,6 +235,7 @@ int main(void)
 		cmocka_unit_test(prefix_names_the_right_one),
 		cmocka_unit_test(wrong_words_name_the_range),
 		cmocka_unit_test(json_values),
+		cmocka_unit_test(sentences_are_text),
 		cmocka_unit_test(near_words),
 	};
 

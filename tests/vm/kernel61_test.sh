@@ -16,11 +16,10 @@ passes() { # passes VM PROGRAM
 	echo "$2: $(grep -c '^\[ *OK \]' "$WORK/$2.log") passed in $((SECONDS - start)) s"
 }
 
-vm_start_kernel61 engine
+vm_start_kernel61 engine packets
 passes engine engine_test &
 engine=$!
 helper $engine
-vm_start_kernel61 packets
 passes packets packets-clang-14
 passes packets packets-clang-19
 wait $engine

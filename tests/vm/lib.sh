@@ -141,12 +141,14 @@ vm_image_kernel61() {
 		-x "$BUILD/weftctl:/usr/bin/" -x /sbin/ip:/sbin/ -x /sbin/tc:/sbin/
 }
 
-# A guest without a NIC, on a kernel that has no tcx.
+# Guests without a NIC, on a kernel that has no tcx.
 vm_start_kernel61() {
-	local kernel
-	guest start "$1" --image "$VM_IMAGE" --memory 640 \
-		--modules tun,veth,8021q,sch_ingress,cls_bpf,cls_matchall
-	guest wait "$1"
+	local name kernel
+	for name; do
+		guest start "$name" --image "$VM_IMAGE" --memory 640 \
+			--modules tun,veth,8021q,sch_ingress,cls_bpf,cls_matchall
+	done
+	vm_wait "$@"
 	kernel=$(in_vm "$1" uname -r)
 	[[ $kernel == 6.1.* ]] || skip "Debian's kernel is $kernel here, not 6.1"
 }

@@ -35,7 +35,6 @@ pings client 5 fd00:1::11
 fetches_page client web 10.1.0.11
 fetches_page client web '[fd00:1::11]'
 fetches_file client web 10.1.0.11
-fetches_file client web '[fd00:1::11]'
 iperf() { # iperf WORDS..: more than a broken offload would let through
 	local bits
 	bits=$(in_vm client "iperf3 -c 10.1.0.11 -t 2 -J $*" | jq '.end.sum_received.bits_per_second | floor')
