@@ -42,13 +42,13 @@ int link_set_no_queue(struct links *links, const struct link *link, bool on)
 {
 	struct nl_sock *sock = links_socket(links);
 	struct root_queue queue = {.ifindex = link->ifindex};
-	int error =
-		netlink_talk(sock, queue_request(RTM_GETQDISC, 0, link, 0), take_queue, &queue, NULL);
+	int error = netlink_talk(
+		sock, queue_request(RTM_GETQDISC, 0, link, 0), take_queue, &queue, NULL);
 	if (error || queue.handle != (on ? 0 : OUR_HANDLE))
 		return error;
-	struct nl_msg *msg = on ? queue_request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, link,
-					  OUR_HANDLE)
-				: queue_request(RTM_DELQDISC, 0, link, 0);
+	struct nl_msg *msg =
+		on ? queue_request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, link, OUR_HANDLE)
+		   : queue_request(RTM_DELQDISC, 0, link, 0);
 	if (msg && on)
 		nla_put_string(msg, TCA_KIND, "noqueue");
 	return netlink_talk(sock, msg, NULL, NULL, NULL);

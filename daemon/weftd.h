@@ -6,19 +6,19 @@
 #include "datapath/engine.h"
 #include "daemon/object.h"
 
-struct store;  // store.h
-struct links;  // link.h
-struct api;    // api.h
+struct store;     // store.h
+struct links;     // link.h
+struct api;       // api.h
 struct fdb_sweep; // fdb.h
-struct objects; // model.h
+struct objects;   // model.h
 
-struct settings { // from the command line and --config; strings owned
+struct settings {     // from the command line and --config; strings owned
 	char *name;   // --name: shown, default the host name
 	char *engine; // "ebpf"
 	char *state_dir;
 	char *run_dir;
 	char *bpf_dir;
-	char *log_level; // at start; `log set` changes it
+	char *log_level;                // at start; `log set` changes it
 	u32 capacity[WEFT_TABLE_count]; // 0: default
 };
 
@@ -35,14 +35,14 @@ struct weftd {
 	struct objects *objects; // the model: see model.h
 	u64 started_ns;
 	int run_lock, state_lock; // descriptors; -1: none
-	bool stopping; // set by a command: the answer goes out first (api.c)
-	bool purging;  // and nothing of weft stays on this host
+	bool stopping;            // set by a command: the answer goes out first (api.c)
+	bool purging;             // and nothing of weft stays on this host
 };
 
 // Every table access of a noun goes through these two lines.
-#define engine_put(weftd, table, key, row)                                                        \
+#define engine_put(weftd, table, key, row) \
 	((weftd)->engine_ops->table_put((weftd)->engine, WEFT_TABLE_##table, (key), (row)))
-#define engine_get(weftd, table, key, row)                                                        \
+#define engine_get(weftd, table, key, row) \
 	((weftd)->engine_ops->table_get((weftd)->engine, WEFT_TABLE_##table, (key), (row)))
-#define engine_del(weftd, table, key, row)                                                        \
+#define engine_del(weftd, table, key, row) \
 	((weftd)->engine_ops->table_del((weftd)->engine, WEFT_TABLE_##table, (key), (row)))

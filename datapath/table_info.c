@@ -22,7 +22,7 @@
 #define ABI_weft_fdb_row             WEFT_ROW_fdb(FIELD)
 #define ABI_weft_meter_row           WEFT_ROW_meter(FIELD)
 #define ABI_weft_usage_row           WEFT_ROW_usage(FIELD)
-#define ABI_weft_generation_row WEFT_ROW_generation(FIELD)
+#define ABI_weft_generation_row      WEFT_ROW_generation(FIELD)
 #define ABI_weft_port_count_row      WEFT_ROW_port_count(FIELD)
 #define ABI_weft_drop_row            WEFT_ROW_drop(FIELD)
 

@@ -36,7 +36,7 @@ weft_inline bool flow_cacheable(const struct weft_key *key)
 		return false;
 	if (key->protocol == WEFT_IP_TCP)
 		return !(key->tcp_flags & 0x07); // FIN, SYN, RST
-	return key->protocol != WEFT_IP_ICMPV6; // ND among them
+	return key->protocol != WEFT_IP_ICMPV6;  // ND among them
 }
 
 // Independent multiplications: they overlap. Neighbouring flows must not share a slot.
@@ -91,7 +91,8 @@ weft_inline bool flow_find(struct pipeline *line)
 	return true;
 }
 
-// Generations are those from before decide: a change in between leaves a stale slot, never a wrong one.
+// Generations are those from before decide: a change in between leaves a stale slot, never a wrong
+// one.
 weft_inline void flow_keep(struct pipeline *line)
 {
 	const struct weft_verdict *v = &line->verdict;

@@ -148,7 +148,8 @@ weft_inline enum weft_drop apply_reply(struct pipeline *line)
 	if (bpf_skb_store_bytes(p->context, 0, &reply, 2 * sizeof(struct weft_mac), 0) ||
 		bpf_skb_store_bytes(p->context, at, reply.l3, length, 0))
 		return WEFT_DROP_rewrite_failed;
-	return skb_send(line, line->key.in_port, p->context->ifindex, line->key.vid, skb_bytes(line));
+	return skb_send(
+		line, line->key.in_port, p->context->ifindex, line->key.vid, skb_bytes(line));
 }
 
 weft_inline enum weft_drop apply_to_host(struct pipeline *line)

@@ -25,8 +25,8 @@ struct pipeline {
 	u64 configuration; // the cache's: generation before decide
 };
 
-// The cache in front of decide: find fills in the verdict that decide would give, or remembers where
-// keep shall put it. An engine without one finds nothing.
+// The cache in front of decide: find fills in the verdict that decide would give, or remembers
+// where keep shall put it. An engine without one finds nothing.
 weft_inline bool flow_find(struct pipeline *line);
 weft_inline void flow_keep(struct pipeline *line);
 

@@ -79,7 +79,8 @@ struct weft_verdict {
 	u16 tag;       // forward: VID to leave with; 0: untagged
 	u8 reply;      // enum weft_reply
 	u8 reserved;
-	u64 generation; // of the network, read before its other rows: a cached verdict is held against it
+	u64 generation; // of the network, read before its other rows: a cached verdict is held
+			// against it
 };
 
 // One packet's fate, as an engine's inject reports it: decide's verdict and what became of it.

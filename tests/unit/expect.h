@@ -30,7 +30,8 @@ static RIG_MAYBE int rig_teardown(void **state)
 
 static inline const char *rig_error(const json_t *answer, const char *key)
 {
-	const char *text = json_string_value(json_object_get(json_object_get(answer, "error"), key));
+	const char *text =
+		json_string_value(json_object_get(json_object_get(answer, "error"), key));
 
 	return text ? text : "";
 }
@@ -56,8 +57,8 @@ static RIG_MAYBE void rig_refused(
 		(!strstr(rig_error(answer, "message"), sentence) &&
 			!strstr(rig_error(answer, "hint"), sentence)))
 		fail_msg("%s: exit %d, %s: %s (%s); wanted exit %d, %s: %s", line, (int)got,
-			rig_error(answer, "code"), rig_error(answer, "message"), rig_error(answer, "hint"),
-			status, code, sentence);
+			rig_error(answer, "code"), rig_error(answer, "message"),
+			rig_error(answer, "hint"), status, code, sentence);
 	json_decref(answer);
 }
 

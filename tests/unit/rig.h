@@ -115,4 +115,3 @@ static RIG_MAYBE json_t *rig_run(struct rig *rig, bool json, const char *line, j
 	json_decref(request);
 	return answer;
 }
-
