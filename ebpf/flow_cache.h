@@ -2,11 +2,9 @@
 // The flow cache in front of decide: key -> forward, direct-mapped, one region per CPU.
 //
 // Two cache lines per slot; the whole key is compared, so a hit is what decide would say while the
-// generations stand. A slot lives one second: the decide that follows refreshes FDB rows. Kept out:
-// whatever teaches, floods, answers or opens and closes a connection.
+// generations stand. A slot lives as long as FDB rows go without a refresh, so that ageing lags by
+// twice that at most. Kept out: whatever teaches, floods, answers or opens and closes a connection.
 #pragma once
-
-#define FLOW_LIFETIME_NS 1000000000ull
 
 struct flow_slot {
 	struct weft_key key;
@@ -79,7 +77,7 @@ weft_inline bool flow_find(struct pipeline *line)
 		return false;
 	line->configuration = flow_generation(0);
 	if (!flow_key_equal(&slot->key, &line->key) || !slot->used ||
-		(s64)(line->now_ns - slot->decided_ns) > (s64)FLOW_LIFETIME_NS ||
+		(s64)(line->now_ns - slot->decided_ns) > (s64)WEFT_REFRESH_NS ||
 		slot->configuration != line->configuration ||
 		slot->network_generation != flow_generation(slot->network))
 		return false;

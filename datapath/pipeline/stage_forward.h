@@ -53,6 +53,21 @@ weft_inline bool forward_flood(struct decide *d)
 	return true;
 }
 
+// The wall between networks does not hang on the FDB alone: a row whose port has left the network
+// (its id may be another port's by now) is no row.
+weft_inline bool forward_in_network(const struct decide *d, const struct weft_fdb_row *row)
+{
+	struct weft_index index = {row->port};
+	const struct weft_port_row *port = TABLE_GET(d->tables, port, &index);
+	if (!port || !(port->flags & WEFT_PORT_PRESENT))
+		return false;
+	if (!row->tag)
+		return port->network == d->verdict->network;
+	struct weft_tag_key tag = {.port = row->port, .vid = row->tag};
+	const struct weft_tag_row *tagged = TABLE_GET(d->tables, tag, &tag);
+	return tagged && tagged->network == d->verdict->network;
+}
+
 weft_inline bool stage_forward(struct decide *d)
 {
 	const struct weft_mac gateway = WEFT_GATEWAY_MAC;
@@ -67,7 +82,7 @@ weft_inline bool stage_forward(struct decide *d)
 	}
 	struct weft_fdb_key place = fdb_key(d->verdict->network, &d->key->dst);
 	const struct weft_fdb_row *row = TABLE_GET(d->tables, fdb, &place);
-	if (!row || !fdb_live(row, d->network, d->now_ns))
+	if (!row || !fdb_live(row, d->network, d->now_ns) || !forward_in_network(d, row))
 		return forward_flood(d);
 	if (row->port == d->key->in_port)
 		return decide_drop(d, WEFT_DROP_hairpin);

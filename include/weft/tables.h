@@ -68,7 +68,7 @@ enum weft_fdb_kind {
 };
 
 // Rows are refreshed at most this often: a store per packet would bounce the cache line.
-#define WEFT_REFRESH_NS 1000000000ull
+#define WEFT_REFRESH_NS 500000000ull
 
 // meter: a token bucket kept as one time stamp (GCRA, ITU-T I.371): it conforms while
 // full_at_ns - now <= burst_ns. Written by weftd (rate) and the datapath (full_at_ns).

@@ -95,6 +95,13 @@ const struct packet_case packet_cases[] = {
 	{"802.1ad", 3, "A>B qinq:10 " UDP4, {{BLUE, "B", 2}}, DROP(tag_8021ad)},
 	{"802.1ad inside 802.1Q", 3, "A>B tag:10 qinq:20 " UDP4, {}, DROP(tag_nested)},
 
+	{"a row whose port has left the network", 1, "A>B " UDP4, {{BLUE, "B", 4}}, FLOOD,
+		.out = {{2, "A>B " UDP4}, {3, "A>B tag:10 " UDP4}, {5, "A>B tag:30 " UDP4}, {8, "A>B " UDP4}}},
+	{"a row whose tag is another network's", 1, "A>B " UDP4, {{BLUE, "B", 3, 20}}, FLOOD,
+		.out = {{2, "A>B " UDP4}, {3, "A>B tag:10 " UDP4}, {5, "A>B tag:30 " UDP4}, {8, "A>B " UDP4}}},
+	{"a row whose port is gone", 1, "A>B " UDP4, {{BLUE, "B", 99}}, FLOOD,
+		.out = {{2, "A>B " UDP4}, {3, "A>B tag:10 " UDP4}, {5, "A>B tag:30 " UDP4}, {8, "A>B " UDP4}}},
+
 	// what no switch forwards
 	{"802.1D reserved address", 1, "A>R type:88cc data:46", {}, DROP(reserved_address),
 		.after = {{BLUE, "A", .absent = true}}},
@@ -108,7 +115,7 @@ const struct packet_case packet_cases[] = {
 	{"multicast source", 1, "M>B " UDP4, {{BLUE, "B", 2}}, DROP(bad_source)},
 	{"zero source", 1, "Z>B " UDP4, {{BLUE, "B", 2}}, DROP(bad_source)},
 	{"the gateway's address as source", 1, "G>B " UDP4, {{BLUE, "B", 2}}, DROP(bad_source)},
-	{"destination port without device", 1, "A>B " UDP4, {{BLUE, "B", 100}}, DROP(port_absent)},
+	{"destination port without device", 1, "A>B " UDP4, {{BLUE, "B", WORLD_NO_DEVICE}}, DROP(port_absent)},
 
 	// MTU
 	{"exactly the MTU", 1, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:1,2 data:1472", {{BLUE, "B", 2}}, FORWARD,

@@ -13,6 +13,7 @@ struct frame {
 struct frame frame_build(const char *words);
 
 enum { PORTS = 9, OUTPUTS_MAX = 8, FDB_MAX = 4 };
+enum { WORLD_NO_DEVICE = 20 }; // a port of blue that has no device
 
 struct fdb_expect {
 	u32 network;

@@ -23,6 +23,7 @@ static const struct {
 	{6, 0, GREEN, 16},
 	{7, WEFT_PORT_TRUNK | WEFT_PORT_HOST, 0, 16},
 	{8, 0, BLUE, 0},
+	{WORLD_NO_DEVICE, 0, BLUE, 16},
 };
 
 static const struct {
