@@ -4,12 +4,17 @@
 def median: sort | if length % 2 == 1 then .[length / 2 | floor]
 	else (.[length / 2 - 1] + .[length / 2]) / 2 end;
 
+# Two variants compared round by round: the machine drifts more between rounds than within one.
+def paired($a; $b): [$a.samples, $b.samples] | transpose
+	| map(select(.[0] != null and (.[1] // 0) > 0) | .[0] / .[1])
+	| if length > 0 then median else null end;
+
 # The figure a goal is about: a median, or the ratio of two.
 def goal_value($variants):
 	(if $variants[.variant] then $variants[.variant].median else null end) as $value
 	| if .reference == null then $value
 	  elif $value == null or ($variants[.reference].median // 0) == 0 then null
-	  else $value / $variants[.reference].median end;
+	  else paired($variants[.variant]; $variants[.reference]) end;
 
 def judge($variants):
 	goal_value($variants) as $value
@@ -23,7 +28,7 @@ def result($goals):
 	 | map_values({median: median, min: min, max: max, samples: .})) as $variants
 	| {bench: .[0].bench, metric: .[0].metric, unit: .[0].unit, variants: $variants,
 	   ratio: (if ($variants.bridge.median // 0) > 0 and $variants.weft
-		   then $variants.weft.median / $variants.bridge.median else null end),
+		   then paired($variants.weft; $variants.bridge) else null end),
 	   goal: ([$goals[] | .goal | judge($variants)] | first // null)};
 
 # Metrics in the order in which they were measured.

@@ -8,7 +8,7 @@
 #   listen g; ...; listened g          what its eth0 gets goes to $WORK/got-g, until a frame to $END
 #   stream_start NAME g h ADDRESS ..   UDP from guest g to guest h at ADDRESS, until stream_stop NAME
 TOOLS=$BUILD/tests
-QUEUE=20000 # frames a tap holds: a reader that waits for a busy core must not look like a loss
+QUEUE=100000 # frames a tap holds: a reader that waits for a busy core must not look like a loss
 
 for tool in taprelay tapgen stream frame; do
 	[ -x "$TOOLS/$tool" ] || die "no $TOOLS/$tool: run make tests"
@@ -29,7 +29,7 @@ guest_veth() { # guest_veth HOST GUEST DEVICE [ADDRESS]
 }
 
 guest_tap() { # guest_tap HOST GUEST TAP ADDRESS TX-OFFLOADS RX-OFFLOADS
-	"$TOOLS/taprelay" --guest-netns "$(netns "$2")" --switch-netns "$(netns "$1")" \
+	nice -n -15 "$TOOLS/taprelay" --guest-netns "$(netns "$2")" --switch-netns "$(netns "$1")" \
 		--switch-tap "$3" --tx "$5" --rx "$6" \
 		--pid-file "$WORK/$2/relay.pid" --stats-file "$WORK/$2/relay.json"
 	helper "$(cat "$WORK/$2/relay.pid")"
@@ -98,8 +98,20 @@ stream_start() { # stream_start NAME FROM TO ADDRESS UDP-SEND-OPTIONS...
 	helper "${STREAM[$name]}"
 }
 
+losses() { # where frames may have gone
+	local host relay
+	for host in "${!HOST_PID[@]}"; do
+		ctl "$host" -j drops show | jq -c '.[] | del(.why)'
+		ctl "$host" -j port show | jq -c '.[] | {name, state, rx_packets, tx_packets, tx_dropped}'
+		ctl "$host" -j fdb show | jq -c '.[0:20][] | del(.state, .why)'
+	done
+	for relay in "$WORK"/*/relay.pid; do
+		[ ! -e "$relay" ] || relay_stats "$(basename "$(dirname "$relay")")" .
+	done
+}
+
 stream_wait() { # until its end: every datagram came once, intact
-	wait "${STREAM[$1]}" || die "stream $1: $(cat "$WORK/stream-$1")"
+	wait "${STREAM[$1]}" || die "stream $1: $(cat "$WORK/stream-$1" && losses)"
 }
 
 stream_stop() { # stream_stop NAME: it must have run until now

@@ -9,7 +9,7 @@ set -euo pipefail
 vm_image generic
 host_new a
 host_start a
-ctl a network add blue subnet 10.1.0.0/24 gateway 10.1.0.254,fd00:1::fe
+ctl a network add blue mtu 1400 subnet 10.1.0.0/24 gateway 10.1.0.254,fd00:1::fe
 ctl a port add web type tap network blue
 ctl a port add client type tap network blue
 
@@ -26,6 +26,7 @@ vm_wait web client
 for port in web client; do
 	wait_for 5 says "$port" up true "$all"
 	equal "$all" "$(device_offloads "$port")" "the device of $port"
+	equal 1400 "$(in_vm "$port" cat /sys/class/net/eth0/mtu)" "the MTU in $port"
 done
 
 # from one VM to the other
@@ -67,6 +68,7 @@ expect a 'nobody has the tap open: its VM does not run' '.[0].why' port show cli
 before=$(json a '.[0].rx_packets' port show client)
 in_vm web ping -c 2 -W 1 10.1.0.10 >/dev/null && die "somebody answers for a dead VM"
 expect a true '.[0].tx_dropped > 0' port show client
+expect a '["port",true]' '.[] | select(.port == "client" and .reason == "device_dropped") | [.hop, .packets > 0]' drops show
 guest stop client
 VM_WORDS=$(ctl a port show client qemu),guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off \
 	vm_start client 10.1.0.10/24,fd00:1::10/64 --nginx
