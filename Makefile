@@ -91,7 +91,7 @@ $(BUILD)/weft-guest: $(GUEST)
 $(BUILD)/tests/%: $(BUILD)/obj/tests/tools/%.o
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lxxhash -lpthread -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lbpf -lxxhash -lpthread -o $@
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(DAEMON) $(DATAPATH)
 	@mkdir -p $(@D)

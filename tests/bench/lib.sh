@@ -182,6 +182,27 @@ bridge_nf_down() {
 	bridge_down
 }
 
+# The limit: a bare redirect between two devices, taps without a queueing discipline as weft has them.
+redirect_up() {
+	local port devices=()
+	for port in "$@"; do
+		devices+=("${port#*:}")
+		[[ ${port%:*} != tap ]] || tc -n "$(netns sw)" qdisc replace dev "${port#*:}" root noqueue
+	done
+	nsenter --net="/run/netns/$(netns sw)" "$TOOLS/redirect" "${devices[@]}" >"$RIG/redirect.log" &
+	echo $! >"$RIG/redirect.pid"
+	poll 5 grep -q ready "$RIG/redirect.log" || fail "redirect does not start"
+}
+
+redirect_down() {
+	local port
+	end_process "$(cat "$RIG/redirect.pid")"
+	rm "$RIG/redirect.pid"
+	for port in "$@"; do
+		tc -n "$(netns sw)" qdisc del dev "${port#*:}" root 2>/dev/null || true
+	done
+}
+
 # weft INSTANCE WORDS...
 weft() {
 	local instance=$1

@@ -40,9 +40,10 @@ fi
 # --- the matrix
 tcp() { # tcp FROM TO ADDRESS: content arrives as it was sent
 	"$TOOLS/stream" recv --netns "$(netns "$2")" -- "$TOOLS/stream" send --netns "$(netns "$1")" \
-		--to "$3" --bytes $BYTES >"$WORK/tcp" 2>&1 || die "TCP from $1 to $3: $(cat "$WORK/tcp")"
+		--to "$3" --bytes $BYTES >"$WORK/tcp" 2>&1 || die "TCP from $1 to $3: $(cat "$WORK/tcp" && losses)"
 	equal "[2,1,$BYTES]" "$(jq -s -c '[length, (map(.xxh3) | unique | length), (map(.bytes) | min)]' "$WORK/tcp")" \
 		"ends, hashes, bytes of TCP from $1 to $3"
+	echo "TCP from $1 to $3: $(jq -s '.[0].mbyte_per_s' "$WORK/tcp") MB/s"
 }
 udp() { # udp FROM TO ADDRESS STREAM-OPTIONS...
 	stream_start udp "$1" "$2" "$3" --pps 40000 --count 8000 --size 1400 "${@:4}"

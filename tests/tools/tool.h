@@ -7,11 +7,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -105,6 +107,7 @@ static inline pid_t command_start(char **argv)
 		err(EXIT_BROKEN, "fork");
 	if (pid)
 		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a sender without a receiver has nothing to do */
 	execvp(argv[0], argv);
 	warn("%s", argv[0]);
 	_exit(127);
