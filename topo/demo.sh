@@ -21,10 +21,10 @@ show() { # a command as the operator would type it, and what it prints
 	"$@"
 }
 weftctl() { "$BUILD/weftctl" "$@"; }
-guest() { "$BUILD/weft-guest" "$@"; }
+weft-guest() { "$BUILD/weft-guest" "$@"; }
 
 down() {
-	guest stop --all >/dev/null 2>&1 || true
+	weft-guest stop --all >/dev/null 2>&1 || true
 	if [ -S "$WEFT_SOCKET" ]; then weftctl host purge >/dev/null 2>&1 || true; fi
 	if [ -f "$dir/weftd.pid" ]; then
 		timeout 5 tail --pid="$(cat "$dir/weftd.pid")" -f /dev/null || kill -9 "$(cat "$dir/weftd.pid")"
@@ -69,13 +69,13 @@ for name in client web; do
 	words=$(weftctl port show $name qemu)
 	nginx=$(case $name in web) echo --nginx ;; esac)
 	# shellcheck disable=SC2086 # no word where there is no nginx
-	guest start $name --image "$BUILD/guest" --netns "$netns" --qemu-net "$words" \
+	weft-guest start $name --image "$BUILD/guest" --netns "$netns" --qemu-net "$words" \
 		--ip 10.1.0.$number/24 --gw 10.1.0.254 $nginx
 done
-for name in client web; do guest wait $name; done
+for name in client web; do weft-guest wait $name; done
 
 say "A page from nginx in one VM, fetched in the other"
-show guest exec client wget -q -O - http://10.1.0.11/
+show weft-guest exec client wget -q -O - http://10.1.0.11/
 
 say "Round trips, VM to VM, and to the gateway that weft itself answers for"
 percentiles() {
@@ -85,9 +85,9 @@ percentiles() {
 }
 for target in 10.1.0.11 10.1.0.254; do
 	printf 'ping %s: ' $target
-	guest exec client ping -c 200 -i 0.01 $target | percentiles
+	weft-guest exec client ping -c 200 -i 0.01 $target | percentiles
 done
-guest exec client "ping -c 3 -s 3000 -W 1 10.1.0.254 >/dev/null; true" # fragments: the gateway drops them
+weft-guest exec client "ping -c 3 -s 3000 -W 1 10.1.0.254 >/dev/null; true" # fragments: the gateway drops them
 
 say "What happened"
 show weftctl port show
