@@ -38,11 +38,15 @@ guest_tap() { # guest_tap HOST GUEST TAP ADDRESS TX-OFFLOADS RX-OFFLOADS
 	on "$2" ip addr add "$4" dev eth0
 }
 
+ended() { # it is not our child: a zombie may stand there until somebody looks
+	! grep -qv '^State:.Z' <(grep '^State:' "/proc/$1/status" 2>/dev/null)
+}
+
 guest_tap_end() { # the VM's end: its NIC is gone, its statistics are written
 	local pid
 	pid=$(cat "$WORK/$1/relay.pid")
 	kill -TERM "$pid"
-	wait_for 5 gone "$pid"
+	wait_for 5 ended "$pid"
 }
 
 relay_stats() { # relay_stats GUEST FILTER: of the light VM, up to now
