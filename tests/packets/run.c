@@ -28,17 +28,16 @@ struct golden { // one case in one arena
 	const struct packet_case *c;
 };
 
-static void expect_frame(const struct packet_case *c, const bool seen[], u32 port, const u8 *bytes,
-	u32 length, bool out_seen[])
+static void expect_frame(
+	const struct packet_case *c, u32 port, const u8 *bytes, u32 length, bool seen[])
 {
-	(void)seen;
 	for (u32 i = 0; i < OUTPUTS_MAX && c->out[i].port; i++) {
 		struct frame expected = frame_build(c->out[i].frame);
-		if (c->out[i].port != port || out_seen[i])
+		if (c->out[i].port != port || seen[i])
 			continue;
 		assert_int_equal(length, expected.length);
 		assert_memory_equal(bytes, expected.bytes, length);
-		out_seen[i] = true;
+		seen[i] = true;
 		return;
 	}
 	fail_msg("a frame of %u bytes left by port %u, where none should", length, port);
@@ -52,16 +51,15 @@ static u32 outputs_expected(const struct packet_case *c)
 	return count;
 }
 
-static void run_live(const struct arena *arena, const struct packet_case *c)
+static void run_live(const struct packet_case *c)
 {
 	struct frame frames[OUTPUTS_MAX + 1], in = frame_build(c->in);
 	u32 ports[OUTPUTS_MAX + 1], expected = outputs_expected(c);
 	bool seen[OUTPUTS_MAX] = {0};
-	(void)arena;
 	live_send(c->port, &in);
 	u32 count = live_receive(ports, frames, OUTPUTS_MAX + 1, expected);
 	for (u32 i = 0; i < count; i++)
-		expect_frame(c, seen, ports[i], frames[i].bytes, frames[i].length, seen);
+		expect_frame(c, ports[i], frames[i].bytes, frames[i].length, seen);
 	assert_int_equal(count, expected);
 }
 
@@ -84,7 +82,7 @@ static void run_inject(const struct arena *arena, const struct packet_case *c, u
 	if (c->action == WEFT_ACTION_flood && !inject_lists_floods(arena))
 		return;
 	for (u32 i = 0; i < result.outputs; i++)
-		expect_frame(c, seen, result.output[i].port, result.output[i].bytes,
+		expect_frame(c, result.output[i].port, result.output[i].bytes,
 			result.output[i].length, seen);
 	assert_int_equal(result.outputs, outputs_expected(c));
 }
@@ -100,7 +98,7 @@ static void golden_test(void **state)
 	world_before(arena->ops, arena->engine, c, now_ns);
 	world_counts(arena->ops, arena->engine, &before);
 	if (arena->live)
-		run_live(arena, c);
+		run_live(c);
 	else
 		run_inject(arena, c, now_ns);
 	world_check(arena->ops, arena->engine, c, &before);
@@ -110,7 +108,7 @@ static void golden_test(void **state)
 	for (int again = 0; again < 3; again++) {
 		world_counts(arena->ops, arena->engine, &before);
 		if (arena->live)
-			run_live(arena, c);
+			run_live(c);
 		else
 			run_inject(arena, c, now_ns);
 		world_check(arena->ops, arena->engine, c, &before);

@@ -10,7 +10,7 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 
-enum { BLUE = 1, RED = 2, GREEN = 3, METER_MOVES = 1 };
+enum { BLUE = 1, RED = 2, GREEN = 3 };
 
 static const struct {
 	u32 port, flags, network, mac_limit;

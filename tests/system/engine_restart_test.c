@@ -460,15 +460,6 @@ static void test_switches_without_loss(void **state)
 	assert_int_equal(traffic.doubled, 0);
 }
 
-#define ON_TCX(test) \
-	{ \
-#test " (tcx)", test, setup_tcx, teardown, NULL \
-	}
-#define ON_CLSACT(test) \
-	{ \
-#test " (clsact)", test, setup_clsact, teardown, NULL \
-	}
-
 static int tests(void)
 {
 	const struct CMUnitTest list[] = {

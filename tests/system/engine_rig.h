@@ -369,3 +369,13 @@ static int rig_main(int (*tests)(void))
 	rmdir(rig_bpffs);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
+
+// A test of the list, on either hook.
+#define ON_TCX(test) \
+	{ \
+#test " (tcx)", test, setup_tcx, teardown, NULL \
+	}
+#define ON_CLSACT(test) \
+	{ \
+#test " (clsact)", test, setup_clsact, teardown, NULL \
+	}

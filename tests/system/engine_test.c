@@ -451,15 +451,6 @@ static void test_xdp_loads(void **state)
 	weft_xdp_bpf__destroy(program);
 }
 
-#define ON_TCX(test) \
-	{ \
-#test " (tcx)", test, setup_tcx, teardown, NULL \
-	}
-#define ON_CLSACT(test) \
-	{ \
-#test " (clsact)", test, setup_clsact, teardown, NULL \
-	}
-
 static int tests(void)
 {
 	const struct CMUnitTest list[] = {
