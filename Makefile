@@ -17,7 +17,7 @@ PACKAGES_BUILD := gcc make clang-14 clang-19 llvm-14 bpftool libbpf-dev libelf-d
 	libcurl4-openssl-dev uthash-dev libxxhash-dev libcap-ng-dev libsystemd-dev
 PACKAGES_RUN   := iproute2 qemu-system-x86 cpio kmod
 PACKAGES_TEST  := libcmocka-dev iperf3 tcpdump ethtool jq curl procps shellcheck \
-	clang-format-14 libclang-rt-14-dev gnuplot-nox bash-completion
+	clang-format-14 libclang-rt-14-dev gnuplot-nox bash-completion openvswitch-switch
 PACKAGES_DEB   := libbpf1 libelf1 zlib1g libevent-2.1-7 libnl-3-200 libnl-route-3-200 libjansson4 \
 	libyaml-0-2 libsqlite3-0 libcurl4 libcap-ng0 libsystemd0
 comma := ,
@@ -39,8 +39,11 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 DATAPATH := $(call objects,$(wildcard datapath/*.c datapath/ebpf/*.c))
 DAEMON   := $(call objects,$(filter-out daemon/main.c,$(wildcard daemon/*.c)))
 GUEST    := $(call objects,$(wildcard topo/guest/*.c))
+WIRE     := $(call objects,$(wildcard topo/wire/*.c))
+LAB      := $(call objects,$(wildcard topo/lab/*.c))
 
-PROGRAMS := $(BUILD)/weftd $(BUILD)/weftctl $(BUILD)/weft-guest
+PROGRAMS := $(BUILD)/weftd $(BUILD)/weftctl $(BUILD)/weft-guest $(if $(WIRE),$(BUILD)/weft-wire) \
+	$(if $(LAB),$(BUILD)/weftlab)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 SYSTEM_C := $(patsubst tests/system/%.c,$(BUILD)/tests/system/%,$(wildcard tests/system/*_test.c))
 TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
@@ -87,6 +90,14 @@ $(BUILD)/weftctl: $(call objects,$(wildcard ctl/*.c))
 $(BUILD)/weft-guest: $(GUEST)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -ljansson -o $@
+
+$(BUILD)/weft-wire: $(WIRE)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lm -o $@
+
+$(BUILD)/weftlab: $(LAB) $(filter-out %/main.o,$(GUEST)) $(call objects,daemon/near.c)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lnl-route-3 -lnl-3 -lyaml -ljansson -o $@
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/tools/%.o
 	@mkdir -p $(@D)

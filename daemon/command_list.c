@@ -3,8 +3,9 @@
 
 #include "daemon/command_table.h"
 
-extern const struct noun noun_host, noun_network, noun_port, noun_fdb;
+extern const struct noun noun_host, noun_network, noun_port, noun_peer, noun_fdb;
 extern const struct command host_commands[], port_commands[], fdb_commands[], drops_commands[];
+extern const struct command neighbour_commands[];
 extern const struct command log_commands[], apply_commands[];
 
 // In dependency order: an object may refer to those of earlier nouns.
@@ -12,6 +13,7 @@ const struct noun *const nouns[] = {
 	&noun_host,
 	&noun_network,
 	&noun_port,
+	&noun_peer,
 	&noun_fdb,
 	NULL,
 };
@@ -20,6 +22,7 @@ const struct command *const command_groups[] = {
 	host_commands,
 	port_commands,
 	fdb_commands,
+	neighbour_commands,
 	drops_commands,
 	log_commands,
 	apply_commands,

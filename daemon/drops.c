@@ -3,11 +3,15 @@
 //
 // The datapath never counts device_dropped. Its row holds what must be added to the device's own
 // counter to get the drops since weft uses it (modulo 2^64): so it survives weftd like the others.
+// The same holds for carrier_dropped, whose row is that of port 0: no port.
 #include "daemon/drops.h"
 
 #include <errno.h>
 #include <linux/if_link.h>
 #include <stdlib.h>
+#include "daemon/carrier.h"
+#include "daemon/peer.h"
+#include "daemon/place.h"
 #include "daemon/port.h"
 
 static struct weft_drop_row *row_at(struct weftd *weftd, u32 port, enum weft_drop reason)
@@ -49,50 +53,85 @@ u64 drops_total(struct weftd *weftd, u32 port)
 	return total;
 }
 
-void drops_walk(struct weftd *weftd, const struct object *object, drops_fn *fn, void *context)
+static u64 carrier_stats(struct weftd *weftd, const struct link *link)
 {
-	const struct port *port = object->live;
-	for (u32 reason = WEFT_DROP_none + 1; port && reason < WEFT_DROP_count; reason++) {
-		u64 packets = reason == WEFT_DROP_device_dropped
-				      ? drops_device(weftd, object->id, port->watch.link)
-				      : drops_count(weftd, object->id, reason);
+	struct rtnl_link_stats64 stats;
+	if (!link || link_stats(weftd->links, link, &stats))
+		return 0;
+	return stats.rx_errors + stats.rx_dropped + stats.tx_errors + stats.tx_dropped;
+}
+
+void drops_carrier_gone(struct weftd *weftd, const struct link *link)
+{
+	struct weft_drop_row *row = row_at(weftd, 0, WEFT_DROP_carrier_dropped);
+	u64 packets = carrier_stats(weftd, link);
+	if (row)
+		__atomic_fetch_add(&row->packets, packets, __ATOMIC_RELAXED);
+}
+
+static u64 count(struct weftd *weftd, const struct object *place, enum weft_drop reason)
+{
+	u64 packets = drops_count(weftd, place ? place->id : 0, reason);
+	if (!place && reason == WEFT_DROP_carrier_dropped)
+		return packets + carrier_stats(weftd, carrier_link(weftd));
+	if (reason != WEFT_DROP_device_dropped || !place)
+		return packets;
+	const struct port *port = place_is_peer(place) ? NULL : place->live;
+	return port ? drops_device(weftd, place->id, port->watch.link) : 0;
+}
+
+void drops_walk(struct weftd *weftd, const struct object *place, drops_fn *fn, void *context)
+{
+	if (place && !place->live)
+		return;
+	for (u32 reason = WEFT_DROP_none + 1; reason < WEFT_DROP_count; reason++) {
+		u64 packets = count(weftd, place, reason);
 		if (packets)
-			fn(object, reason, packets, context);
+			fn(place, reason, packets, context);
 	}
 }
 
-static void show_drop(const struct object *port, enum weft_drop reason, u64 packets, void *context)
+static void show_drop(const struct object *place, enum weft_drop reason, u64 packets, void *context)
 {
-	json_array_append_new(
-		context, json_pack("{s:s, s:s, s:s, s:I, s:s}", "reason", drop_name(reason), "port",
-				 port->name, "hop", drop_hop(reason), "packets",
-				 (json_int_t)packets, "why", drop_sentence(reason)));
+	json_t *shown = json_pack("{s:s}", "reason", drop_name(reason));
+	place_show(place, shown);
+	json_t *more = json_pack("{s:s, s:I, s:s}", "hop", drop_hop(reason), "packets",
+		(json_int_t)packets, "why", drop_sentence(reason));
+	json_object_update(shown, more);
+	json_decref(more);
+	json_array_append_new(context, shown);
 }
 
 static int run_show(struct request *request)
 {
 	struct weftd *weftd = request->weftd;
-	const char *name = spec_text(request->arguments, "port", NULL);
-	struct object *port =
-		name ? object_find(weftd, &noun_port, name) : object_first(weftd, &noun_port);
-	if (name && !port) {
-		fail(&request->failure, -ENOENT, "not_found", "there is no port %s", name);
-		return fail_hint(&request->failure, "`port show` lists what there is");
-	}
+	struct place_filter filter;
+	struct object *object;
+	int error = place_filter(weftd, request->arguments, &filter, &request->failure);
+	if (error)
+		return error;
 	request->result = json_array();
-	for (; port; port = name ? NULL : port->hh.next)
-		drops_walk(weftd, port, show_drop, request->result);
+	if (filter.place) {
+		drops_walk(weftd, place_at(weftd, filter.place), show_drop, request->result);
+		return 0;
+	}
+	for (object = object_first(weftd, &noun_port); object; object = object->hh.next)
+		drops_walk(weftd, object, show_drop, request->result);
+	for (object = object_first(weftd, &noun_peer); object; object = object->hh.next)
+		drops_walk(weftd, object, show_drop, request->result);
+	drops_walk(weftd, NULL, show_drop, request->result);
 	return 0;
 }
 
 static const struct argument show_arguments[] = {
 	{"port", NULL, ARGUMENT_NAME, 0, NULL, "port", 0, 0, NULL, "only of this port"},
+	{"peer", NULL, ARGUMENT_NAME, 0, NULL, "peer", 0, 0, NULL, "only of this peer"},
 	{0},
 };
 
 extern const struct command drops_commands[];
 const struct command drops_commands[] = {
 	{"drops", "show", show_arguments, "Show what was dropped, why and where",
-		"reason,port,hop,packets,why", run_show, NULL},
+		"reason,port,peer,hop,packets,why", run_show, NULL},
 	{0},
 };

@@ -3,17 +3,20 @@
 // only reclaims, flushes and shows them.
 #pragma once
 
+#include "daemon/place.h"
 #include "daemon/weftd.h"
 
 extern const struct noun noun_fdb;
 
 // Learned rows only; each that goes is taken off the quotas it counted against.
-void fdb_forget_port(struct weftd *weftd, u32 port);
-void fdb_forget_strays(struct weftd *weftd, u32 port); // of networks and tags it has left
+void fdb_forget_place(struct weftd *weftd, u32 place); // a port or a peer
 void fdb_forget_network(struct weftd *weftd, u32 network);
+// Of places that are not in their network any more, or not with this tag. 0: of any.
+void fdb_forget_strays(struct weftd *weftd, u32 network, u32 place);
+u64 fdb_flush(struct weftd *weftd, const struct place_filter *filter); // how many went
 // A row of either kind, as it goes. -ENOENT.
 int fdb_forget_row(struct weftd *weftd, const struct weft_fdb_key *key);
-// May this learned row exist: is its port in its network, with its tag?
+// May this learned row exist: is its place in its network, with its tag?
 bool fdb_placed(
 	struct weftd *weftd, const struct weft_fdb_key *key, const struct weft_fdb_row *row);
 // The object of a static row.
@@ -22,10 +25,9 @@ struct object *fdb_object(struct weftd *weftd, const struct weft_fdb_key *key);
 // The port's tags have changed: so have those of its static rows.
 int fdb_follow_port(struct weftd *weftd, const struct object *port, struct failure *failure);
 
-// fdb_sweep.c: now and then walks the table: aged rows, strays, quotas that drifted.
-int fdb_sweep_open(struct weftd *weftd, struct failure *failure);
-void fdb_sweep_close(struct weftd *weftd);
-// A frame that was under way while rows were forgotten may have put one back: look again shortly.
-void fdb_sweep_soon(struct weftd *weftd);
+// fdb_show.c
+struct weft_fdb_key fdb_key(struct weftd *weftd, const json_t *spec);
+int fdb_show_all(
+	struct weftd *weftd, const json_t *filter, json_t *result, struct failure *failure);
 
 u64 clock_ns(void); // CLOCK_MONOTONIC, as in the rows

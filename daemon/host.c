@@ -2,13 +2,20 @@
 // The host: this weftd itself. Its name and address, its tables, stop and purge.
 #include "daemon/host.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <weft/log.h>
+#include "daemon/address.h"
+#include "daemon/carrier.h"
 #include "daemon/fdb.h"
+#include "daemon/link.h"
 #include "daemon/network.h"
+#include "daemon/peer.h"
 #include "daemon/port.h"
+#include "daemon/sweep.h"
+#include "daemon/underlay.h"
 
 LOG_MODULE(host);
 
@@ -16,20 +23,80 @@ static const struct argument host_arguments[] = {
 	{"name", NULL, ARGUMENT_NAME, 0, NULL, NULL, 0, 0, NULL, "what this host is called"},
 	{"address", NULL, ARGUMENT_ADDRESS, 0, NULL, NULL, 0, 0, NULL,
 		"the address at which other hosts reach it"},
+	{"udp-port", "udp_port", ARGUMENT_NUMBER, 0, NULL, NULL, 1, 65535, "4789",
+		"the UDP port of VXLAN, the same on all hosts"},
 	{0},
 };
+
+static struct object *host_object(struct weftd *weftd)
+{
+	return object_first(weftd, &noun_host);
+}
+
+bool host_address(struct weftd *weftd, struct weft_ip *address)
+{
+	const struct object *host = host_object(weftd);
+	const char *text = host ? spec_text(host->spec, "address", NULL) : NULL;
+	*address = text ? address_read(text) : (struct weft_ip){0};
+	return text != NULL;
+}
+
+u16 host_udp_port(struct weftd *weftd)
+{
+	const struct object *host = host_object(weftd);
+	return host ? (u16)spec_number(host->spec, "udp_port", UDP_PORT_DEFAULT) : UDP_PORT_DEFAULT;
+}
+
+static int host_check(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
+{
+	const char *text = spec ? spec_text(spec, "address", NULL) : NULL;
+	struct object *peer = object_first(weftd, &noun_peer);
+	(void)old;
+	if (!text)
+		return 0;
+	struct weft_ip address = address_read(text);
+	if (!address_usable(&address))
+		return fail(failure, -EINVAL, "bad_value", "%s is not the address of a host", text);
+	for (; peer; peer = peer->hh.next) {
+		int error = peer_check_address(
+			peer->name, spec_text(peer->spec, "address", ""), &address, failure);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static int put_row(struct weftd *weftd, struct failure *failure)
+{
+	struct weft_index index = {0};
+	struct weft_host_row row = {.udp_port = host_udp_port(weftd)};
+	struct weft_ip address;
+	if (host_address(weftd, &address))
+		memcpy(row.address, address.byte, sizeof(row.address));
+	int error = engine_put(weftd, host, &index, &row);
+	return error ? fail(failure, error, "engine_failed", "the engine has no host row") : 0;
+}
 
 static int host_apply(
 	struct weftd *weftd, struct object *object, const json_t *old, struct failure *failure)
 {
-	(void)weftd, (void)object, (void)old, (void)failure;
-	return 0; // recorded: overlays are what uses it
+	(void)object, (void)old;
+	int error = put_row(weftd, failure);
+	if (error)
+		return error;
+	underlay_changed(weftd);
+	network_underlay_changed(weftd); // the encapsulation is larger over IPv6
+	return 0;
 }
 
 static int host_remove(struct weftd *weftd, struct object *object, struct failure *failure)
 {
-	(void)weftd, (void)object, (void)failure;
-	return 0;
+	static const struct weft_host_row no_host;
+	struct weft_index index = {0};
+	(void)object;
+	engine_put(weftd, host, &index, &no_host);
+	return carrier_remove(weftd, failure);
 }
 
 // Rows in use. Arrays are used by the objects that have their index; -1: by neither.
@@ -39,7 +106,7 @@ static json_int_t rows_used(struct weftd *weftd, enum weft_table table, u32 used
 	case WEFT_TABLE_port:
 	case WEFT_TABLE_port_usage:
 	case WEFT_TABLE_port_count:
-		return object_count(weftd, &noun_port);
+		return object_count(weftd, &noun_port) + object_count(weftd, &noun_peer);
 	case WEFT_TABLE_network:
 	case WEFT_TABLE_network_usage:
 		return object_count(weftd, &noun_network);
@@ -63,16 +130,33 @@ static json_t *show_tables(struct weftd *weftd)
 	return tables;
 }
 
+static json_t *show_underlay(struct weftd *weftd)
+{
+	u32 ifindex[ENGINE_UNDERLAYS];
+	u32 count = underlay_devices(weftd, ifindex, ENGINE_UNDERLAYS);
+	json_t *devices = json_array();
+	for (u32 i = 0; i < count; i++) {
+		const struct link *link = link_at(weftd->links, ifindex[i]);
+		if (link)
+			json_array_append_new(devices, json_string(link->name));
+	}
+	return devices;
+}
+
 static json_t *host_show(struct weftd *weftd, const struct object *object)
 {
 	struct utsname kernel;
+	u32 mtu = underlay_mtu(weftd);
+	const char *why = carrier_why(weftd);
 	uname(&kernel);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:s, s:n}", "name",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s, s:s?}", "name",
 		spec_text(object->spec, "name", weftd->settings.name), "uuid", weftd->uuid,
 		"engine", weftd->engine_ops->name, "kernel", kernel.release, "version",
 		WEFT_VERSION, "uptime_seconds",
 		(json_int_t)((clock_ns() - weftd->started_ns) / 1000000000), "tables",
-		show_tables(weftd), "state", "up", "why");
+		show_tables(weftd), "underlay", show_underlay(weftd), "underlay_mtu",
+		mtu ? json_integer(mtu) : json_null(), "carrier", carrier_name(weftd), "state",
+		"up", "why", why);
 }
 
 const struct noun noun_host = {
@@ -82,6 +166,7 @@ const struct noun noun_host = {
 	.arguments = host_arguments,
 	.columns = "name,address,engine,version,uptime_seconds,state",
 	.singleton = true,
+	.check = host_check,
 	.apply = host_apply,
 	.remove = host_remove,
 	.show = host_show,

@@ -11,9 +11,12 @@
 #include <unistd.h>
 #include <weft/log.h>
 #include "daemon/api.h"
-#include "daemon/fdb.h"
+#include "daemon/carrier.h"
 #include "daemon/link.h"
+#include "daemon/network.h"
 #include "daemon/store.h"
+#include "daemon/sweep.h"
+#include "daemon/underlay.h"
 
 LOG_MODULE(weftd);
 
@@ -77,6 +80,7 @@ static int load(struct weftd *weftd, struct failure *failure)
 	if (err)
 		return err;
 	objects_apply_all(weftd);
+	underlay_update(weftd);
 	err = weftd->engine_ops->commit(weftd->engine);
 	if (err)
 		return fail(failure, err, "engine_failed", "the %s engine cannot take over: %s",
@@ -102,11 +106,15 @@ int instance_start(struct weftd *weftd, struct failure *failure)
 	if (!err)
 		err = links_open(weftd, failure);
 	if (!err)
+		err = underlay_open(weftd, failure);
+	if (!err)
 		err = start_engine(weftd, failure);
+	if (!err)
+		err = carrier_open(weftd, failure);
 	if (!err)
 		err = load(weftd, failure);
 	if (!err)
-		err = fdb_sweep_open(weftd, failure);
+		err = sweep_open(weftd, failure);
 	if (err) {
 		instance_stop(weftd);
 		return err;
@@ -119,7 +127,9 @@ int instance_start(struct weftd *weftd, struct failure *failure)
 void instance_stop(struct weftd *weftd)
 {
 	api_close(weftd);
-	fdb_sweep_close(weftd);
+	sweep_close(weftd);
+	underlay_close(weftd);
+	carrier_close(weftd);
 	if (weftd->engine && weftd->purging)
 		weftd->engine_ops->purge(weftd->engine);
 	else if (weftd->engine)
@@ -129,6 +139,7 @@ void instance_stop(struct weftd *weftd)
 		links_close(weftd);
 	weftd->links = NULL;
 	objects_free(weftd);
+	network_forget_common(weftd);
 	if (weftd->purging)
 		store_purge(weftd->store);
 	store_close(weftd->store);

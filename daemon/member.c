@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Flood lists: who is in a network, untagged members first. The rows of the member table.
+// Flood lists: who is in a network: untagged members, tagged ones, peers. The member table.
 //
 // A flood reads the list while it changes: a member at the end comes and goes by the count alone;
 // everything else is a new list under the other epoch.
@@ -83,17 +83,21 @@ static void move_rows(struct member_list *list, u32 to, u32 from, u32 count)
 	memmove(list->rows + to, list->rows + from, count * sizeof(*list->rows));
 }
 
+// The order of a list: an untagged copy is the cheapest, an encapsulated one the dearest.
+static u32 rank(u16 tag)
+{
+	return tag == WEFT_MEMBER_PEER ? 2 : tag != 0;
+}
+
 int member_add(
 	struct weftd *weftd, struct member_list *list, u32 port, u16 tag, struct failure *failure)
 {
 	struct weft_member_row row = {.port = port, .tag = tag};
-	u32 at = list->count;
+	u32 at = 0;
 	if (find(list, port, tag) < list->count)
 		return 0;
-	if (!tag) {
-		for (at = 0; at < list->count && !list->rows[at].tag;)
-			at++;
-	}
+	while (at < list->count && rank(list->rows[at].tag) <= rank(tag))
+		at++;
 	int error = grow(list);
 	if (error)
 		return fail(failure, error, "no_memory", "out of memory");

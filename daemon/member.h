@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Flood lists: who is in a network, untagged members first. The rows of the member table.
+// Flood lists: who is in a network: untagged members, tagged ones, peers. The member table.
 #pragma once
 
 #include "daemon/weftd.h"

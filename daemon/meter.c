@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Meters: rows of the meter table. A port has the row of its id, networks follow behind the ports.
+// Meters: rows of the meter table.
 #include "daemon/meter.h"
 
 #include <string.h>
@@ -9,11 +9,21 @@ u32 meter_of_port(u32 port)
 	return port;
 }
 
+static u32 capacity(struct weftd *weftd, enum weft_table table)
+{
+	struct engine_table_status status;
+	weftd->engine_ops->table_status(weftd->engine, table, &status);
+	return status.capacity;
+}
+
 u32 meter_of_network(struct weftd *weftd, u32 network)
 {
-	struct engine_table_status ports;
-	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_port, &ports);
-	return ports.capacity + network;
+	return capacity(weftd, WEFT_TABLE_port) + network;
+}
+
+u32 meter_of_too_big(struct weftd *weftd, u32 port)
+{
+	return capacity(weftd, WEFT_TABLE_port) + capacity(weftd, WEFT_TABLE_network) + port;
 }
 
 int meter_set(struct weftd *weftd, u32 row, u64 per_second, u32 *meter, struct failure *failure)
@@ -32,6 +42,6 @@ int meter_set(struct weftd *weftd, u32 row, u64 per_second, u32 *meter, struct f
 		return 0;
 	fail(failure, error, "table_full", "the meter table has no row %u", row);
 	return fail_hint(failure,
-		"start weftd with a larger meter table: rows of the port table and "
-		"of the network table together");
+		"start weftd with a larger meter table: twice the rows of the port "
+		"table and those of the network table together");
 }

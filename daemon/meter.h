@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Meters: rows of the meter table. A port has the row of its id, networks follow behind the ports.
+// Meters: rows of the meter table. The storm limit of a port or peer has the row of its id, behind
+// them come the moves of networks, then the answers of ports and peers to what does not fit.
 #pragma once
 
 #include "daemon/weftd.h"
 
 u32 meter_of_port(u32 port);
 u32 meter_of_network(struct weftd *weftd, u32 network);
+u32 meter_of_too_big(struct weftd *weftd, u32 port);
+
+enum { METER_TOO_BIG_PER_SECOND = 100 };
 
 // So many units per second, and a second's worth at once; 0: no limit, *meter becomes 0. A rate
 // that stays as it was keeps what has been spent.

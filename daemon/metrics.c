@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// OpenMetrics: the numbers of `port show` and `drops show`, and how full each table is.
+// OpenMetrics: the numbers of `port show`, `peer show` and `drops show`, and how full each table
+// is.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,16 @@ static const struct family families[] = {
 	{"port", "tx_bytes", "weft_port_tx_bytes", "name", "Bytes that went out to the port"},
 	{"port", "tx_dropped", "weft_port_tx_dropped", "name",
 		"Packets to the port that were dropped"},
-	{"drops", "packets", "weft_drop_packets", "reason,port,hop", "Packets dropped, by reason"},
+	{"peer", "rx_packets", "weft_peer_rx_packets", "name",
+		"Packets that came encapsulated from the peer"},
+	{"peer", "rx_bytes", "weft_peer_rx_bytes", "name", "Bytes that came from the peer"},
+	{"peer", "rx_dropped", "weft_peer_rx_dropped", "name",
+		"Packets from the peer that were dropped"},
+	{"peer", "tx_packets", "weft_peer_tx_packets", "name",
+		"Packets that went encapsulated to the peer"},
+	{"peer", "tx_bytes", "weft_peer_tx_bytes", "name", "Bytes that went to the peer"},
+	{"drops", "packets", "weft_drop_packets", "reason,port,peer,hop",
+		"Packets dropped, by reason"},
 };
 
 static json_t *show(struct weftd *weftd, const char *object)
@@ -62,7 +72,7 @@ static void put_labels(FILE *out, const struct family *family, const json_t *row
 	while ((key = strsep(&rest, ","))) {
 		const char *text = json_string_value(json_object_get(row, key));
 
-		fprintf(out, "%s%s=\"", before, strcmp(key, "name") == 0 ? "port" : key);
+		fprintf(out, "%s%s=\"", before, strcmp(key, "name") == 0 ? family->words : key);
 		put_escaped(out, text ? text : "");
 		fputc('"', out);
 		before = ",";
@@ -89,18 +99,18 @@ static void put_family(FILE *out, const struct family *family, const json_t *row
 	}
 }
 
-static void put_ports_up(FILE *out, const json_t *ports)
+static void put_up(FILE *out, const char *words, const json_t *rows)
 {
-	const struct family labels = {.labels = "name"};
+	const struct family labels = {.words = words, .labels = "name"};
 	size_t i;
 	json_t *row;
 
-	fputs("# TYPE weft_port_up gauge\n# HELP weft_port_up 1 when the port's state is up.\n",
-		out);
-	json_array_foreach (ports, i, row) {
+	fprintf(out, "# TYPE weft_%s_up gauge\n# HELP weft_%s_up 1 when the %s's state is up.\n",
+		words, words, words);
+	json_array_foreach (rows, i, row) {
 		const char *state = json_string_value(json_object_get(row, "state"));
 
-		fputs("weft_port_up", out);
+		fprintf(out, "weft_%s_up", words);
 		put_labels(out, &labels, row);
 		fprintf(out, " %d\n", state && strcmp(state, "up") == 0);
 	}
@@ -128,22 +138,24 @@ char *metrics_text(struct weftd *weftd)
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	json_t *ports = show(weftd, "port");
-	json_t *drops = show(weftd, "drops");
+	json_t *shown = json_object();
 
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(families); i++)
+		if (!json_object_get(shown, families[i].words))
+			json_object_set_new(
+				shown, families[i].words, show(weftd, families[i].words));
 	fprintf(out,
 		"# TYPE weft info\n# HELP weft What runs "
 		"here.\nweft_info{version=\"%s\",engine=\"%s\",uuid=\"%s\"} 1\n",
 		WEFT_VERSION, weftd->engine_ops->name, weftd->uuid);
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(families); i++)
-		put_family(
-			out, &families[i], strcmp(families[i].words, "port") == 0 ? ports : drops);
-	put_ports_up(out, ports);
+		put_family(out, &families[i], json_object_get(shown, families[i].words));
+	put_up(out, "port", json_object_get(shown, "port"));
+	put_up(out, "peer", json_object_get(shown, "peer"));
 	put_tables(out, weftd, false);
 	put_tables(out, weftd, true);
 	fputs("# EOF\n", out);
 	fclose(out);
-	json_decref(ports);
-	json_decref(drops);
+	json_decref(shown);
 	return text;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Objects in memory: a hash by name and an array by id for each noun.
+// Objects in memory: a hash by name and an array by id for each noun (or several: noun->ids).
 
 #include "daemon/model.h"
 
@@ -32,6 +32,19 @@ static struct noun_objects *of_noun(struct weftd *weftd, const struct noun *noun
 	if (i == NOUNS_MAX || !nouns[i])
 		abort(); // a noun that is not in the list
 	return &weftd->objects->of[i];
+}
+
+// Nouns that share ids share the array.
+static struct noun_objects *ids_of(struct weftd *weftd, const struct noun *noun)
+{
+	return of_noun(weftd, noun->ids ? noun->ids : noun);
+}
+
+static struct object *id_taken(struct weftd *weftd, const struct noun *noun, u32 id)
+{
+	struct noun_objects *set = ids_of(weftd, noun);
+
+	return set && id < set->size ? set->by_id[id] : NULL;
 }
 
 void model_init(struct weftd *weftd)
@@ -159,9 +172,9 @@ struct object *model_add(struct weftd *weftd, const struct noun *noun, json_t *s
 
 	if (noun->complete)
 		noun->complete(weftd, NULL, spec);
-	object->id = id_free(set);
+	object->id = id_free(ids_of(weftd, noun));
 	object->order = ++weftd->objects->last_order;
-	id_take(set, object);
+	id_take(ids_of(weftd, noun), object);
 	HASH_ADD_KEYPTR(hh, set->by_name, object->name, strlen(object->name), object);
 	return object;
 }
@@ -172,7 +185,7 @@ struct object *model_restore(
 	struct noun_objects *set = of_noun(weftd, noun);
 	struct object *object = object_new(noun, spec);
 
-	if (id == 0 || object_by_id(weftd, noun, id) || object_find(weftd, noun, object->name)) {
+	if (id == 0 || id_taken(weftd, noun, id) || object_find(weftd, noun, object->name)) {
 		object_free(object);
 		return NULL;
 	}
@@ -180,7 +193,7 @@ struct object *model_restore(
 	object->order = order;
 	if (order > weftd->objects->last_order)
 		weftd->objects->last_order = order;
-	id_take(set, object);
+	id_take(ids_of(weftd, noun), object);
 	HASH_ADD_KEYPTR(hh, set->by_name, object->name, strlen(object->name), object);
 	return object;
 }
@@ -213,7 +226,7 @@ void model_sort(struct weftd *weftd, const struct noun *noun)
 
 void model_free(struct weftd *weftd, struct object *object)
 {
-	struct noun_objects *set = of_noun(weftd, object->noun);
+	struct noun_objects *set = ids_of(weftd, object->noun);
 
 	set->by_id[object->id] = NULL;
 	if (object->id < set->free_hint)
@@ -241,9 +254,9 @@ struct object *object_find(struct weftd *weftd, const struct noun *noun, const c
 
 struct object *object_by_id(struct weftd *weftd, const struct noun *noun, u32 id)
 {
-	struct noun_objects *set = of_noun(weftd, noun);
+	struct object *object = id_taken(weftd, noun, id);
 
-	return set && id < set->size ? set->by_id[id] : NULL;
+	return object && object->noun == noun ? object : NULL;
 }
 
 struct object *object_first(struct weftd *weftd, const struct noun *noun)

@@ -31,6 +31,7 @@ struct noun {
 	const char *columns;              // default columns of the table that show prints
 	bool singleton;                   // host: always there, only set and show
 	u32 capacity;                     // most objects; 0: no limit but the tables'
+	const struct noun *ids;           // the noun whose ids it shares; NULL: it has its own
 
 	// Is this change possible against the model? No side effects. old or spec NULL: add or del.
 	int (*check)(struct weftd *weftd, const struct object *old, const json_t *spec,
@@ -56,7 +57,7 @@ struct noun {
 		struct weftd *weftd, const json_t *filter, json_t *result, struct failure *failure);
 };
 
-// In dependency order: host, network, port, fdb (daemon/command_list.c).
+// In dependency order: host, network, port, peer, fdb (daemon/command_list.c).
 extern const struct noun *const nouns[];
 const struct noun *noun_find(const char *name);
 

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "daemon/fdb.h"
-#include "daemon/names.h"
+#include "daemon/carrier.h"
 #include "daemon/network.h"
+#include "daemon/place.h"
 
 const char *port_dev(const json_t *spec)
 {
@@ -55,8 +55,9 @@ static int larger_mtu(const char *name, void *context)
 {
 	struct mtu_search *s = context;
 	struct object *network = object_find(s->weftd, &noun_network, name);
-	if (network && network_mtu(network) > s->mtu)
-		s->mtu = network_mtu(network);
+	u32 mtu = network ? network_mtu(s->weftd, network->spec) : 0;
+	if (mtu > s->mtu)
+		s->mtu = mtu;
 	return 0;
 }
 
@@ -103,7 +104,8 @@ static int check_network(const char *name, void *context)
 			"a network once, with one tag",
 			name);
 	c->seen[network->id] = true;
-	return port_check_mtu(c->weftd, c->spec, name, network_mtu(network), c->failure);
+	return port_check_mtu(
+		c->weftd, c->spec, name, network_mtu(c->weftd, network->spec), c->failure);
 }
 
 static int check_networks(struct weftd *weftd, const json_t *spec, struct failure *failure)
@@ -172,6 +174,8 @@ static int check_dev(
 	}
 	if (strcmp(dev, "lo") == 0)
 		return fail(failure, -EINVAL, "wrong_device", "lo is the loopback device");
+	if (strcmp(dev, CARRIER_NAME) == 0)
+		return fail(failure, -EINVAL, "wrong_device", "%s is weft's own device", dev);
 	struct object *other = object_first(weftd, &noun_port);
 	for (; other; other = other->hh.next) {
 		if (other != old && strcmp(port_dev(other->spec), dev) == 0)
@@ -179,24 +183,6 @@ static int check_dev(
 				other->name);
 	}
 	return 0;
-}
-
-// Static rows name the port: `networks` are those that it will still be in (NULL: none).
-static int check_static_rows(
-	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
-{
-	struct names rows = {0};
-	struct object *row = old ? object_first(weftd, &noun_fdb) : NULL;
-	for (; row; row = row->hh.next) {
-		if (strcmp(spec_text(row->spec, "port", ""), old->name) == 0 &&
-			!(spec && port_spec_uses(spec, spec_text(row->spec, "network", ""))))
-			names_add(&rows, row->name);
-	}
-	if (!rows.count)
-		return 0;
-	fail(failure, -EBUSY, "in_use", "port %s is in use by static fdb rows: %s", old->name,
-		names_text(&rows));
-	return fail_hint(failure, "delete them first: `fdb del MAC network N`");
 }
 
 static int check_type(
@@ -224,14 +210,8 @@ static int check_type(
 int port_check(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
-	struct engine_table_status table;
-	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_port, &table);
-	if (!old && object_count(weftd, &noun_port) + 1 >= table.capacity) {
-		fail(failure, -ENOSPC, "table_full", "the port table is full (%u ports)",
-			table.capacity - 1);
-		return fail_hint(failure, "start weftd with a larger port table");
-	}
-	int error = check_static_rows(weftd, old, spec, failure);
+	int error = old ? place_check_rows(weftd, old, spec, failure)
+			: place_check_room(weftd, failure);
 	if (error || !spec)
 		return error;
 	error = check_type(weftd, old, spec, failure);

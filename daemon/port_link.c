@@ -10,9 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 #include <weft/log.h>
+#include "daemon/carrier.h"
 #include "daemon/drops.h"
 #include "daemon/fdb.h"
 #include "daemon/mark.h"
+#include "daemon/neighbour.h"
 #include "daemon/network.h"
 #include "daemon/port.h"
 
@@ -72,6 +74,9 @@ static int accept_device(const struct port *port, const struct link *link, struc
 	if (link->hardware != ARPHRD_ETHER)
 		return fail(failure, -EINVAL, "wrong_device", "%s carries no Ethernet frames (%s)",
 			link->name, link->kind[0] ? link->kind : "hardware");
+	if (link->watch && carrier_is(link->watch))
+		return fail(
+			failure, -EINVAL, "wrong_device", "%s is weft's own device", link->name);
 	if (link->watch && link->watch != &port->watch)
 		return fail(failure, -EBUSY, "in_use", "%s is port %s already", link->name,
 			((struct port *)link->watch)->object->name);
@@ -264,7 +269,8 @@ void port_link_changed(struct link_watch *watch, struct link *link)
 	if (!link) {
 		log_info("port=%s: its device is gone", port->object->name);
 		detach(port);
-		fdb_forget_port(port->weftd, port->object->id);
+		fdb_forget_place(port->weftd, port->object->id);
+		neighbour_forget_place(port->weftd, port->object->id);
 	}
 	int error = port_link_take(port, false, &failure);
 	if (error != -ENODEV && port_rows_set(port, error ? NULL : &failure) && !error)

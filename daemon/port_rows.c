@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/fdb.h"
-#include "daemon/meter.h"
+#include "daemon/neighbour.h"
 #include "daemon/network.h"
+#include "daemon/place.h"
 #include "daemon/port.h"
 
 enum { STORM_LIMIT_DEFAULT = 10000, MAC_LIMIT_DEFAULT = 1024 };
@@ -68,7 +69,7 @@ static bool has_place(const struct port_place *places, u32 count, const struct p
 
 static void leave(struct port *port, const struct port_place *place)
 {
-	struct weft_tag_key key = {.port = port->object->id, .vid = (u16)place->tag};
+	struct weft_tag_key key = {.port = port->object->id, .tag = place->tag};
 	network_leave(port->weftd, place->network, port->object->id, (u16)place->tag);
 	if (place->tag)
 		engine_del(port->weftd, tag, &key, NULL);
@@ -76,7 +77,7 @@ static void leave(struct port *port, const struct port_place *place)
 
 static int join(struct port *port, const struct port_place *place, struct failure *failure)
 {
-	struct weft_tag_key key = {.port = port->object->id, .vid = (u16)place->tag};
+	struct weft_tag_key key = {.port = port->object->id, .tag = place->tag};
 	struct weft_tag_row row = {.network = place->network};
 	int error = place->tag ? engine_put(port->weftd, tag, &key, &row) : 0;
 	if (error) {
@@ -99,6 +100,7 @@ static bool host_wanted(const struct port *port)
 
 static int put_row(struct port *port, u32 untagged_network, struct failure *failure)
 {
+	static const struct place_limits limits = {MAC_LIMIT_DEFAULT, STORM_LIMIT_DEFAULT};
 	struct weftd *weftd = port->weftd;
 	const json_t *spec = port->object->spec;
 	struct weft_index index = {port->object->id};
@@ -106,11 +108,8 @@ static int put_row(struct port *port, u32 untagged_network, struct failure *fail
 		.flags = WEFT_PORT_PRESENT | (spec_list(spec, "tags") ? WEFT_PORT_TRUNK : 0) |
 			 (host_wanted(port) ? WEFT_PORT_HOST : 0),
 		.network = untagged_network,
-		.mac_limit = (u32)spec_number(spec, "mac_limit", MAC_LIMIT_DEFAULT),
 	};
-	u64 storm_limit = (u64)spec_number(spec, "storm_limit_pps", STORM_LIMIT_DEFAULT);
-	int error = meter_set(
-		weftd, meter_of_port(index.index), storm_limit, &row.storm_meter, failure);
+	int error = place_limits_set(weftd, port->object, &limits, &row, failure);
 	if (error || memcmp(&row, &port->row, sizeof(row)) == 0)
 		return error;
 	error = engine_put(weftd, port, &index, &row);
@@ -168,8 +167,10 @@ int port_rows_set(struct port *port, struct failure *failure)
 	u32 untagged = count && !wanted[0].tag ? wanted[0].network : 0;
 	bool left = !same && leave_unwanted(port, wanted, count);
 	int error = put_row(port, untagged, failure);
-	if (left)
-		fdb_forget_strays(port->weftd, port->object->id);
+	if (left) {
+		fdb_forget_strays(port->weftd, 0, port->object->id);
+		neighbour_forget_strays(port->weftd, 0, port->object->id);
+	}
 	if (!error && !same)
 		error = join_wanted(port, wanted, count, failure);
 	if (!error && left)
@@ -180,25 +181,8 @@ int port_rows_set(struct port *port, struct failure *failure)
 
 void port_rows_clear(struct port *port)
 {
-	static const struct weft_port_row no_port;
-	static const struct weft_usage_row no_usage;
-	static const struct weft_port_count_row no_count;
-	struct weftd *weftd = port->weftd;
-	struct weft_index index = {port->object->id};
-	u32 none;
 	for (u32 i = 0; i < port->place_count; i++)
 		leave(port, &port->places[i]);
 	port->place_count = 0;
-	engine_put(weftd, port, &index, &no_port);
-	fdb_forget_port(weftd, index.index);
-	engine_put(weftd, port_usage, &index, &no_usage);
-	engine_put(weftd, port_count, &index, &no_count);
-	meter_set(weftd, meter_of_port(index.index), 0, &none, NULL);
-	for (index.index *= WEFT_DROPS_PER_PORT;
-		index.index < (port->object->id + 1) * WEFT_DROPS_PER_PORT; index.index++) {
-		struct weft_drop_row *row =
-			weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_drop, index.index);
-		if (row)
-			__atomic_store_n(&row->packets, 0, __ATOMIC_RELAXED);
-	}
+	place_clear(port->weftd, port->object->id);
 }

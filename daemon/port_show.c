@@ -8,6 +8,7 @@
 #include <xxhash.h>
 #include "daemon/drops.h"
 #include "daemon/offload.h"
+#include "daemon/place.h"
 #include "daemon/port.h"
 
 static struct port_state state_of(const char *state, const char *why)
@@ -80,36 +81,6 @@ static json_t *offloads(const struct link *link)
 	return list;
 }
 
-static void add_numbers(struct weftd *weftd, const struct object *object, json_t *shown)
-{
-	const struct port *port = object->live;
-	struct weft_index index = {object->id};
-	struct weft_port_count_row count = {0};
-	struct weft_usage_row usage = {0};
-	engine_get(weftd, port_count, &index, &count);
-	engine_get(weftd, port_usage, &index, &usage);
-	u64 tx_dropped = drops_device(weftd, object->id, port ? port->watch.link : NULL);
-	const struct {
-		const char *key;
-		u64 value;
-	} numbers[] = {
-		{"id", object->id},
-		{"rx_packets", count.rx_packets},
-		{"rx_bytes", count.rx_bytes},
-		{"rx_dropped", drops_total(weftd, object->id)},
-		{"tx_packets", count.tx_packets},
-		{"tx_bytes", count.tx_bytes},
-		{"tx_dropped", tx_dropped},
-		{"macs", usage.macs},
-		{"learn_refused", usage.learn_refused},
-		{"moves", usage.moves},
-		{"moves_refused", usage.moves_refused},
-	};
-	for (size_t i = 0; i < WEFT_ARRAY_SIZE(numbers); i++)
-		json_object_set_new(
-			shown, numbers[i].key, json_integer((json_int_t)numbers[i].value));
-}
-
 json_t *port_show(struct weftd *weftd, const struct object *object)
 {
 	const struct port *port = object->live;
@@ -133,7 +104,7 @@ json_t *port_show(struct weftd *weftd, const struct object *object)
 	} else {
 		json_object_set_new(shown, "queues", json_null());
 	}
-	add_numbers(weftd, object, shown);
+	place_show_numbers(weftd, object->id, drops_device(weftd, object->id, link), shown);
 	return shown;
 }
 

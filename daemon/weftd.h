@@ -9,8 +9,11 @@
 struct store;     // store.h
 struct links;     // link.h
 struct api;       // api.h
-struct fdb_sweep; // fdb.h
+struct sweep;     // sweep.h
+struct underlay;  // underlay.h
 struct objects;   // model.h
+struct carrier;   // carrier.h
+struct network;   // network.h
 
 struct settings {     // from the command line and --config; strings owned
 	char *name;   // --name: shown, default the host name
@@ -31,7 +34,10 @@ struct weftd {
 	struct engine *engine;
 	struct links *links;
 	struct api *api;
-	struct fdb_sweep *fdb_sweep;
+	struct sweep *sweep;
+	struct carrier *carrier;
+	struct network *common; // network.h: row 0
+	struct underlay *underlay;
 	struct objects *objects; // the model: see model.h
 	u64 started_ns;
 	int run_lock, state_lock; // descriptors; -1: none

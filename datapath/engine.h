@@ -23,6 +23,14 @@ struct engine_port {
 	const char *name; // for messages
 };
 
+enum { ENGINE_UNDERLAYS = 16 };
+
+struct engine_overlay {
+	u32 carrier; // ifindex
+	u32 underlay[ENGINE_UNDERLAYS];
+	u32 underlays;
+};
+
 struct engine_table_status {
 	u32 capacity;
 	u32 used;        // rows in use; for arrays: 0
@@ -32,7 +40,7 @@ struct engine_table_status {
 
 // One frame in, its fate out (inject). Tags stand in the bytes, as on the wire.
 struct engine_packet {
-	u32 port;
+	u32 port; // 0: from the underlay, outer headers first
 	const u8 *bytes;
 	u32 length;
 };
@@ -41,11 +49,13 @@ enum { ENGINE_OUTPUTS = 16, ENGINE_FRAME_BYTES = 2048 };
 
 struct engine_result {
 	struct weft_record record;
-	// What would leave, tags in the bytes: one frame for forward and reply; sim also lists the
-	// copies of a flood, which ebpf really sends.
+	// What would leave, tags in the bytes: one frame for forward, encap and reply; sim also
+	// lists the copies of a flood, which ebpf really sends. To a peer: with its outer headers,
+	// unless `inner` says that the kernel's VXLAN device would add them (network row's vni).
 	u32 outputs;
 	struct {
 		u32 port;
+		bool inner;
 		u32 length;
 		u8 bytes[ENGINE_FRAME_BYTES];
 	} output[ENGINE_OUTPUTS];
@@ -82,6 +92,12 @@ struct engine_ops {
 
 	// The device may be gone already: not an error. The port's rows stay; weftd deletes them.
 	int (*port_detach)(struct engine *engine, u32 port_id);
+
+	// The devices that carry the overlay, in place of those of the last call: the carrier (a
+	// VXLAN device in collect-metadata mode; 0: none) and the underlay devices on which weft
+	// may decapsulate itself. Errors as port_attach; what was carried before may then be off.
+	int (*overlay_set)(
+		struct engine *engine, const struct engine_overlay *overlay, const char **why);
 
 	// Tables. key and row are the structs of weft/tables.h. Per-CPU tables: a row is the sum
 	// over CPUs on get and walk; put writes it on the first CPU and zero on the others.

@@ -37,20 +37,60 @@ static bool sim_attached(const struct engine *engine, u32 port)
 	return port < table_capacity(engine->tables.port) && engine->attached[port];
 }
 
+static u32 sim_sum(const u8 *bytes, u32 length)
+{
+	u32 sum = length & 1 ? (u32)bytes[length - 1] << 8 : 0;
+	for (u32 i = 0; i + 1 < length; i += 2)
+		sum += (u32)bytes[i] << 8 | bytes[i + 1];
+	return sum;
+}
+
+// Outer headers in front of what stands at out + 70 - their length; returns where they begin.
+static u32 sim_encapsulate(struct pipeline *line, u32 peer, u32 inner_bytes, u8 *out)
+{
+	struct overlay_way way = {
+		.vni = line->verdict.vni,
+		.inner_bytes = inner_bytes,
+		.tos = overlay_tos(line->packet, &line->key, &line->layout),
+	};
+	overlay_find_way(line->tables, &line->key, peer, &way);
+	if (!way.nexthop || !way.host || !way.peer)
+		return 0;
+	if (overlay_is_ip4(way.peer->address)) {
+		struct overlay4_header header;
+		overlay_build4(&way, &header);
+		memcpy(out - OVERLAY4_BYTES, &header.eth, OVERLAY4_BYTES);
+		return OVERLAY4_BYTES;
+	}
+	struct overlay6_header header;
+	overlay_build6(&way, &header);
+	u32 udp_bytes = inner_bytes + (u32)sizeof(header.udp) + (u32)sizeof(header.vxlan);
+	u8 *at = out - OVERLAY6_BYTES;
+	memcpy(at, &header.eth, OVERLAY6_BYTES);
+	u32 sum = sim_sum(at + 22, 32) + udp_bytes + WEFT_IP_UDP + sim_sum(at + 54, udp_bytes);
+	u16 checksum = (u16)~reply_fold(sum);
+	header.udp.checksum = weft_hton16(checksum ? checksum : 0xffff);
+	memcpy(at, &header.eth, OVERLAY6_BYTES);
+	return OVERLAY6_BYTES;
+}
+
 // One frame out of a port, with the tag it leaves with; the packet itself stays as it is.
 static enum weft_drop sim_send(struct pipeline *line, u32 port, u16 vid)
 {
 	struct engine_result *result = ((struct sim_line *)line)->result;
 	const struct packet *p = line->packet;
+	struct weft_index index = {port};
+	const struct weft_port_row *row = TABLE_GET(line->tables, port, &index);
+	bool peer = row && row->flags & WEFT_PORT_PEER;
 	u32 tag = vid ? (u32)sizeof(struct vlan_header) : 0;
 	u32 from = line->layout.l3_bytes - 2; // the Ethernet type and what follows
-	u32 length = 12 + tag + p->length - from;
-	if (!sim_attached(((struct sim_line *)line)->engine, port))
+	u32 length = 12 + tag + p->length - from, outer = 0;
+	if (!peer && !sim_attached(((struct sim_line *)line)->engine, port))
 		return WEFT_DROP_port_absent;
-	if (result->outputs >= ENGINE_OUTPUTS || length > ENGINE_FRAME_BYTES)
+	if (result->outputs >= ENGINE_OUTPUTS || length + OVERLAY6_BYTES > ENGINE_FRAME_BYTES)
 		return WEFT_DROP_rewrite_failed;
 
-	u8 *out = result->output[result->outputs].bytes;
+	u8 room[ENGINE_FRAME_BYTES], *out = room + OVERLAY6_BYTES;
 	memcpy(out, p->bytes, 12);
 	if (tag) {
 		u16 tci = (line->layout.tci & WEFT_TCI_PRIORITY_MASK) | vid;
@@ -58,11 +98,23 @@ static enum weft_drop sim_send(struct pipeline *line, u32 port, u16 vid)
 		memcpy(out + 12, words, sizeof(words));
 	}
 	memcpy(out + 12 + tag, p->bytes + from, p->length - from);
+	if (peer)
+		outer = sim_encapsulate(line, port, length, out);
+	if (peer && !outer)
+		return WEFT_DROP_port_absent;
 	result->output[result->outputs].port = port;
-	result->output[result->outputs].length = length;
+	result->output[result->outputs].inner = false;
+	result->output[result->outputs].length = outer + length;
+	memcpy(result->output[result->outputs].bytes, out - outer, outer + length);
 	result->outputs++;
 	account_tx(line->tables, port, 12 + p->length - from);
 	return WEFT_DROP_none;
+}
+
+weft_inline bool hook_takes(struct pipeline *line, u32 action)
+{
+	(void)line, (void)action;
+	return true;
 }
 
 // The reference has no cache: what other engines cache is held against it.
@@ -82,16 +134,31 @@ weft_inline enum weft_drop apply_forward(struct pipeline *line)
 	return sim_send(line, line->verdict.port, line->verdict.tag);
 }
 
-weft_inline enum weft_drop apply_flood(struct pipeline *line)
+weft_inline enum weft_drop apply_encap(struct pipeline *line)
 {
-	struct weft_index index = {line->verdict.network};
+	return sim_send(line, line->verdict.port, line->verdict.tag);
+}
+
+static void sim_flood_list(struct pipeline *line, u32 network_id)
+{
+	struct weft_index index = {network_id};
 	const struct weft_network_row *network = TABLE_GET(line->tables, network, &index);
-	struct weft_member_key key = {index.index, network->member_epoch, 0};
+	struct weft_member_key key = {network_id, network->member_epoch, 0};
 	for (; key.index < network->member_count; key.index++) {
 		const struct weft_member_row *member = TABLE_GET(line->tables, member, &key);
-		if (member && member->port != line->key.in_port)
-			sim_send(line, member->port, member->tag);
+		if (!member || member->port == line->key.in_port ||
+			(member->tag == WEFT_MEMBER_PEER &&
+				line->verdict.flags & WEFT_VERDICT_FROM_PEER))
+			continue;
+		sim_send(line, member->port, packet_leave_tag(line, member->tag));
 	}
+}
+
+weft_inline enum weft_drop apply_flood(struct pipeline *line)
+{
+	sim_flood_list(line, line->verdict.network);
+	if (line->verdict.vni && !(line->verdict.flags & WEFT_VERDICT_FROM_PEER))
+		sim_flood_list(line, 0);
 	return WEFT_DROP_none;
 }
 
@@ -99,8 +166,7 @@ weft_inline enum weft_drop apply_reply(struct pipeline *line)
 {
 	struct packet *p = line->packet;
 	struct reply reply;
-	enum weft_drop drop =
-		reply_build(p, &line->key, &line->layout, line->verdict.reply, &reply);
+	enum weft_drop drop = reply_build(p, &line->key, &line->layout, &line->verdict, &reply);
 	u32 end = line->layout.l3_bytes + reply.l3_length;
 	if (drop || end > p->room)
 		return drop ? drop : WEFT_DROP_rewrite_failed;
@@ -208,9 +274,55 @@ static void sim_table_status(
 	};
 }
 
+// RFC 6040 on the inner frame. False: it must be dropped.
+static bool sim_ecn(u8 *frame, u32 length, u8 outer)
+{
+	u8 *l3 = frame + sizeof(struct eth_header);
+	u16 type = length < 34 ? 0 : (u16)(frame[12] << 8 | frame[13]);
+	if (type != WEFT_ETH_IPV4 && type != WEFT_ETH_IPV6)
+		return (outer & 3) != 3;
+	u8 inner = type == WEFT_ETH_IPV4 ? l3[1] : (u8)(l3[1] >> 4);
+	int ecn = overlay_ecn(inner, outer);
+	if (ecn < 0)
+		return false;
+	if (type == WEFT_ETH_IPV6) {
+		l3[1] = (u8)((l3[1] & 0xcf) | ecn << 4);
+		return true;
+	}
+	struct ipv4_header *ip = (struct ipv4_header *)l3;
+	be16 before = *(be16 *)l3;
+	ip->tos = (u8)((inner & ~3) | ecn);
+	ip->checksum = reply_checksum_change(ip->checksum, before, *(be16 *)l3);
+	return true;
+}
+
+// From the underlay: which peer sent it, and where the inner frame is. False: no packet for the
+// pipeline, and the record says why.
+static bool sim_decapsulate(struct sim_line *sim, u32 *port, struct weft_record *record)
+{
+	struct tables *tables = sim->line.tables;
+	struct packet *p = sim->line.packet;
+	struct overlay o = {0};
+	enum overlay_kind kind = overlay_receive(tables, p, &o);
+	record->passed = kind == OVERLAY_NO;
+	if (kind == OVERLAY_YES && !sim_ecn(p->bytes + o.bytes, p->length - o.bytes, o.tos)) {
+		pipeline_reject(tables, o.peer, WEFT_DROP_bad_ecn, record);
+		return false;
+	}
+	if (kind == OVERLAY_BAD)
+		pipeline_reject(tables, 0, o.drop, record);
+	*port = o.peer;
+	sim->line.vni = o.vni;
+	p->bytes += o.bytes;
+	p->length -= o.bytes;
+	p->room -= o.bytes;
+	return kind == OVERLAY_YES;
+}
+
 static int sim_inject(struct engine *engine, const struct engine_packet *packet, u64 now_ns,
 	struct engine_result *result)
 {
+	u32 port = packet->port;
 	u8 bytes[ENGINE_FRAME_BYTES];
 	if (packet->length > sizeof(bytes))
 		return -EINVAL;
@@ -222,14 +334,14 @@ static int sim_inject(struct engine *engine, const struct engine_packet *packet,
 				.packet = &p,
 				.tables = &engine->tables,
 				.now_ns = now_ns,
-				.actions = WEFT_BIT(WEFT_ACTION_count) - 1,
 			},
 		.engine = engine,
 		.result = result,
 	};
 	memset(&result->record, 0, sizeof(result->record));
 	result->outputs = 0;
-	pipeline_run(&sim.line, packet->port, &result->record);
+	if (port || sim_decapsulate(&sim, &port, &result->record))
+		pipeline_run(&sim.line, port, &result->record);
 	tables_reclaim(&engine->tables);
 	return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
-// The flow cache in front of decide: key -> forward, direct-mapped, one region per CPU.
+// The flow cache in front of decide: key -> forward or encap, direct-mapped, one region per CPU.
 //
 // Two cache lines per slot; the whole key is compared, so a hit is what decide would say while the
 // generations stand. A slot lives as long as FDB rows go without a refresh, so that ageing lags by
@@ -15,8 +15,11 @@ struct flow_slot {
 	u32 port;
 	u32 max_bytes;
 	u16 tag;
-	u16 used;
-	u64 reserved[3];
+	u8 used;
+	u8 flags; // enum weft_verdict_flag
+	u32 vni;
+	u32 action;
+	u64 reserved[2];
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct flow_slot) == 128, "two cache lines");
@@ -81,7 +84,9 @@ weft_inline bool flow_find(struct pipeline *line)
 		slot->configuration != line->configuration ||
 		slot->network_generation != flow_generation(slot->network))
 		return false;
-	v->action = WEFT_ACTION_forward;
+	v->action = slot->action;
+	v->flags = slot->flags;
+	v->vni = slot->vni;
 	v->network = slot->network;
 	v->port = slot->port;
 	v->tag = slot->tag;
@@ -98,8 +103,12 @@ weft_inline void flow_keep(struct pipeline *line)
 	if (!slot)
 		return;
 	slot->used = false;
-	if (v->action != WEFT_ACTION_forward || v->effects & ~WEFT_EFFECT_refresh)
+	if ((v->action != WEFT_ACTION_forward && v->action != WEFT_ACTION_encap) ||
+		v->effects & ~WEFT_EFFECT_refresh)
 		return;
+	slot->action = v->action;
+	slot->flags = v->flags;
+	slot->vni = v->vni;
 	slot->key = line->key;
 	slot->configuration = line->configuration;
 	slot->network_generation = v->generation;

@@ -19,16 +19,25 @@ struct tables;
 	((void)(tables), bpf_map_update_elem(&weft_##name, (key), (row), BPF_NOEXIST))
 #define TABLE_REPLACE(tables, name, key, row) \
 	((void)(tables), bpf_map_update_elem(&weft_##name, (key), (row), BPF_EXIST))
-#define DECIDE(key, tables, now_ns, verdict) \
-	((void)(tables), weft_decide((key), (verdict), (now_ns)))
+// Steps of the pipeline as subprograms: each has a stack of its own, and the verifier looks at it
+// once, by its types, not again for every way through the others.
+#define PARSE(line, in_port) \
+	weft_parse((line)->packet->context, (line)->packet->outer_bytes, (in_port), &(line)->key, \
+		&(line)->layout)
+#define DECIDE(line) weft_decide(&(line)->key, &(line)->verdict, (line)->now_ns)
+#define COMMIT(line) weft_commit(&(line)->key, &(line)->verdict, (line)->now_ns)
 
+int weft_parse(HOOK_CONTEXT *context, u32 outer_bytes, u32 in_port, struct weft_key *key,
+	struct weft_layout *layout);
 int weft_decide(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns);
+int weft_commit(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns);
 
 struct packet {
 	HOOK_CONTEXT *context;
-	const void *data;
+	const void *data; // outer headers, if there are any, are before it
 	const void *data_end;
-	int code; // what the hook returns: where the packet goes
+	u32 outer_bytes; // of them
+	int code;        // what the hook returns: where the packet goes
 };
 
 weft_inline const void *packet_at(const struct packet *p, u32 offset, u32 bytes)
@@ -45,7 +54,47 @@ weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci);
 #include "datapath/pipeline/pipeline.h"
 #include "ebpf/flow_cache.h"
 
-// A global function: the verifier checks it once, by its types, and not again in every caller.
+enum { OWN_BYTES = OVERLAY4_BYTES }; // the outer headers that weft takes off or puts on itself
+
+// What is too large for the stack of 512 bytes.
+struct weft_scratch_row {
+	struct reply reply;
+	struct overlay4_header outer;
+	struct bpf_tunnel_key tunnel;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct weft_scratch_row);
+} weft_scratch SEC(".maps");
+
+// Fills in where the packet's bytes are, without its outer headers.
+weft_inline bool packet_open(struct packet *p, HOOK_CONTEXT *context, u32 outer_bytes)
+{
+	p->context = context;
+	p->outer_bytes = outer_bytes;
+	p->data = (void *)(long)context->data;
+	p->data_end = (void *)(long)context->data_end;
+	if (!outer_bytes)
+		return true;
+	p->outer_bytes = OWN_BYTES;
+	if (p->data + OWN_BYTES > p->data_end)
+		return false;
+	p->data += OWN_BYTES;
+	return true;
+}
+
+__noinline int weft_parse(HOOK_CONTEXT *context, u32 outer_bytes, u32 in_port, struct weft_key *key,
+	struct weft_layout *layout)
+{
+	struct packet p = {0};
+	if (!key || !layout || !packet_open(&p, context, outer_bytes))
+		return WEFT_DROP_truncated;
+	return parse(&p, in_port, key, layout);
+}
+
 __noinline int weft_decide(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns)
 {
 	if (!key || !verdict)
@@ -54,23 +103,31 @@ __noinline int weft_decide(struct weft_key *key, struct weft_verdict *verdict, u
 	return 0;
 }
 
-// The netdev of a port; 0: it has none.
+__noinline int weft_commit(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns)
+{
+	if (!key || !verdict)
+		return 0;
+	commit(NULL, key, verdict, now_ns);
+	return 0;
+}
+
+// The netdev of a port (of port 0: the carrier); 0: it has none.
 weft_inline u32 device_of(u32 port)
 {
 	u32 *ifindex = bpf_map_lookup_elem(&weft_port_device, &port);
 	return ifindex ? *ifindex : 0;
 }
 
-// The port of a netdev; 0: none. The array answers for nearly all, the hash for those that share a
-// slot in it.
-weft_inline u32 port_of(u32 ifindex)
+// The port and the roles of a netdev; 0: none. The array answers for nearly all, the hash for those
+// that share a slot in it.
+weft_inline u32 device_at(u32 ifindex)
 {
 	u32 index = ifindex & (WEFT_DEVICE_SLOTS - 1);
 	struct weft_device_slot *slot = bpf_map_lookup_elem(&weft_device_slots, &index);
 	if (slot && slot->ifindex == ifindex)
-		return slot->port;
-	u32 *port = bpf_map_lookup_elem(&weft_device, &ifindex);
-	return port ? *port : 0;
+		return slot->device;
+	u32 *device = bpf_map_lookup_elem(&weft_device, &ifindex);
+	return device ? *device : 0;
 }
 
 // CLOCK_MONOTONIC by the tick. The helper costs 18 ns, a look at jiffies nothing: one packet per

@@ -48,7 +48,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
 	__type(key, u32);   // ifindex
-	__type(value, u32); // port id
+	__type(value, u32); // port id and roles
 } weft_device SEC(".maps");
 
 struct {
@@ -65,7 +65,7 @@ struct weft_port_device_row {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 4096);
-	__type(key, u32); // port id
+	__type(key, u32); // port id; 0: the carrier
 	__type(value, struct weft_port_device_row);
 } weft_port_device SEC(".maps");
 
@@ -77,4 +77,5 @@ struct {
 	__type(value, struct weft_record);
 } weft_record SEC(".maps");
 
-const volatile bool weft_inject; // set in the second copy of the program that inject runs
+const volatile bool weft_decap_ipv6; // the kernel can change the protocol on decapsulation (6.3)
+const volatile bool weft_inject;     // set in the second copy of the program that inject runs

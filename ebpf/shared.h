@@ -10,7 +10,14 @@ enum { WEFT_DEVICE_SLOTS = 8192 };
 
 struct weft_device_slot {
 	u32 ifindex;
-	u32 port;
+	u32 device; // port id (0: none) and roles
+};
+
+// What a netdev is besides a port.
+enum {
+	WEFT_DEVICE_CARRIER = WEFT_BIT(31),  // the kernel's VXLAN device
+	WEFT_DEVICE_UNDERLAY = WEFT_BIT(30), // weft decapsulates itself what it can
+	WEFT_DEVICE_PORT = WEFT_BIT(30) - 1, // mask of the port id
 };
 
 // Flow cache: slots per CPU, a power of two.

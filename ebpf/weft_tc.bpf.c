@@ -4,10 +4,15 @@
 #define HOOK_CONTEXT struct __sk_buff
 #include "ebpf/hook.h"
 #include <linux/pkt_cls.h>
+#include "ebpf/carrier.h"
+#include "ebpf/own_path.h"
+
+// Since Linux 6.3; the headers of Debian 12 are older.
+#define ADJ_ROOM_DECAP_L3_IPV6 (1ull << 8)
 
 weft_inline u32 packet_length(const struct packet *p)
 {
-	return p->context->len;
+	return p->context->len - p->outer_bytes;
 }
 
 weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
@@ -22,7 +27,7 @@ weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
 weft_inline u32 packet_segment_length(const struct packet *p, const struct weft_layout *layout)
 {
 	u32 segment = p->context->gso_size;
-	return segment ? segment + layout->header_bytes : p->context->len;
+	return segment ? segment + layout->header_bytes : packet_length(p);
 }
 
 // gso_segs is 0 on what a tap wrote: count from the sizes.
@@ -65,6 +70,25 @@ weft_inline struct skb_tag skb_tag_of(const struct pipeline *line)
 	};
 }
 
+// Outer headers off, by weft itself. Never of a superpacket: it would stay marked as one of a
+// tunnel.
+weft_inline bool skb_decapsulate(struct pipeline *line)
+{
+	struct packet *p = line->packet;
+	const struct eth_header *eth = packet_at(p, 0, sizeof(*eth));
+	struct eth_header inner;
+	u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+	if (!eth)
+		return false;
+	inner = *eth;
+	if (inner.type == weft_hton16(WEFT_ETH_IPV6))
+		flags |= ADJ_ROOM_DECAP_L3_IPV6;
+	if (bpf_skb_adjust_room(p->context, -(int)OWN_BYTES, BPF_ADJ_ROOM_MAC, flags))
+		return false;
+	p->outer_bytes = 0;
+	return !bpf_skb_store_bytes(p->context, 0, &inner, sizeof(inner), 0);
+}
+
 weft_inline enum weft_drop skb_send(
 	struct pipeline *line, u32 port, u32 ifindex, u16 vid, u32 bytes)
 {
@@ -85,8 +109,80 @@ weft_inline u32 skb_bytes(const struct pipeline *line)
 
 weft_inline enum weft_drop apply_forward(struct pipeline *line)
 {
-	u32 port = line->verdict.port;
-	return skb_send(line, port, device_of(port), line->verdict.tag, skb_bytes(line));
+	u32 port = line->verdict.port, bytes = skb_bytes(line);
+	if (line->packet->outer_bytes && !skb_decapsulate(line))
+		return WEFT_DROP_rewrite_failed;
+	return skb_send(line, port, device_of(port), line->verdict.tag, bytes);
+}
+
+// TCP keeps to the carrier: see own_path.h. So do superpackets, and tags that are payload.
+weft_inline bool skb_takes_own_path(struct pipeline *line, struct overlay_way *way)
+{
+	const struct weft_key *key = &line->key;
+	if (line->packet->context->gso_size || key->protocol == WEFT_IP_TCP || line->verdict.tag ||
+		(key->ethertype != WEFT_ETH_IPV4 && key->ethertype != WEFT_ETH_IPV6))
+		return false;
+	return own_way(line, way);
+}
+
+// The kernel leaves the old Ethernet header in front: it is written again behind the outer headers.
+weft_inline enum weft_drop skb_encapsulate(struct pipeline *line, struct overlay_way *way)
+{
+	struct __sk_buff *skb = line->packet->context;
+	u32 zero = 0;
+	struct weft_scratch_row *scratch = bpf_map_lookup_elem(&weft_scratch, &zero);
+	struct eth_header inner;
+	u64 flags = BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |
+		    BPF_F_ADJ_ROOM_ENCAP_L2(sizeof(inner)) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH |
+		    BPF_F_ADJ_ROOM_FIXED_GSO;
+	if (!scratch)
+		return WEFT_DROP_rewrite_failed;
+	way->inner_bytes = skb->len;
+	overlay_build4(way, &scratch->outer);
+	u32 ifindex = way->nexthop->ifindex;
+	if (bpf_skb_load_bytes(skb, 0, &inner, sizeof(inner)) ||
+		bpf_skb_adjust_room(skb, OWN_BYTES, BPF_ADJ_ROOM_MAC, flags) ||
+		bpf_skb_store_bytes(skb, OWN_BYTES, &inner, sizeof(inner), 0) ||
+		bpf_skb_store_bytes(skb, 0, &scratch->outer.eth, OWN_BYTES, BPF_F_INVALIDATE_HASH))
+		return WEFT_DROP_rewrite_failed;
+	line->packet->code = bpf_redirect(ifindex, 0);
+	return WEFT_DROP_none;
+}
+
+weft_inline enum weft_drop skb_to_peer(struct pipeline *line, u32 peer, u16 vid, u8 tos, u32 bytes)
+{
+	struct __sk_buff *skb = line->packet->context;
+	struct skb_tag tag = skb_tag_of(line);
+	u32 carrier = device_of(0);
+	if (!carrier)
+		return WEFT_DROP_port_absent;
+	if (!skb_retag(skb, &tag, vid) || !carrier_set_key(skb, peer, line->verdict.vni, tos))
+		return WEFT_DROP_rewrite_failed;
+	account_tx(line->tables, peer, bytes);
+	line->packet->code = bpf_redirect(carrier, 0);
+	return WEFT_DROP_none;
+}
+
+static __noinline enum weft_drop skb_send_to_peer(struct pipeline *line)
+{
+	struct overlay_way way = {
+		.tos = overlay_tos(line->packet, &line->key, &line->layout),
+	};
+	u32 bytes = skb_bytes(line);
+	if (!skb_takes_own_path(line, &way))
+		return skb_to_peer(line, line->verdict.port, line->verdict.tag, way.tos, bytes);
+	struct skb_tag tag = skb_tag_of(line);
+	if (!skb_retag(line->packet->context, &tag, 0))
+		return WEFT_DROP_rewrite_failed;
+	enum weft_drop drop = skb_encapsulate(line, &way);
+	if (!drop)
+		account_tx(line->tables, line->verdict.port, bytes);
+	return drop;
+}
+
+weft_inline enum weft_drop apply_encap(struct pipeline *line)
+{
+	return skb_send_to_peer(line);
 }
 
 struct flood {
@@ -95,7 +191,19 @@ struct flood {
 	struct skb_tag tag;
 	u32 in_port;
 	u32 bytes;
+	u32 carrier; // its netdev; 0: not to peers
+	u32 vni;
+	u16 payload_tag; // stays, whatever the member has
+	u8 keep_tag;
+	u8 tos;
 };
+
+weft_inline bool flood_to_peer(struct flood *f, u32 peer)
+{
+	if (!f->carrier || !carrier_set_key(f->skb, peer, f->vni, f->tos))
+		return false;
+	return bpf_clone_redirect(f->skb, f->carrier, 0) >= 0;
+}
 
 static long flood_one(u32 index, struct flood *f)
 {
@@ -103,13 +211,13 @@ static long flood_one(u32 index, struct flood *f)
 	const struct weft_member_row *member = TABLE_GET(NULL, member, &f->key);
 	if (!member || member->port == f->in_port)
 		return 0;
-	u32 port = member->port;
-	u32 ifindex = device_of(port);
+	u32 port = member->port, peer = member->tag == WEFT_MEMBER_PEER;
+	u32 ifindex = peer ? f->carrier : device_of(port);
 	if (!ifindex) // an absent port misses the flood; its state says so
 		return 0;
-	if (!skb_retag(f->skb, &f->tag, member->tag))
+	if (!skb_retag(f->skb, &f->tag, f->keep_tag ? f->payload_tag : peer ? 0 : member->tag))
 		return 1;
-	if (bpf_clone_redirect(f->skb, ifindex, 0) >= 0)
+	if (peer ? flood_to_peer(f, port) : bpf_clone_redirect(f->skb, ifindex, 0) >= 0)
 		account_tx(NULL, port, f->bytes);
 	return 0;
 }
@@ -118,6 +226,7 @@ weft_inline enum weft_drop apply_flood(struct pipeline *line)
 {
 	struct weft_index index = {line->verdict.network};
 	const struct weft_network_row *network = TABLE_GET(line->tables, network, &index);
+	bool peers = line->verdict.vni && !(line->verdict.flags & WEFT_VERDICT_FROM_PEER);
 	if (!network)
 		return WEFT_DROP_no_destination;
 	struct flood f = {
@@ -126,30 +235,51 @@ weft_inline enum weft_drop apply_flood(struct pipeline *line)
 		.tag = skb_tag_of(line),
 		.in_port = line->key.in_port,
 		.bytes = skb_bytes(line),
+		.carrier = peers ? device_of(0) : 0,
+		.vni = line->verdict.vni,
+		.payload_tag = line->key.vid,
+		.keep_tag = line->verdict.flags & WEFT_VERDICT_KEEP_TAG,
+		.tos = overlay_tos(line->packet, &line->key, &line->layout),
 	};
 	bpf_loop(network->member_count, flood_one, &f, 0);
+	index.index = 0; // and the peers that all networks share
+	network = TABLE_GET(line->tables, network, &index);
+	if (f.carrier && network) {
+		f.key = (struct weft_member_key){.epoch = network->member_epoch};
+		bpf_loop(network->member_count, flood_one, &f, 0);
+	}
 	line->packet->code = TC_ACT_SHOT; // the copies are out; this is not counted as a drop
 	return WEFT_DROP_none;
 }
 
-weft_inline enum weft_drop apply_reply(struct pipeline *line)
+static __noinline enum weft_drop skb_reply(struct pipeline *line)
 {
 	struct packet *p = line->packet;
-	struct reply reply;
-	enum weft_drop drop =
-		reply_build(p, &line->key, &line->layout, line->verdict.reply, &reply);
+	u32 zero = 0;
+	struct weft_scratch_row *scratch = bpf_map_lookup_elem(&weft_scratch, &zero);
+	if (!scratch)
+		return WEFT_DROP_rewrite_failed;
+	struct reply *reply = &scratch->reply;
+	enum weft_drop drop = reply_build(p, &line->key, &line->layout, &line->verdict, reply);
 	if (drop)
 		return drop;
-	u32 length = reply.l3_length, at = line->layout.l3_bytes;
-	if (length < 1 || length > sizeof(reply.l3) || at > WEFT_PARSE_BYTES)
+	u32 length = reply->l3_length, at = line->layout.l3_bytes;
+	if (length < 1 || length > sizeof(reply->l3) || at > WEFT_PARSE_BYTES)
 		return WEFT_DROP_rewrite_failed;
-	if (!reply.keep_tail && bpf_skb_change_tail(p->context, at + length, 0))
+	if (!reply->keep_tail && bpf_skb_change_tail(p->context, at + length, 0))
 		return WEFT_DROP_rewrite_failed;
-	if (bpf_skb_store_bytes(p->context, 0, &reply, 2 * sizeof(struct weft_mac), 0) ||
-		bpf_skb_store_bytes(p->context, at, reply.l3, length, 0))
+	if (bpf_skb_store_bytes(p->context, 0, reply, 2 * sizeof(struct weft_mac), 0) ||
+		bpf_skb_store_bytes(p->context, at, reply->l3, length, 0))
 		return WEFT_DROP_rewrite_failed;
+	if (line->verdict.flags & WEFT_VERDICT_FROM_PEER)
+		return skb_to_peer(line, line->key.in_port, line->key.vid, 0, skb_bytes(line));
 	return skb_send(
 		line, line->key.in_port, p->context->ifindex, line->key.vid, skb_bytes(line));
+}
+
+weft_inline enum weft_drop apply_reply(struct pipeline *line)
+{
+	return skb_reply(line);
 }
 
 weft_inline enum weft_drop apply_to_host(struct pipeline *line)
@@ -159,11 +289,20 @@ weft_inline enum weft_drop apply_to_host(struct pipeline *line)
 	return WEFT_DROP_none;
 }
 
+// What weft decapsulates itself goes to one port; for all else the carrier takes it apart.
+weft_inline bool hook_takes(struct pipeline *line, u32 action)
+{
+	if (!line->packet->outer_bytes)
+		return true;
+	return action == WEFT_ACTION_drop ||
+	       (action == WEFT_ACTION_forward && line->verdict.flags & WEFT_VERDICT_OWN);
+}
+
 // The headers must lie in the linear part; a small frame from a tap already does.
-weft_inline bool skb_load(struct packet *p)
+weft_inline bool skb_load(struct packet *p, u32 window)
 {
 	struct __sk_buff *skb = p->context;
-	u32 want = skb->len < WEFT_PARSE_BYTES ? skb->len : WEFT_PARSE_BYTES;
+	u32 want = skb->len < window ? skb->len : window;
 	if ((u64)skb->data + want > (u64)skb->data_end && bpf_skb_pull_data(skb, want))
 		return false;
 	p->data = (void *)(long)skb->data;
@@ -171,33 +310,47 @@ weft_inline bool skb_load(struct packet *p)
 	return true;
 }
 
+// Which port the frame comes from. False: it is dealt with, packet->code says how.
+weft_inline bool skb_receive(
+	struct pipeline *line, u32 device, u32 *port, struct weft_record *record)
+{
+	struct packet *p = line->packet;
+	u32 window = WEFT_PARSE_BYTES + (device & WEFT_DEVICE_UNDERLAY ? OWN_BYTES : 0);
+	*port = device & WEFT_DEVICE_PORT;
+	if (!skb_load(p, window)) {
+		pipeline_reject(NULL, *port, WEFT_DROP_rewrite_failed, record);
+		return false;
+	}
+	if (device & WEFT_DEVICE_CARRIER)
+		return carrier_receive(line, port, record);
+	if (!(device & WEFT_DEVICE_UNDERLAY))
+		return true;
+	enum own_kind kind = p->context->vlan_present
+				     ? OWN_NONE
+				     : own_receive(line, p->context->gso_size, port, record);
+	if (kind == OWN_CARRIER || (kind == OWN_NONE && !*port))
+		p->code = TC_ACT_UNSPEC;
+	return kind == OWN_INNER || (kind == OWN_NONE && *port);
+}
+
 SEC("tc")
 int weft_tc(struct __sk_buff *skb)
 {
-	u32 port = port_of(skb->ifindex);
+	u32 device = device_at(skb->ifindex), port = 0, zero = 0;
 	struct packet packet = {.context = skb, .code = TC_ACT_SHOT};
-	struct pipeline line = {
-		.packet = &packet,
-		.actions = WEFT_BIT(WEFT_ACTION_count) - 1,
-	};
-	if (!port)
+	struct pipeline line = {.packet = &packet};
+	struct weft_record *record = weft_inject ? bpf_map_lookup_elem(&weft_record, &zero) : NULL;
+	if (!device)
 		return TC_ACT_UNSPEC;
-	if (!skb_load(&packet)) {
-		account_drop(NULL, port, WEFT_DROP_rewrite_failed);
-		return TC_ACT_SHOT;
-	}
-	line.now_ns = clock_now_ns();
-	if (!weft_inject) {
-		pipeline_run(&line, port, NULL);
+	if (!skb_receive(&line, device, &port, record))
 		return packet.code;
+	line.now_ns = clock_now_ns();
+	if (!pipeline_run(&line, port, record))
+		return TC_ACT_UNSPEC;
+	if (record) {
+		record->tagged = skb->vlan_present;
+		record->tci = (u16)skb->vlan_tci;
 	}
-	u32 zero = 0;
-	struct weft_record *record = bpf_map_lookup_elem(&weft_record, &zero);
-	if (!record)
-		return TC_ACT_SHOT;
-	pipeline_run(&line, port, record);
-	record->tagged = skb->vlan_present;
-	record->tci = (u16)skb->vlan_tci;
 	return packet.code;
 }
 

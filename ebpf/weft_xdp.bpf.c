@@ -3,6 +3,7 @@
 // Not attached to any port yet; it is built, loaded and held against the golden packets.
 #define HOOK_CONTEXT struct xdp_md
 #include "ebpf/hook.h"
+#include "ebpf/own_path.h"
 
 weft_inline u32 packet_length(const struct packet *p)
 {
@@ -78,6 +79,8 @@ weft_inline enum weft_drop apply_forward(struct pipeline *line)
 	u32 bytes = packet_length(line->packet) - packet_tag_bytes(&line->layout);
 	if (!ifindex)
 		return WEFT_DROP_port_absent;
+	if (line->packet->outer_bytes && bpf_xdp_adjust_head(line->packet->context, OWN_BYTES))
+		return WEFT_DROP_rewrite_failed;
 	if (!xdp_retag(line, line->verdict.tag))
 		return WEFT_DROP_rewrite_failed;
 	account_tx(line->tables, port, bytes);
@@ -91,7 +94,53 @@ weft_inline enum weft_drop apply_to_host(struct pipeline *line)
 	return WEFT_DROP_none;
 }
 
-// Outside this hook's mask: the driver never calls them.
+static __noinline enum weft_drop xdp_encapsulate(struct pipeline *line)
+{
+	struct xdp_md *xdp = line->packet->context;
+	struct overlay_way way = {
+		.tos = overlay_tos(line->packet, &line->key, &line->layout),
+	};
+	u32 bytes = packet_length(line->packet) - packet_tag_bytes(&line->layout);
+	if (!own_way(line, &way) || !xdp_retag(line, line->verdict.tag))
+		return WEFT_DROP_rewrite_failed;
+	way.inner_bytes = bytes + (line->verdict.tag ? (u32)sizeof(struct vlan_header) : 0);
+	u32 zero = 0;
+	struct weft_scratch_row *scratch = bpf_map_lookup_elem(&weft_scratch, &zero);
+	if (!scratch)
+		return WEFT_DROP_rewrite_failed;
+	overlay_build4(&way, &scratch->outer);
+	u32 ifindex = way.nexthop->ifindex;
+	if (bpf_xdp_adjust_head(xdp, -(int)OWN_BYTES))
+		return WEFT_DROP_rewrite_failed;
+	void *data = (void *)(long)xdp->data;
+	if (data + OWN_BYTES > (void *)(long)xdp->data_end)
+		return WEFT_DROP_rewrite_failed;
+	__builtin_memcpy(data, &scratch->outer.eth, OWN_BYTES);
+	account_tx(line->tables, line->verdict.port, bytes);
+	line->packet->code = bpf_redirect(ifindex, 0);
+	return WEFT_DROP_none;
+}
+
+weft_inline enum weft_drop apply_encap(struct pipeline *line)
+{
+	return xdp_encapsulate(line);
+}
+
+// Outer headers: only what TC would take apart itself; a packet that came with some is not
+// encapsulated.
+weft_inline bool hook_takes(struct pipeline *line, u32 action)
+{
+	struct overlay_way way = {0};
+	if (line->packet->outer_bytes)
+		return action == WEFT_ACTION_drop ||
+		       (action == WEFT_ACTION_forward && line->verdict.flags & WEFT_VERDICT_OWN);
+	if (action == WEFT_ACTION_encap)
+		return own_way(line, &way);
+	return action == WEFT_ACTION_drop || action == WEFT_ACTION_forward ||
+	       action == WEFT_ACTION_to_host;
+}
+
+// What hook_takes refuses: the driver never calls them.
 weft_inline enum weft_drop apply_flood(struct pipeline *line)
 {
 	(void)line;
@@ -107,23 +156,25 @@ weft_inline enum weft_drop apply_reply(struct pipeline *line)
 SEC("xdp")
 int weft_xdp(struct xdp_md *xdp)
 {
-	u32 port = port_of(xdp->ingress_ifindex);
+	u32 device = device_at(xdp->ingress_ifindex), port = device & WEFT_DEVICE_PORT, zero = 0;
 	struct packet packet = {
 		.context = xdp,
 		.data = (void *)(long)xdp->data,
 		.data_end = (void *)(long)xdp->data_end,
 		.code = XDP_DROP,
 	};
-	struct pipeline line = {
-		.packet = &packet,
-		.actions = WEFT_BIT(WEFT_ACTION_drop) | WEFT_BIT(WEFT_ACTION_forward) |
-			   WEFT_BIT(WEFT_ACTION_to_host),
-	};
+	struct pipeline line = {.packet = &packet};
+	struct weft_record *record = weft_inject ? bpf_map_lookup_elem(&weft_record, &zero) : NULL;
+	if (device & WEFT_DEVICE_UNDERLAY) {
+		enum own_kind kind = own_receive(&line, false, &port, record);
+		if (kind == OWN_DROPPED)
+			return XDP_DROP;
+		if (kind == OWN_CARRIER)
+			return XDP_PASS;
+	}
 	if (!port)
 		return XDP_PASS;
 	line.now_ns = clock_now_ns();
-	u32 zero = 0;
-	struct weft_record *record = weft_inject ? bpf_map_lookup_elem(&weft_record, &zero) : NULL;
 	return pipeline_run(&line, port, record) ? packet.code : XDP_PASS;
 }
 

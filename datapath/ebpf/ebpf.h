@@ -64,6 +64,7 @@ struct engine {
 	int port_device_fd;      // port id -> ifindex
 	struct ebpf_port *ports; // by id
 	u32 port_capacity;
+	struct engine_overlay overlay;
 	bool committed;
 };
 
@@ -127,10 +128,12 @@ void ebpf_hook_detach(struct engine *engine, u32 ifindex);
 // Detaches every device that is not wanted; wanted NULL: every device.
 void ebpf_hook_prune(struct engine *engine, bool (*wanted)(struct engine *engine, u32 ifindex));
 
-// port.c: ports on hooks.
+// port.c: ports on hooks. A netdev is a port, a device of the overlay, or both.
 int ebpf_port_attach(struct engine *engine, const struct engine_port *port, const char **why);
 int ebpf_port_detach(struct engine *engine, u32 port_id);
-void ebpf_port_switch(struct engine *engine); // every attached port; hooks of all others go
+int ebpf_overlay_set(
+	struct engine *engine, const struct engine_overlay *overlay, const char **why);
+void ebpf_port_switch(struct engine *engine); // every device that is used; hooks of all others go
 
 // load.c: the programs.
 int ebpf_load(struct engine *engine, const struct engine_config *config, const char **why);

@@ -81,6 +81,7 @@ const struct engine_ops engine_ebpf = {
 	.commit = ebpf_commit,
 	.port_attach = ebpf_port_attach,
 	.port_detach = ebpf_port_detach,
+	.overlay_set = ebpf_overlay_set,
 	.table_put = ebpf_table_put,
 	.table_get = ebpf_table_get,
 	.table_del = ebpf_table_del,

@@ -29,13 +29,18 @@ static int put_tag(struct engine_result *result)
 
 static int set_output(const struct engine_packet *packet, u32 length, struct engine_result *result)
 {
+	const struct weft_record *record = &result->record;
 	result->outputs = 0;
-	if (result->record.action == WEFT_ACTION_forward)
-		result->output[0].port = result->record.verdict.port;
-	else if (result->record.action == WEFT_ACTION_reply)
+	result->output[0].inner = false;
+	if (record->action == WEFT_ACTION_forward || record->action == WEFT_ACTION_encap)
+		result->output[0].port = record->verdict.port;
+	else if (record->action == WEFT_ACTION_reply || record->answered)
 		result->output[0].port = packet->port;
 	else
 		return 0;
+	// Outer headers are 50 bytes that the frame did not have.
+	if (record->action == WEFT_ACTION_encap)
+		result->output[0].inner = length < packet->length + 40;
 	result->outputs = 1;
 	result->output[0].length = length;
 	return put_tag(result);
@@ -49,15 +54,17 @@ int ebpf_inject(struct engine *engine, const struct engine_packet *packet, u64 n
 	(void)now_ns; // the program reads the kernel's clock
 	if (packet->length < sizeof(struct eth_header) || packet->length > ENGINE_FRAME_BYTES)
 		return -EINVAL;
-	if (packet->port == 0 || packet->port >= engine->port_capacity ||
-		!engine->ports[packet->port].ifindex)
+	if (packet->port >= engine->port_capacity)
+		return -ENOENT;
+	context.ifindex =
+		packet->port ? engine->ports[packet->port].ifindex : engine->overlay.underlay[0];
+	if (!context.ifindex)
 		return -ENOENT;
 	int error = engine->inject ? 0 : ebpf_load_inject(engine);
 	if (error)
 		return error;
 
 	int record_fd = bpf_map__fd(engine->inject->maps.weft_record);
-	context.ifindex = engine->ports[packet->port].ifindex;
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet->bytes,
 		.data_size_in = packet->length, .data_out = result->output[0].bytes,
 		.data_size_out = ENGINE_FRAME_BYTES, .ctx_in = &context,

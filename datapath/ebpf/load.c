@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <weft/log.h>
 
 #include "weft_tc.skel.h"
@@ -24,6 +25,16 @@ static int libbpf_log(enum libbpf_print_level level, const char *format, va_list
 	else
 		log_debug("%s", line);
 	return 0;
+}
+
+// bpf_skb_adjust_room has learned it in Linux 6.3.
+static bool decapsulates_ipv6(void)
+{
+	struct utsname kernel;
+	int major = 0, minor = 0;
+	uname(&kernel);
+	sscanf(kernel.release, "%d.%d", &major, &minor);
+	return major > 6 || (major == 6 && minor >= 3);
 }
 
 static int set_sizes(struct engine *engine, const struct engine_config *config)
@@ -78,8 +89,10 @@ int ebpf_load(struct engine *engine, const struct engine_config *config, const c
 	libbpf_set_print(libbpf_log);
 	engine->program = weft_tc_bpf__open();
 	int error = engine->program ? set_sizes(engine, config) : -errno;
-	if (!error)
+	if (!error) {
+		engine->program->rodata->weft_decap_ipv6 = decapsulates_ipv6();
 		error = ebpf_dynamic_open(engine);
+	}
 	if (!error) {
 		loading = true;
 		error = weft_tc_bpf__load(engine->program);
@@ -119,6 +132,7 @@ int ebpf_load_inject(struct engine *engine)
 	if (!copy)
 		return -errno;
 	copy->rodata->weft_inject = true;
+	copy->rodata->weft_decap_ipv6 = decapsulates_ipv6();
 	int error = share_maps(engine->program->obj, copy->obj);
 	if (!error) {
 		loading = true;

@@ -10,32 +10,58 @@
 
 LOG_MODULE(ebpf);
 
+static u32 roles_of(const struct engine_overlay *overlay, u32 ifindex)
+{
+	u32 roles = overlay->carrier == ifindex ? WEFT_DEVICE_CARRIER : 0;
+	for (u32 i = 0; i < overlay->underlays; i++)
+		if (overlay->underlay[i] == ifindex)
+			roles |= WEFT_DEVICE_UNDERLAY;
+	return roles;
+}
+
+// What the device is, port id and roles; 0: nothing of ours.
+static u32 device_read(struct engine *engine, u32 ifindex)
+{
+	u32 device;
+	return bpf_map_lookup_elem(engine->device_fd, &ifindex, &device) ? 0 : device;
+}
+
 // The hash is the truth; the slot array in front of it holds the latest of those that share a slot.
-static int bind_device(struct engine *engine, u32 id, u32 ifindex)
+static int device_write(struct engine *engine, u32 ifindex, u32 device)
 {
 	u32 index = ifindex & (WEFT_DEVICE_SLOTS - 1);
-	struct weft_device_slot slot = {ifindex, id};
-	int error = bpf_map_update_elem(engine->device_fd, &ifindex, &id, BPF_ANY);
-	if (!error)
-		error = bpf_map_update_elem(engine->device_slots_fd, &index, &slot, BPF_ANY);
+	struct weft_device_slot slot = {ifindex, device}, was;
+	if (!device) {
+		slot.ifindex = 0;
+		if (!bpf_map_lookup_elem(engine->device_slots_fd, &index, &was) &&
+			was.ifindex == ifindex)
+			bpf_map_update_elem(engine->device_slots_fd, &index, &slot, BPF_ANY);
+		bpf_map_delete_elem(engine->device_fd, &ifindex);
+		return 0;
+	}
+	int error = bpf_map_update_elem(engine->device_fd, &ifindex, &device, BPF_ANY);
+	return error ? error : bpf_map_update_elem(engine->device_slots_fd, &index, &slot, BPF_ANY);
+}
+
+static int bind_device(struct engine *engine, u32 id, u32 ifindex)
+{
+	u32 roles = device_read(engine, ifindex) & ~WEFT_DEVICE_PORT;
+	int error = device_write(engine, ifindex, id | roles);
 	return error ? error : bpf_map_update_elem(engine->port_device_fd, &id, &ifindex, BPF_ANY);
 }
 
 static void unbind_device(struct engine *engine, u32 id, u32 ifindex)
 {
-	u32 none = 0, index = ifindex & (WEFT_DEVICE_SLOTS - 1);
-	struct weft_device_slot slot, empty = {0};
+	u32 none = 0;
 	bpf_map_update_elem(engine->port_device_fd, &id, &none, BPF_ANY);
-	if (!bpf_map_lookup_elem(engine->device_slots_fd, &index, &slot) && slot.ifindex == ifindex)
-		bpf_map_update_elem(engine->device_slots_fd, &index, &empty, BPF_ANY);
-	bpf_map_delete_elem(engine->device_fd, &ifindex);
+	device_write(engine, ifindex, device_read(engine, ifindex) & ~WEFT_DEVICE_PORT);
 }
 
 // Two ports cannot be one device.
 static int refuse_taken(struct engine *engine, const struct engine_port *port, const char **why)
 {
-	u32 owner;
-	if (bpf_map_lookup_elem(engine->device_fd, &port->ifindex, &owner) || owner == port->id)
+	u32 owner = device_read(engine, port->ifindex) & WEFT_DEVICE_PORT;
+	if (!owner || owner == port->id)
 		return 0;
 	*why = ebpf_why("the device of port %s is that of port %s already: give it another, or "
 			"delete the other port",
@@ -86,28 +112,78 @@ int ebpf_port_detach(struct engine *engine, u32 id)
 	struct ebpf_port *port = &engine->ports[id];
 	if (!port->ifindex)
 		return 0;
-	if (engine->committed)
-		ebpf_hook_detach(engine, port->ifindex);
 	unbind_device(engine, id, port->ifindex);
+	if (engine->committed && !device_read(engine, port->ifindex))
+		ebpf_hook_detach(engine, port->ifindex);
 	port->ifindex = 0;
 	return 0;
 }
 
-static bool is_port(struct engine *engine, u32 ifindex)
+// Roles go as they came: the device's port stays what it is.
+static int set_roles(struct engine *engine, u32 ifindex, const char **why)
 {
-	u32 id;
-	return bpf_map_lookup_elem(engine->device_fd, &ifindex, &id) == 0;
+	u32 was = device_read(engine, ifindex), port = was & WEFT_DEVICE_PORT;
+	u32 is = port | roles_of(&engine->overlay, ifindex);
+	if (is == was)
+		return 0;
+	int error = device_write(engine, ifindex, is);
+	if (error)
+		*why = ebpf_why("cannot bind the device with index %u to the overlay: %s", ifindex,
+			strerror(-error));
+	if (error || !engine->committed || port)
+		return error;
+	if (is)
+		return ebpf_hook_attach(engine, ifindex, why);
+	ebpf_hook_detach(engine, ifindex);
+	return 0;
+}
+
+static int set_overlay(
+	struct engine *engine, const struct engine_overlay *overlay, const char **why)
+{
+	struct engine_overlay was = engine->overlay;
+	u32 zero = 0;
+	if (overlay->underlays > ENGINE_UNDERLAYS)
+		return -EINVAL;
+	engine->overlay = *overlay;
+	int error = overlay->carrier ? set_roles(engine, overlay->carrier, why) : 0;
+	for (u32 i = 0; i < overlay->underlays; i++) {
+		int failed = set_roles(engine, overlay->underlay[i], why);
+		error = error ? error : failed;
+	}
+	bpf_map_update_elem(engine->port_device_fd, &zero, &overlay->carrier, BPF_ANY);
+	if (was.carrier)
+		set_roles(engine, was.carrier, why);
+	for (u32 i = 0; i < was.underlays; i++)
+		set_roles(engine, was.underlay[i], why);
+	return error;
+}
+
+int ebpf_overlay_set(struct engine *engine, const struct engine_overlay *overlay, const char **why)
+{
+	const char *unread;
+	return set_overlay(engine, overlay, why ? why : &unread);
+}
+
+static bool is_used(struct engine *engine, u32 ifindex)
+{
+	return device_read(engine, ifindex) != 0;
+}
+
+static void switch_device(struct engine *engine, u32 ifindex, const char *name)
+{
+	const char *why;
+	if (ifindex && ebpf_hook_attach(engine, ifindex, &why))
+		// it may just have gone; weftd attaches again when it comes back
+		log_error("%s: %s", name, why);
 }
 
 void ebpf_port_switch(struct engine *engine)
 {
-	for (u32 id = 1; id < engine->port_capacity; id++) {
-		const char *why;
-		if (!engine->ports[id].ifindex)
-			continue;
-		int error = ebpf_hook_attach(engine, engine->ports[id].ifindex, &why);
-		if (error) // its device may just have gone; weftd attaches again when it comes back
-			log_error("port %s: %s", engine->ports[id].name, why);
-	}
-	ebpf_hook_prune(engine, is_port);
+	for (u32 id = 1; id < engine->port_capacity; id++)
+		switch_device(engine, engine->ports[id].ifindex, engine->ports[id].name);
+	switch_device(engine, engine->overlay.carrier, "carrier");
+	for (u32 i = 0; i < engine->overlay.underlays; i++)
+		switch_device(engine, engine->overlay.underlay[i], "underlay");
+	ebpf_hook_prune(engine, is_used);
 }

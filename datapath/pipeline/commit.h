@@ -6,18 +6,29 @@
 #include "datapath/pipeline/decide.h"
 
 // Reserve first, then insert: a limit is never passed, whatever other CPUs do meanwhile.
-weft_inline bool commit_take(struct weft_usage_row *usage, u64 limit)
+weft_inline bool commit_take(u64 *used, u64 *refused, u64 limit)
 {
-	if (__sync_fetch_and_add(&usage->macs, 1) < limit)
+	if (__sync_fetch_and_add(used, 1) < limit)
 		return true;
-	__sync_fetch_and_add(&usage->macs, -1);
-	__sync_fetch_and_add(&usage->learn_refused, 1);
+	__sync_fetch_and_add(used, -1);
+	__sync_fetch_and_add(refused, 1);
 	return false;
 }
 
-weft_inline void commit_release(struct weft_usage_row *usage)
+weft_inline bool commit_take_mac(struct weft_usage_row *usage, u64 limit)
 {
-	__sync_fetch_and_add(&usage->macs, -1);
+	return commit_take(&usage->macs, &usage->learn_refused, limit);
+}
+
+weft_inline bool commit_take_binding(struct weft_usage_row *usage, u64 mac_limit)
+{
+	return commit_take(
+		&usage->bindings, &usage->bindings_refused, mac_limit * WEFT_BINDINGS_PER_MAC);
+}
+
+weft_inline void commit_release(u64 *used)
+{
+	__sync_fetch_and_add(used, -1);
 }
 
 struct commit {
@@ -32,17 +43,17 @@ struct commit {
 
 weft_inline void commit_insert(struct commit *c)
 {
-	if (!commit_take(c->port_usage, c->port->mac_limit))
+	if (!commit_take_mac(c->port_usage, c->port->mac_limit))
 		return;
-	if (commit_take(c->network_usage, c->network->mac_limit)) {
+	if (commit_take_mac(c->network_usage, c->network->mac_limit)) {
 		int error = TABLE_INSERT(c->tables, fdb, &c->place, &c->row);
 		if (!error)
 			return;
-		commit_release(c->network_usage);
+		commit_release(&c->network_usage->macs);
 		if (error != -17 /* EEXIST: another CPU learned it */)
 			__sync_fetch_and_add(&c->network_usage->learn_refused, 1);
 	}
-	commit_release(c->port_usage);
+	commit_release(&c->port_usage->macs);
 }
 
 // The new row is in place: verdicts that were cached by the old one end here.
@@ -50,7 +61,7 @@ weft_inline void commit_moved(struct commit *c, struct weft_usage_row *old_usage
 {
 	struct weft_index index = {c->place.network};
 	struct weft_generation_row *generation = TABLE_ROW(c->tables, generation, &index);
-	commit_release(old_usage);
+	commit_release(&old_usage->macs);
 	if (generation)
 		__sync_fetch_and_add(&generation->value, 1);
 }
@@ -63,10 +74,10 @@ weft_inline void commit_replace(struct commit *c, u32 old_port)
 	}
 	struct weft_index index = {old_port};
 	struct weft_usage_row *old_usage = TABLE_ROW(c->tables, port_usage, &index);
-	if (!old_usage || !commit_take(c->port_usage, c->port->mac_limit))
+	if (!old_usage || !commit_take_mac(c->port_usage, c->port->mac_limit))
 		return;
 	if (TABLE_REPLACE(c->tables, fdb, &c->place, &c->row))
-		commit_release(c->port_usage);
+		commit_release(&c->port_usage->macs);
 	else
 		commit_moved(c, old_usage);
 }
@@ -81,7 +92,7 @@ weft_inline void commit_place(struct tables *tables, const struct weft_key *key,
 		.row =
 			{
 				.port = key->in_port,
-				.tag = key->vid,
+				.tag = learn_tag(key, verdict),
 				.kind = WEFT_FDB_LEARNED,
 				.seen_ns = now_ns,
 			},
@@ -112,6 +123,77 @@ weft_inline void commit_place(struct tables *tables, const struct weft_key *key,
 	commit_replace(&c, old_port);
 }
 
+struct binding {
+	struct tables *tables;
+	struct weft_neighbour_key place;
+	struct weft_neighbour_row row;
+	u64 limit;
+	struct weft_usage_row *port_usage;
+};
+
+weft_inline void binding_insert(
+	struct binding *b, struct weft_usage_row *network_usage, u64 network_limit)
+{
+	if (!commit_take_binding(b->port_usage, b->limit))
+		return;
+	if (commit_take_binding(network_usage, network_limit)) {
+		int error = TABLE_INSERT(b->tables, neighbour, &b->place, &b->row);
+		if (!error)
+			return;
+		commit_release(&network_usage->bindings);
+		if (error != -17 /* EEXIST: another CPU was first */)
+			__sync_fetch_and_add(&network_usage->bindings_refused, 1);
+	}
+	commit_release(&b->port_usage->bindings);
+}
+
+weft_inline void binding_replace(struct binding *b, u32 old_port)
+{
+	struct weft_index index = {old_port};
+	struct weft_usage_row *old_usage = TABLE_ROW(b->tables, port_usage, &index);
+	if (old_port == b->row.port) {
+		TABLE_REPLACE(b->tables, neighbour, &b->place, &b->row);
+		return;
+	}
+	if (!old_usage || !commit_take_binding(b->port_usage, b->limit))
+		return;
+	if (TABLE_REPLACE(b->tables, neighbour, &b->place, &b->row))
+		commit_release(&b->port_usage->bindings);
+	else
+		commit_release(&old_usage->bindings);
+}
+
+weft_inline void commit_binding(struct tables *tables, const struct weft_key *key,
+	const struct weft_verdict *verdict, u64 now_ns)
+{
+	struct weft_index port = {key->in_port}, network = {verdict->network};
+	const struct weft_port_row *port_row = TABLE_GET(tables, port, &port);
+	const struct weft_network_row *network_row = TABLE_GET(tables, network, &network);
+	struct weft_usage_row *network_usage = TABLE_ROW(tables, network_usage, &network);
+	struct binding b = {
+		.tables = tables,
+		.place = neighbour_key(verdict->network, neighbour_of(key)),
+		.row = {.mac = key->src, .port = key->in_port, .seen_ns = now_ns},
+		.port_usage = TABLE_ROW(tables, port_usage, &port),
+	};
+	if (!port_row || !network_row || !network_usage || !b.port_usage)
+		return;
+	b.limit = port_row->mac_limit;
+	const struct weft_neighbour_row *old = TABLE_GET(tables, neighbour, &b.place);
+	if (old)
+		binding_replace(&b, old->port);
+	else
+		binding_insert(&b, network_usage, network_row->mac_limit);
+}
+
+weft_inline void commit_suppress(struct tables *tables, u32 network)
+{
+	struct weft_index index = {network};
+	struct weft_usage_row *usage = TABLE_ROW(tables, network_usage, &index);
+	if (usage)
+		__sync_fetch_and_add(&usage->suppressed, 1);
+}
+
 weft_inline void commit(struct tables *tables, const struct weft_key *key,
 	const struct weft_verdict *verdict, u64 now_ns)
 {
@@ -120,7 +202,11 @@ weft_inline void commit(struct tables *tables, const struct weft_key *key,
 		struct weft_fdb_row *row = TABLE_ROW(tables, fdb, &place);
 		if (row)
 			row->seen_ns = now_ns;
-	} else if (verdict->effects) {
-		commit_place(tables, key, verdict, now_ns);
 	}
+	if (verdict->effects & WEFT_EFFECT_place)
+		commit_place(tables, key, verdict, now_ns);
+	if (verdict->effects & WEFT_EFFECT_bind)
+		commit_binding(tables, key, verdict, now_ns);
+	if (verdict->effects & WEFT_EFFECT_suppress)
+		commit_suppress(tables, verdict->network);
 }

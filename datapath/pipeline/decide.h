@@ -7,6 +7,7 @@
 #include <weft/stages.h>
 #include <weft/tables.h>
 #include <weft/verdict.h>
+#include "datapath/pipeline/parse.h"
 
 // What the stages share while one packet is decided.
 struct decide {
@@ -26,10 +27,13 @@ weft_inline bool decide_drop(struct decide *d, enum weft_drop reason)
 	return true;
 }
 
-weft_inline bool mac_equal(const struct weft_mac *a, const struct weft_mac *b)
+// mac: whose address the answer gives.
+weft_inline bool decide_reply(struct decide *d, enum weft_reply reply, const struct weft_mac *mac)
 {
-	const u16 *x = (const u16 *)a, *y = (const u16 *)b;
-	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+	d->verdict->reply_mac = *mac;
+	d->verdict->reply = reply;
+	d->verdict->action = WEFT_ACTION_reply;
+	return true;
 }
 
 weft_inline bool mac_is_group(const struct weft_mac *mac)
@@ -50,6 +54,34 @@ weft_inline bool fdb_live(
 	       (s64)(now_ns - row->seen_ns) <= (s64)network->ageing_ns;
 }
 
+weft_inline bool ip_is_zero(const struct weft_ip *ip)
+{
+	return !(ip->word[0] | ip->word[1] | ip->word[2] | ip->word[3]);
+}
+
+weft_inline bool ip_is_gateway(const struct weft_network_row *network, const struct weft_ip *ip)
+{
+	const be32 *a = (const be32 *)network->gateway6, *b = ip->word;
+	if (!(b[0] | b[1]) && b[2] == weft_hton32(0xffff))
+		return network->gateway4 && b[3] == network->gateway4;
+	return (a[0] | a[1] | a[2] | a[3]) && a[0] == b[0] && a[1] == b[1] && a[2] == b[2] &&
+	       a[3] == b[3];
+}
+
+// The IP address that a frame with WEFT_KEY_BINDING tells of its source.
+weft_inline struct weft_neighbour_key neighbour_key(u32 network, const struct weft_ip *ip)
+{
+	struct weft_neighbour_key key = {.network = network};
+	__builtin_memcpy(key.ip, ip, sizeof(key.ip));
+	return key;
+}
+
+weft_inline const struct weft_ip *neighbour_of(const struct weft_key *key)
+{
+	return key->protocol == WEFT_IP_ICMPV6 && key->l4_src == WEFT_ND_ADVERT ? &key->ip_dst
+										: &key->ip_src;
+}
+
 #define X(name) weft_inline bool stage_##name(struct decide *d);
 WEFT_STAGES(X)
 #undef X
@@ -57,6 +89,7 @@ WEFT_STAGES(X)
 #include "datapath/pipeline/stage_admit.h"
 #include "datapath/pipeline/stage_forward.h"
 #include "datapath/pipeline/stage_learn.h"
+#include "datapath/pipeline/stage_resolve.h"
 
 // *verdict comes in zeroed.
 weft_inline void decide(const struct weft_key *key, const struct tables *tables, u64 now_ns,

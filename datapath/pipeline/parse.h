@@ -106,6 +106,34 @@ weft_inline enum weft_drop parse_ipv4(
 	return parse_l4(p, offset + header, offset + total, key, layout);
 }
 
+weft_inline bool parse_same_mac(const struct weft_mac *a, const struct weft_mac *b)
+{
+	const be16 *x = (const be16 *)a, *y = (const be16 *)b;
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+}
+
+// Only what a station says about itself is a binding: its own MAC must be in the message, too.
+weft_inline enum weft_drop parse_nd(const struct packet *p, u32 at, u32 end, struct weft_key *key)
+{
+	const struct nd_header *nd;
+	const struct nd_mac_option *option;
+	const be32 *from = key->ip_src.word;
+	bool solicit = key->l4_src == WEFT_ND_SOLICIT;
+	if (at + sizeof(*nd) > end)
+		return WEFT_DROP_truncated;
+	PARSE_NEED(nd, p, at, sizeof(*nd));
+	key->ip_dst = nd->target;
+	if (at + sizeof(*nd) + sizeof(*option) > end ||
+		(solicit && !(from[0] | from[1] | from[2] | from[3])))
+		return WEFT_DROP_none;
+	PARSE_NEED(option, p, at + (u32)sizeof(*nd), sizeof(*option));
+	if (option->length == 1 &&
+		option->type == (solicit ? WEFT_ND_SOURCE_MAC : WEFT_ND_TARGET_MAC) &&
+		parse_same_mac(&option->mac, &key->src))
+		key->flags |= WEFT_KEY_BINDING;
+	return WEFT_DROP_none;
+}
+
 enum { PARSE_EXTENSION_HEADERS = 4 }; // more of them: the packet is forwarded by its addresses
 
 weft_inline enum weft_drop parse_ipv6(
@@ -154,13 +182,8 @@ weft_inline enum weft_drop parse_ipv6(
 	enum weft_drop drop = parse_l4(p, at, end, key, layout);
 	if (drop || !(key->flags & WEFT_KEY_L4) || next != WEFT_IP_ICMPV6)
 		return drop;
-	if (key->l4_src == WEFT_ND_SOLICIT || key->l4_src == WEFT_ND_ADVERT) {
-		const struct nd_header *nd;
-		if (at + sizeof(*nd) > end)
-			return WEFT_DROP_truncated;
-		PARSE_NEED(nd, p, at, sizeof(*nd));
-		key->ip_dst = nd->target;
-	}
+	if (key->l4_src == WEFT_ND_SOLICIT || key->l4_src == WEFT_ND_ADVERT)
+		return parse_nd(p, at, end, key);
 	return WEFT_DROP_none;
 }
 
@@ -174,6 +197,8 @@ weft_inline enum weft_drop parse_arp(const struct packet *p, u32 offset, struct 
 	key->l4_src = weft_ntoh16(arp->operation);
 	parse_ip4(&key->ip_src, (be32)arp->sender_ip[0] | (be32)arp->sender_ip[1] << 16);
 	parse_ip4(&key->ip_dst, (be32)arp->target_ip[0] | (be32)arp->target_ip[1] << 16);
+	if (key->ip_src.word[3] && parse_same_mac(&arp->sender_mac, &key->src))
+		key->flags |= WEFT_KEY_BINDING;
 	return WEFT_DROP_none;
 }
 

@@ -4,12 +4,14 @@
 // A hook defines, before it includes this file:
 //   struct packet, packet_at, packet_tag, packet_length      (see parse.h)
 //   TABLE_GET, TABLE_ROW, TABLE_INSERT, TABLE_REPLACE         access to the tables
-//   DECIDE(key, tables, now_ns, verdict)                      decide, or a subprogram around it
-// and writes apply_forward, apply_flood, apply_reply and apply_to_host for its kind of buffer.
+//   PARSE(line, in_port), DECIDE(line), COMMIT(line)          these steps, or a subprogram around
+// and writes apply_forward, apply_encap, apply_flood, apply_reply and apply_to_host for its kind
+// of buffer.
 #pragma once
 
 #include "datapath/pipeline/commit.h"
 #include "datapath/pipeline/decide.h"
+#include "datapath/pipeline/overlay.h"
 #include "datapath/pipeline/parse.h"
 #include "datapath/pipeline/reply.h"
 
@@ -17,13 +19,17 @@ struct pipeline {
 	struct packet *packet;
 	struct tables *tables;
 	u64 now_ns;
-	u32 actions; // mask of WEFT_BIT(enum weft_action) that this hook can apply
+	u32 vni; // the frame came from a peer: outer headers are off, or before packet_at's 0
 	struct weft_key key;
 	struct weft_layout layout;
 	struct weft_verdict verdict;
 	void *flow;        // the cache's: the slot of this key
 	u64 configuration; // the cache's: generation before decide
 };
+
+// Can this hook apply it? False: the packet passes on to the next hook (XDP to TC, TC to the
+// carrier), as it came and uncounted.
+weft_inline bool hook_takes(struct pipeline *line, u32 action);
 
 // The cache in front of decide: find fills in the verdict that decide would give, or remembers
 // where keep shall put it. An engine without one finds nothing.
@@ -33,6 +39,7 @@ weft_inline void flow_keep(struct pipeline *line);
 // Each changes the packet and hands it over, or returns the reason why it did not. They count
 // what they send (account_tx); the driver counts the rest.
 weft_inline enum weft_drop apply_forward(struct pipeline *line);
+weft_inline enum weft_drop apply_encap(struct pipeline *line);
 weft_inline enum weft_drop apply_flood(struct pipeline *line);
 weft_inline enum weft_drop apply_reply(struct pipeline *line);
 weft_inline enum weft_drop apply_to_host(struct pipeline *line);
@@ -50,50 +57,111 @@ weft_inline u32 packet_tag_bytes(const struct weft_layout *layout)
 		       : 0;
 }
 
+// The tag that a copy for this member leaves with.
+weft_inline u16 packet_leave_tag(const struct pipeline *line, u16 member_tag)
+{
+	if (line->verdict.flags & WEFT_VERDICT_KEEP_TAG)
+		return line->key.vid;
+	return member_tag == WEFT_MEMBER_PEER ? 0 : member_tag;
+}
+
+weft_inline bool pipeline_sends(const struct weft_verdict *v)
+{
+	return v->action == WEFT_ACTION_forward || v->action == WEFT_ACTION_encap ||
+	       v->action == WEFT_ACTION_flood;
+}
+
+weft_inline bool pipeline_too_big(const struct pipeline *line)
+{
+	const struct weft_verdict *v = &line->verdict;
+	if (!v->max_bytes || !pipeline_sends(v))
+		return false;
+	return packet_segment_length(line->packet, &line->layout) >
+	       v->max_bytes + packet_tag_bytes(&line->layout);
+}
+
+// The frame is lost; its sender is told, if it can be.
+weft_inline enum weft_drop pipeline_refuse(struct pipeline *line, struct weft_record *record)
+{
+	struct weft_index index = {line->key.in_port};
+	const struct weft_port_row *port = TABLE_GET(line->tables, port, &index);
+	if (line->verdict.reply && port &&
+		meter_spend(line->tables, port->too_big_meter, line->now_ns, 1) &&
+		apply_reply(line) == WEFT_DROP_none && record)
+		record->answered = true;
+	return WEFT_DROP_too_big;
+}
+
 weft_inline enum weft_drop pipeline_apply(struct pipeline *line)
 {
 	const struct weft_verdict *v = &line->verdict;
-	if (v->action == WEFT_ACTION_drop)
+	switch (v->action) {
+	case WEFT_ACTION_drop:
 		return v->reason;
-	if (v->action == WEFT_ACTION_to_host)
+	case WEFT_ACTION_to_host:
 		return apply_to_host(line);
-	if (v->action == WEFT_ACTION_reply)
+	case WEFT_ACTION_reply:
 		return apply_reply(line);
-	if (v->max_bytes) {
-		u32 length = packet_segment_length(line->packet, &line->layout);
-		if (length > v->max_bytes + packet_tag_bytes(&line->layout))
-			return WEFT_DROP_too_big;
 	}
 	if (v->meter && !meter_spend(line->tables, v->meter, line->now_ns,
 				packet_segments(line->packet, &line->layout)))
 		return WEFT_DROP_storm;
-	return v->action == WEFT_ACTION_flood ? apply_flood(line) : apply_forward(line);
+	if (v->action == WEFT_ACTION_flood)
+		return apply_flood(line);
+	return v->action == WEFT_ACTION_encap ? apply_encap(line) : apply_forward(line);
 }
 
-// False: the verdict is outside the hook's mask; no table and no byte has changed.
-weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_record *record)
+weft_inline void pipeline_decide(struct pipeline *line, u32 in_port)
 {
 	struct weft_verdict *v = &line->verdict;
-	u32 length = packet_length(line->packet);
-	enum weft_drop drop = parse(line->packet, in_port, &line->key, &line->layout);
+	enum weft_drop drop = PARSE(line, in_port);
+	line->key.vni = line->vni;
 	__builtin_memset(v, 0, sizeof(*v));
 	if (drop) {
 		v->action = WEFT_ACTION_drop;
 		v->reason = drop;
 	} else if (!flow_find(line)) {
-		DECIDE(&line->key, line->tables, line->now_ns, v);
+		DECIDE(line);
 		flow_keep(line);
 	}
+}
+
+// What never becomes a packet of a port: outer headers that are wrong or from nobody.
+weft_inline void pipeline_reject(
+	struct tables *tables, u32 port, enum weft_drop drop, struct weft_record *record)
+{
+	account_drop(tables, port, drop);
+	if (record) {
+		record->action = WEFT_ACTION_drop;
+		record->reason = drop;
+	}
+}
+
+// False: the hook does not take it; no table and no byte has changed.
+weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_record *record)
+{
+	struct weft_verdict *v = &line->verdict;
+	u32 length = packet_length(line->packet);
+	pipeline_decide(line, in_port);
+	u32 action = v->action;
+	bool too_big = pipeline_too_big(line);
+	if (too_big) {
+		v->reply = reply_too_big_kind(&line->key);
+		v->reply_mac = line->key.dst; // as if the destination had said it
+		action = v->reply ? WEFT_ACTION_reply : WEFT_ACTION_drop;
+	}
+	bool applies = hook_takes(line, action);
 	if (record) {
 		record->verdict = *v;
-		record->passed = !(line->actions & WEFT_BIT(v->action));
+		record->passed = !applies;
 	}
-	if (!(line->actions & WEFT_BIT(v->action)))
+	if (!applies)
 		return false;
 
 	account_rx(line->tables, in_port, length - packet_tag_bytes(&line->layout));
-	commit(line->tables, &line->key, v, line->now_ns);
-	drop = pipeline_apply(line);
+	if (v->effects)
+		COMMIT(line);
+	enum weft_drop drop = too_big ? pipeline_refuse(line, record) : pipeline_apply(line);
 	if (drop) {
 		v->action = WEFT_ACTION_drop;
 		account_drop(line->tables, in_port, drop);

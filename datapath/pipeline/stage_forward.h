@@ -2,51 +2,44 @@
 // Stage forward: the FDB, the flood, and what the network's gateway address answers.
 #pragma once
 
-weft_inline bool forward_reply(struct decide *d, enum weft_reply reply)
-{
-	d->verdict->action = WEFT_ACTION_reply;
-	d->verdict->reply = reply;
-	return true;
-}
-
-weft_inline bool forward_is_gateway4(const struct decide *d)
-{
-	return d->network->gateway4 && d->key->ip_dst.word[3] == d->network->gateway4;
-}
-
-weft_inline bool forward_is_gateway6(const struct decide *d)
-{
-	const be32 *a = (const be32 *)d->network->gateway6, *b = d->key->ip_dst.word;
-	return (a[0] | a[1] | a[2] | a[3]) && a[0] == b[0] && a[1] == b[1] && a[2] == b[2] &&
-	       a[3] == b[3];
-}
-
 // The gateway resolves (ARP, ND) whoever the question is sent to, and answers echo.
 weft_inline enum weft_reply forward_gateway_reply(const struct decide *d, bool to_gateway_mac)
 {
 	const struct weft_key *key = d->key;
-	if (key->ethertype == WEFT_ETH_ARP)
-		return key->l4_src == WEFT_ARP_REQUEST && forward_is_gateway4(d) ? WEFT_REPLY_arp
-										 : WEFT_REPLY_none;
+	bool v4 = key->ethertype == WEFT_ETH_IPV4 && key->protocol == WEFT_IP_ICMP;
+	bool v6 = key->ethertype == WEFT_ETH_IPV6 && key->protocol == WEFT_IP_ICMPV6;
+	bool arp = key->ethertype == WEFT_ETH_ARP;
+	if (!(v4 || v6 || arp) || !ip_is_gateway(d->network, &key->ip_dst))
+		return WEFT_REPLY_none;
+	if (arp)
+		return key->l4_src == WEFT_ARP_REQUEST ? WEFT_REPLY_arp : WEFT_REPLY_none;
 	if (!(key->flags & WEFT_KEY_L4) || (key->flags & (WEFT_KEY_FRAGMENT | WEFT_KEY_OPTIONS)))
 		return WEFT_REPLY_none;
-	if (key->ethertype == WEFT_ETH_IPV6 && key->protocol == WEFT_IP_ICMPV6) {
-		if (!forward_is_gateway6(d))
-			return WEFT_REPLY_none;
-		if (key->l4_src == WEFT_ND_SOLICIT)
-			return WEFT_REPLY_nd;
-		if (key->l4_src == WEFT_ICMPV6_ECHO && to_gateway_mac)
-			return WEFT_REPLY_echo6;
-	}
-	if (key->ethertype == WEFT_ETH_IPV4 && key->protocol == WEFT_IP_ICMP && to_gateway_mac &&
-		key->l4_src == WEFT_ICMP_ECHO && forward_is_gateway4(d))
+	if (v6 && key->l4_src == WEFT_ND_SOLICIT)
+		return WEFT_REPLY_nd;
+	if (v6 && key->l4_src == WEFT_ICMPV6_ECHO && to_gateway_mac)
+		return WEFT_REPLY_echo6;
+	if (v4 && key->l4_src == WEFT_ICMP_ECHO && to_gateway_mac)
 		return WEFT_REPLY_echo;
 	return WEFT_REPLY_none;
 }
 
+// Who is left to hear it? From a local port: the other members, and the peers.
+weft_inline bool forward_heard(const struct decide *d)
+{
+	u32 local = d->network->member_count;
+	if (d->verdict->flags & WEFT_VERDICT_FROM_PEER)
+		return local > 0;
+	if (local > 1) // the in-port is a member
+		return true;
+	struct weft_index shared = {0};
+	const struct weft_network_row *peers = TABLE_GET(d->tables, network, &shared);
+	return d->verdict->vni && peers && peers->member_count;
+}
+
 weft_inline bool forward_flood(struct decide *d)
 {
-	if (d->network->member_count < 2) // the in-port is a member
+	if (!forward_heard(d))
 		return decide_drop(d, WEFT_DROP_no_destination);
 	d->verdict->action = WEFT_ACTION_flood;
 	d->verdict->meter = d->port->storm_meter;
@@ -54,40 +47,57 @@ weft_inline bool forward_flood(struct decide *d)
 }
 
 // The wall between networks does not hang on the FDB alone: a row whose port has left the network
-// (its id may be another port's by now) is no row.
-weft_inline bool forward_in_network(const struct decide *d, const struct weft_fdb_row *row)
+// (its id may be another port's by now) is no row. NULL: not in the network.
+weft_inline const struct weft_port_row *forward_place(
+	const struct decide *d, const struct weft_fdb_row *row)
 {
 	struct weft_index index = {row->port};
 	const struct weft_port_row *port = TABLE_GET(d->tables, port, &index);
+	struct weft_tag_key tag = {.port = row->port, .tag = row->tag};
 	if (!port || !(port->flags & WEFT_PORT_PRESENT))
-		return false;
-	if (!row->tag)
-		return port->network == d->verdict->network;
-	struct weft_tag_key tag = {.port = row->port, .vid = row->tag};
+		return NULL;
+	if (port->flags & WEFT_PORT_PEER) {
+		if (!(port->flags & WEFT_PORT_LIMITED))
+			return d->verdict->vni ? port : NULL;
+		tag.tag = d->verdict->vni;
+	} else if (!row->tag) {
+		return port->network == d->verdict->network ? port : NULL;
+	}
 	const struct weft_tag_row *tagged = TABLE_GET(d->tables, tag, &tag);
-	return tagged && tagged->network == d->verdict->network;
+	return tagged && tagged->network == d->verdict->network ? port : NULL;
+}
+
+weft_inline bool forward_to(
+	struct decide *d, const struct weft_fdb_row *row, const struct weft_port_row *port)
+{
+	struct weft_verdict *verdict = d->verdict;
+	bool peer = port->flags & WEFT_PORT_PEER;
+	if (row->port == d->key->in_port)
+		return decide_drop(d, WEFT_DROP_hairpin);
+	if (peer && verdict->flags & WEFT_VERDICT_FROM_PEER)
+		return decide_drop(d, WEFT_DROP_split_horizon);
+	verdict->action = peer ? WEFT_ACTION_encap : WEFT_ACTION_forward;
+	verdict->port = row->port;
+	verdict->tag = verdict->flags & WEFT_VERDICT_KEEP_TAG ? d->key->vid : row->tag;
+	return true;
 }
 
 weft_inline bool stage_forward(struct decide *d)
 {
 	const struct weft_mac gateway = WEFT_GATEWAY_MAC;
-	bool to_gateway_mac = mac_equal(&d->key->dst, &gateway);
+	bool to_gateway_mac = parse_same_mac(&d->key->dst, &gateway);
 	if (to_gateway_mac || mac_is_group(&d->key->dst)) {
 		enum weft_reply reply = forward_gateway_reply(d, to_gateway_mac);
 		if (reply)
-			return forward_reply(d, reply);
+			return decide_reply(d, reply, &gateway);
 		if (to_gateway_mac)
 			return decide_drop(d, WEFT_DROP_not_routed);
 		return forward_flood(d);
 	}
 	struct weft_fdb_key place = fdb_key(d->verdict->network, &d->key->dst);
 	const struct weft_fdb_row *row = TABLE_GET(d->tables, fdb, &place);
-	if (!row || !fdb_live(row, d->network, d->now_ns) || !forward_in_network(d, row))
+	if (!row || !fdb_live(row, d->network, d->now_ns))
 		return forward_flood(d);
-	if (row->port == d->key->in_port)
-		return decide_drop(d, WEFT_DROP_hairpin);
-	d->verdict->action = WEFT_ACTION_forward;
-	d->verdict->port = row->port;
-	d->verdict->tag = row->tag;
-	return true;
+	const struct weft_port_row *port = forward_place(d, row);
+	return port ? forward_to(d, row, port) : forward_flood(d);
 }

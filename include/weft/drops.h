@@ -27,7 +27,16 @@
 	X(port_absent, apply, "the destination port has no device") \
 	X(rewrite_failed, apply, "the kernel refused to change the packet") \
 	X(device_dropped, port, \
-		"the device dropped it after the hand-over (a full queue, no reader)")
+		"the device dropped it after the hand-over (a full queue, no reader)") \
+	X(bad_vxlan, parse, \
+		"the outer headers or the VXLAN header are wrong (no I flag, cut short)") \
+	X(peer_unknown, decide, "encapsulated by an address that is no peer") \
+	X(vni_unknown, decide, "no network that this peer may reach has this VNI") \
+	X(tag_inner, decide, "a VLAN tag inside a VNI whose network does not carry inner tags") \
+	X(split_horizon, decide, "from a peer to a peer: the sender reaches it by itself") \
+	X(bad_ecn, apply, \
+		"the underlay marked congestion on a packet that cannot say so (RFC 6040)") \
+	X(carrier_dropped, carrier, "the kernel's VXLAN device refused it")
 
 #define WEFT_HOPS(X) X(parse) X(decide) X(apply) X(port) X(carrier)
 

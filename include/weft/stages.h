@@ -5,6 +5,7 @@
 #define WEFT_STAGES(X) \
 	X(admit) /* port and tag -> network; frames that no switch may forward */ \
 	X(learn) /* source address -> FDB effects */ \
+	X(resolve) /* IP-MAC bindings; ARP and ND that need no flood */ \
 	/* guard: address spoofing; not there yet */ \
 	/* balance: services; not there yet */ \
 	X(forward) /* destination -> port, flood, or an answer of the gateway */

@@ -14,19 +14,26 @@
 // F(type, name, dimension): rows of fixed layout, padding spelled out.
 
 // port: what weft knows of a port. Index: port id; row 0 is never used.
+// A peer (a remote VTEP) is a port too: its tags are VNIs, its way out is an encapsulation.
 #define WEFT_ROW_port(F) \
-	F(u32, flags, )       /* enum weft_port_flag */ \
-	F(u32, network, )     /* access or native network; 0: untagged frames have none */ \
-	F(u32, mac_limit, )   /* learned addresses behind this port; 0: none are learned */ \
-	F(u32, storm_meter, ) /* spent by flooded frames; 0: no limit */
+	F(u32, flags, )         /* enum weft_port_flag */ \
+	F(u32, network, )       /* access or native network; 0: untagged frames have none */ \
+	F(u32, mac_limit, )     /* learned addresses behind this port; 0: none are learned */ \
+	F(u32, storm_meter, )   /* spent by flooded frames; 0: no limit */ \
+	F(u32, too_big_meter, ) /* spent by answers to frames that do not fit; 0: no limit */ \
+	F(u32, nexthops, )      /* peers: rows in the nexthop table; 0: only the carrier knows */ \
+	F(u8, address, [16])    /* peers: of the VTEP, as struct weft_ip */
 
 enum weft_port_flag {
 	WEFT_PORT_PRESENT = WEFT_BIT(0),
 	WEFT_PORT_TRUNK = WEFT_BIT(1), // tags are looked up in the tag table
 	WEFT_PORT_HOST = WEFT_BIT(2),  // frames that no network claims go on to the host's stack
+	WEFT_PORT_PEER = WEFT_BIT(3),
+	WEFT_PORT_LIMITED = WEFT_BIT(4), // peer: only in networks whose VNI is its own tag row
 };
 
-// network: an L2 broadcast domain. Index: network id; row 0 is never used.
+// network: an L2 broadcast domain. Index: network id. Row 0 is no network: its flood list is that
+// of the peers which all networks with a VNI have in common.
 #define WEFT_ROW_network(F) \
 	F(u32, flags, )        /* enum weft_network_flag */ \
 	F(u32, mtu, )          /* bytes of L3; 0: not checked */ \
@@ -35,22 +42,29 @@ enum weft_port_flag {
 	F(u32, move_meter, )   /* spent by address moves; 0: no limit */ \
 	F(u32, member_epoch, ) /* which list of the member table holds */ \
 	F(u32, member_count, ) \
-	F(u32, gateway4, ) /* wire order; 0: none */ \
-	F(u32, reserved, ) \
-	F(u8, gateway6, [16]) /* all zero: none */
+	F(u32, gateway4, )     /* wire order; 0: none */ \
+	F(u32, vni, )          /* 0: not between hosts */ \
+	F(u8, gateway6, [16])  /* all zero: none */ \
+	F(u64, neighbour_ns, ) /* ARP and ND are answered for who was seen so long ago at most; \
+				  0: never */
 
 enum weft_network_flag {
 	WEFT_NETWORK_PRESENT = WEFT_BIT(0),
+	WEFT_NETWORK_OWN = WEFT_BIT(1),        // weft encapsulates itself where it can
+	WEFT_NETWORK_INNER_TAGS = WEFT_BIT(2), // tags are payload: carried as they are
 };
 
-// tag: (trunk port, VID) -> network.
-#define WEFT_KEY_tag(F) F(u32, port, ) F(u16, vid, ) F(u16, reserved, )
+// tag: (trunk port, VID) -> network; (peer that is limited, VNI) -> network; (0, VNI) -> network
+// for all other peers.
+#define WEFT_KEY_tag(F) F(u32, port, ) F(u32, tag, )
 #define WEFT_ROW_tag(F) F(u32, network, )
 
-// member: the flood list of a network, untagged members first. weftd writes a new list under the
-// other epoch, then switches network.member_epoch: a flood sees the old list or the new one.
+// member: the flood list of a network: untagged members, tagged ones, peers. weftd writes a new
+// list under the other epoch, then switches network.member_epoch: a flood sees the old list or the
+// new one.
 #define WEFT_KEY_member(F) F(u32, network, ) F(u32, epoch, ) F(u32, index, )
 #define WEFT_ROW_member(F) F(u32, port, ) F(u16, tag, ) F(u16, reserved, )
+#define WEFT_MEMBER_PEER   0xffff // the tag of a peer in a flood list
 
 // fdb: (network, MAC) -> where it is. Dynamic. Inserted only by commit and weftd.
 #define WEFT_KEY_fdb(F) F(u32, network, ) F(struct weft_mac, mac, ) F(u16, reserved, )
@@ -66,6 +80,33 @@ enum weft_fdb_kind {
 	WEFT_FDB_LEARNED,
 	WEFT_FDB_STATIC, // never ages, never moves
 };
+
+// neighbour: (network, IP) -> MAC and where it is, from ARP and ND. Dynamic; inserted by commit.
+#define WEFT_KEY_neighbour(F) F(u32, network, ) F(u8, ip, [16])
+#define WEFT_ROW_neighbour(F) \
+	F(struct weft_mac, mac, ) \
+	F(u16, reserved, ) \
+	F(u32, port, ) \
+	F(u32, reserved2, ) \
+	F(u64, seen_ns, )
+
+// host: this VTEP. One row, index 0.
+#define WEFT_ROW_host(F) \
+	F(u8, address, [16]) /* as struct weft_ip; all zero: no overlay */ \
+	F(u32, udp_port, ) \
+	F(u32, reserved, )
+
+// vtep: outer source address -> peer.
+#define WEFT_KEY_vtep(F) F(u8, address, [16])
+#define WEFT_ROW_vtep(F) F(u32, peer, )
+
+// nexthop: (peer, 0 .. port.nexthops - 1) -> how the underlay reaches it.
+#define WEFT_KEY_nexthop(F) F(u32, peer, ) F(u32, index, )
+#define WEFT_ROW_nexthop(F) \
+	F(u32, ifindex, ) \
+	F(u32, mtu, ) /* bytes of L3 */ \
+	F(struct weft_mac, dst, ) \
+	F(struct weft_mac, src, )
 
 // Rows are refreshed at most this often: a store per packet would bounce the cache line.
 #define WEFT_REFRESH_NS 500000000ull
@@ -87,7 +128,13 @@ enum weft_fdb_kind {
 	F(u64, macs, )          /* learned rows in the fdb table */ \
 	F(u64, learn_refused, ) /* addresses not learned: over a limit or table full */ \
 	F(u64, moves, ) \
-	F(u64, moves_refused, ) /* over the move limit */
+	F(u64, moves_refused, )    /* over the move limit */ \
+	F(u64, bindings, )         /* rows in the neighbour table */ \
+	F(u64, bindings_refused, ) /* not taken: over the limit or table full */ \
+	F(u64, suppressed, )       /* network: ARP and ND questions answered from the table */
+
+// An address has several IP addresses: the limit of bindings is this many times mac_limit.
+enum { WEFT_BINDINGS_PER_MAC = 8 };
 
 // port_count: what crossed the port, one row per CPU. A superpacket is one packet.
 #define WEFT_ROW_port_count(F) \
@@ -113,9 +160,13 @@ enum weft_table_role {
 	X(network, ARRAY, CONFIGURED, weft_index, weft_network_row, 4096) \
 	X(tag, HASH, CONFIGURED, weft_tag_key, weft_tag_row, 16384) \
 	X(member, HASH, CONFIGURED, weft_member_key, weft_member_row, 65536) \
-	X(meter, ARRAY, CONFIGURED, weft_index, weft_meter_row, 8192) \
+	X(meter, ARRAY, CONFIGURED, weft_index, weft_meter_row, 12288) \
 	X(generation, ARRAY, CONFIGURED, weft_index, weft_generation_row, 4096) \
+	X(host, ARRAY, CONFIGURED, weft_index, weft_host_row, 1) \
+	X(vtep, HASH, CONFIGURED, weft_vtep_key, weft_vtep_row, 4096) \
+	X(nexthop, HASH, CONFIGURED, weft_nexthop_key, weft_nexthop_row, 16384) \
 	X(fdb, HASH, DYNAMIC, weft_fdb_key, weft_fdb_row, 65536) \
+	X(neighbour, HASH, DYNAMIC, weft_neighbour_key, weft_neighbour_row, 65536) \
 	X(port_usage, ARRAY, DYNAMIC, weft_index, weft_usage_row, 4096) \
 	X(network_usage, ARRAY, DYNAMIC, weft_index, weft_usage_row, 4096) \
 	X(port_count, PER_CPU, DYNAMIC, weft_index, weft_port_count_row, 4096) \
@@ -156,6 +207,27 @@ struct weft_fdb_key {
 struct weft_fdb_row {
 	WEFT_ROW_fdb(WEFT_FIELD)
 };
+struct weft_neighbour_key {
+	WEFT_KEY_neighbour(WEFT_FIELD)
+};
+struct weft_neighbour_row {
+	WEFT_ROW_neighbour(WEFT_FIELD)
+};
+struct weft_host_row {
+	WEFT_ROW_host(WEFT_FIELD)
+};
+struct weft_vtep_key {
+	WEFT_KEY_vtep(WEFT_FIELD)
+};
+struct weft_vtep_row {
+	WEFT_ROW_vtep(WEFT_FIELD)
+};
+struct weft_nexthop_key {
+	WEFT_KEY_nexthop(WEFT_FIELD)
+};
+struct weft_nexthop_row {
+	WEFT_ROW_nexthop(WEFT_FIELD)
+};
 struct weft_meter_row {
 	WEFT_ROW_meter(WEFT_FIELD)
 };
@@ -173,12 +245,16 @@ struct weft_drop_row {
 };
 #undef WEFT_FIELD
 
-_Static_assert(sizeof(struct weft_port_row) == 16, "port row");
-_Static_assert(sizeof(struct weft_network_row) == 56, "network row");
+_Static_assert(sizeof(struct weft_port_row) == 40, "port row");
+_Static_assert(sizeof(struct weft_network_row) == 64, "network row");
 _Static_assert(sizeof(struct weft_tag_key) == 8, "tag key");
 _Static_assert(sizeof(struct weft_member_key) == 12, "member key");
 _Static_assert(sizeof(struct weft_fdb_key) == 12, "fdb key");
 _Static_assert(sizeof(struct weft_fdb_row) % 8 == 0, "fdb row");
+_Static_assert(sizeof(struct weft_neighbour_key) == 20, "neighbour key");
+_Static_assert(sizeof(struct weft_neighbour_row) == 24, "neighbour row");
+_Static_assert(sizeof(struct weft_host_row) == 24, "host row");
+_Static_assert(sizeof(struct weft_nexthop_row) == 20, "nexthop row");
 
 // Anycast gateway address, the same on every host: locally administered.
 #define WEFT_GATEWAY_MAC ((struct weft_mac){{0x02, 0x57, 0x65, 0x66, 0x74, 0x01}})

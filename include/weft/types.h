@@ -11,12 +11,14 @@ typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
 typedef __s64 s64;
-typedef __be16 be16; // wire order: never compared or computed with before weft_ntoh16()
+// Wire order: never compared or computed with before weft_ntoh16(). Headers are read where the bytes
+// of a frame lie, so these may alias anything.
+typedef __be16 be16 __attribute__((may_alias));
 #ifdef __bpf__
-typedef __be32 be32;
+typedef __be32 be32 __attribute__((may_alias));
 #else
 // A frame in memory of our own begins anywhere even; in an skb the IP header is aligned to 4.
-typedef __be32 be32 __attribute__((aligned(2)));
+typedef __be32 be32 __attribute__((aligned(2), may_alias));
 #endif
 
 #define weft_inline static inline __attribute__((always_inline))

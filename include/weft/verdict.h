@@ -14,6 +14,8 @@ enum weft_key_flag {
 	WEFT_KEY_LATER = WEFT_BIT(2),    // not the first fragment: no L4 fields
 	WEFT_KEY_L4 = WEFT_BIT(3),       // the L4 fields hold
 	WEFT_KEY_OPTIONS = WEFT_BIT(4),  // IPv4 options or IPv6 extension headers
+	WEFT_KEY_BINDING = WEFT_BIT(5),  // ARP or ND that tells the IP of the frame's own source:
+					 // ip_src, but the target (ip_dst) of an ND advertisement
 };
 
 // Everything decide may read of a packet. Host byte order, except addresses. No pointers, no
@@ -31,7 +33,8 @@ struct weft_key {
 	u8 protocol; // IP protocol after extension headers
 	u8 flags;    // enum weft_key_flag
 	u8 tcp_flags;
-	u8 reserved[5];
+	u8 reserved;
+	u32 vni; // in_port is a peer: the VXLAN network identifier
 } __attribute__((aligned(8)));
 
 // Where the headers are: for apply and reply, never for decide. Offsets from the Ethernet header
@@ -51,6 +54,7 @@ enum weft_action {
 	WEFT_ACTION_flood,   // network, all members but the in-port
 	WEFT_ACTION_reply,   // reply: an answer built by pipeline/reply.h, out of the in-port
 	WEFT_ACTION_to_host, // on to the host's own stack, unchanged
+	WEFT_ACTION_encap,   // port (a peer), vni: leaves encapsulated
 	WEFT_ACTION_count,
 };
 
@@ -58,29 +62,43 @@ enum weft_reply {
 	WEFT_REPLY_none,
 	WEFT_REPLY_arp,
 	WEFT_REPLY_nd,
-	WEFT_REPLY_echo,  // ICMP
-	WEFT_REPLY_echo6, // ICMPv6
+	WEFT_REPLY_echo,     // ICMP
+	WEFT_REPLY_echo6,    // ICMPv6
+	WEFT_REPLY_too_big,  // ICMP fragmentation needed (RFC 1191), made by apply
+	WEFT_REPLY_too_big6, // ICMPv6 packet too big (RFC 8201)
 };
 
 enum weft_effect {
-	WEFT_EFFECT_learn = WEFT_BIT(0),   // a new FDB row
-	WEFT_EFFECT_refresh = WEFT_BIT(1), // its time stamp
-	WEFT_EFFECT_move = WEFT_BIT(2),    // to another port
+	WEFT_EFFECT_learn = WEFT_BIT(0),    // a new FDB row
+	WEFT_EFFECT_refresh = WEFT_BIT(1),  // its time stamp
+	WEFT_EFFECT_move = WEFT_BIT(2),     // to another port
+	WEFT_EFFECT_bind = WEFT_BIT(3),     // an IP-MAC binding, new or changed or to be refreshed
+	WEFT_EFFECT_suppress = WEFT_BIT(4), // counts: a question that was not flooded
+	WEFT_EFFECT_place = WEFT_EFFECT_learn | WEFT_EFFECT_move,
 };
 
 struct weft_verdict {
-	u32 action;    // enum weft_action
-	u32 reason;    // enum weft_drop
-	u32 network;   // 0: none was found
-	u32 port;      // forward: where to
-	u32 meter;     // row of the meter table that this packet spends; 0: none
-	u32 max_bytes; // largest frame (a superpacket: its largest segment) that may leave; 0: any
-	u32 effects;   // enum weft_effect; a frame that is dropped may still teach
-	u16 tag;       // forward: VID to leave with; 0: untagged
-	u8 reply;      // enum weft_reply
-	u8 reserved;
+	u32 action;     // enum weft_action
+	u32 reason;     // enum weft_drop
+	u32 network;    // 0: none was found
+	u32 port;       // forward: where to
+	u32 meter;      // row of the meter table that this packet spends; 0: none
+	u32 max_bytes;  // largest frame (a superpacket: its largest segment) that may leave; 0: any
+	u32 effects;    // enum weft_effect; a frame that is dropped may still teach
+	u16 tag;        // forward, encap: VID to leave with; 0: untagged
+	u8 reply;       // enum weft_reply
+	u8 flags;       // enum weft_verdict_flag
 	u64 generation; // of the network, read before its other rows: a cached verdict is held
 			// against it
+	u32 vni;        // of the network; 0: none
+	struct weft_mac reply_mac; // arp, nd: the address in the answer, and its source
+	u16 reserved[3];
+};
+
+enum weft_verdict_flag {
+	WEFT_VERDICT_OWN = WEFT_BIT(0),       // weft's own encapsulation may be used
+	WEFT_VERDICT_KEEP_TAG = WEFT_BIT(1),  // the network carries tags as payload
+	WEFT_VERDICT_FROM_PEER = WEFT_BIT(2), // flood: not to peers
 };
 
 // One packet's fate, as an engine's inject reports it: decide's verdict and what became of it.
@@ -90,8 +108,9 @@ struct weft_record {
 	u32 reason;
 	u32 passed; // the action is outside the hook's mask: nothing was done
 	u16 tci;    // tag the frame leaves with, beside the bytes; valid if tagged
-	u16 tagged;
+	u8 tagged;
+	u8 answered; // an answer went out of the in-port, whatever became of the frame itself
 };
 
 _Static_assert(sizeof(struct weft_key) == 64, "no padding in the key");
-_Static_assert(sizeof(struct weft_verdict) == 40, "no padding in the verdict");
+_Static_assert(sizeof(struct weft_verdict) == 56, "no padding in the verdict");

@@ -27,6 +27,10 @@ enum {
 	WEFT_ICMPV6_ECHO_REPLY = 129,
 	WEFT_ND_SOLICIT = 135, // RFC 4861 section 4.3
 	WEFT_ND_ADVERT = 136,
+	WEFT_ND_SOURCE_MAC = 1, // options
+	WEFT_ND_TARGET_MAC = 2,
+
+	WEFT_VXLAN_HAS_VNI = 0x08, // the I flag, first byte
 
 	WEFT_ARP_REQUEST = 1,
 	WEFT_ARP_REPLY = 2,
@@ -122,9 +126,22 @@ struct nd_header { // RFC 4861: neighbour solicitation and advertisement
 	struct weft_ip target;
 };
 
+struct nd_mac_option { // source or target link-layer address
+	u8 type;
+	u8 length; // in 8 bytes: 1
+	struct weft_mac mac;
+};
+
+struct vxlan_header { // RFC 7348
+	u8 flags;
+	u8 reserved[3];
+	be32 vni; // upper 24 bits
+};
+
 _Static_assert(sizeof(struct eth_header) == 14, "eth");
 _Static_assert(sizeof(struct ipv4_header) == 20, "ipv4");
 _Static_assert(sizeof(struct ipv6_header) == 40, "ipv6");
 _Static_assert(sizeof(struct arp_header) == 28, "arp");
 _Static_assert(sizeof(struct tcp_header) == 20, "tcp");
 _Static_assert(sizeof(struct nd_header) == 24, "nd");
+_Static_assert(sizeof(struct vxlan_header) == 8, "vxlan");

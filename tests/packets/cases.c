@@ -5,6 +5,8 @@
 //   port 3      trunk blue:10, red:20   port 6   access green, alone in it
 //   port 4      access red         port 7   trunk red:40, host on
 //   port 8      access blue, learns no address
+//   port 9      access yellow      port 10  trunk yellow:50, violet:60    port 11  access violet
+//   P1          a peer of all networks   P2  a peer of violet only
 //   blue: gateway 10.1.0.254 and fd00::fe, MTU 1500;  red: MTU 9000, no gateway;  green
 #include "tests/packets/packets.h"
 
@@ -12,13 +14,18 @@
 #define FORWARD   .action = WEFT_ACTION_forward
 #define FLOOD     .action = WEFT_ACTION_flood
 #define REPLY     .action = WEFT_ACTION_reply
+#define ENCAP     .action = WEFT_ACTION_encap
 #define TO_HOST   .action = WEFT_ACTION_to_host
-
-enum { BLUE = 1, RED = 2, GREEN = 3 };
 
 #define CUT_L3 "a test run wants a whole IP header"
 
 #define UDP4 "ip4:10.1.0.1,10.1.0.2,17 udp:1000,2000 data:20"
+
+// The zeros in front of the ICMP message: see reply.h.
+#define TOO_BIG4 "ip4:10.1.0.2,10.1.0.1,1 id:0 eol:5"
+#define TOO_BIG6 "ip6:fd00::2,fd00::1,58 skip:24"
+#define A_TO_B6  "ip6:fd00::1,fd00::2,17 udp:1000,2000 data:20"
+#define ARP_B    "arp:1,10.1.0.1,10.1.0.2,Z"
 
 // clang-format off
 const struct packet_case packet_cases[] = {
@@ -121,7 +128,18 @@ const struct packet_case packet_cases[] = {
 	{"exactly the MTU", 1, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:1,2 data:1472", {{BLUE, "B", 2}}, FORWARD,
 		.out = {{2, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:1,2 data:1472"}}},
 	{"one byte over the MTU", 1, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:1,2 data:1473", {{BLUE, "B", 2}},
-		DROP(too_big)},
+		DROP(too_big), .out = {{1, "B>A " TOO_BIG4 " fragneeded:1500"}}},
+	{"the same for IPv6", 1, "A>B ip6:fd00::1,fd00::2,17 udp:1,2 data:1453", {{BLUE, "B", 2}},
+		DROP(too_big), .out = {{1, "B>A " TOO_BIG6 " toobig:1500 set:21=40"}}},
+	{"the same behind a tag", 3, "A>B tag:10 ip4:10.1.0.1,10.1.0.2,6 tcp:1,2 data:1461",
+		{{BLUE, "B", 2}}, DROP(too_big), .out = {{3, "B>A tag:10 " TOO_BIG4 " fragneeded:1500"}}},
+	{"an ICMP error that is too big is not answered", 1,
+		"A>B ip4:10.1.0.1,10.1.0.2,1 echo:3,0 data:1473", {{BLUE, "B", 2}}, DROP(too_big)},
+	{"a later fragment that is too big is not answered", 1,
+		"A>B ip4:10.1.0.1,10.1.0.2,17 frag:0001 data:1481", {{BLUE, "B", 2}}, DROP(too_big)},
+	{"too big from the zero address is not answered", 1,
+		"A>B ip4:0.0.0.0,10.1.0.2,17 udp:1,2 data:1473", {{BLUE, "B", 2}}, DROP(too_big)},
+	{"too big and no IP", 1, "A>B type:88b5 data:1501", {{BLUE, "B", 2}}, DROP(too_big)},
 	{"a tag does not count", 3, "A>B tag:10 ip4:10.1.0.1,10.1.0.2,17 udp:1,2 data:1472",
 		{{BLUE, "B", 2}}, FORWARD, .out = {{2, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:1,2 data:1472"}}},
 	{"over the MTU in a flood", 1, "A>* ip4:10.1.0.1,10.1.0.2,17 udp:1,2 data:1473", {}, DROP(too_big)},
@@ -198,6 +216,130 @@ const struct packet_case packet_cases[] = {
 	{"anything else to the gateway", 1, "A>G " UDP4, {}, DROP(not_routed), .after = {{BLUE, "A", 1}}},
 	{"a fragment of an echo", 1, "A>G ip4:10.1.0.1,10.1.0.254,1 frag:2000 echo:8,77 data:8", {},
 		DROP(not_routed)},
+
+	// to and from peers
+	{"to a peer", 9, "A>B " UDP4, {{YELLOW, "B", P1}}, ENCAP, .vni = YELLOW_VNI,
+		.out = {{P1, "A>B " UDP4}}, .after = {{YELLOW, "A", 9}}, .in_bench = true},
+	{"to a peer, IPv6", 9, "A>B " A_TO_B6, {{YELLOW, "B", P1}}, ENCAP, .vni = YELLOW_VNI,
+		.out = {{P1, "A>B " A_TO_B6}}},
+	{"to a peer, TCP", 9, "A>B ip4:10.1.0.1,10.1.0.2,6 tcp:1,2 data:5", {{YELLOW, "B", P1}}, ENCAP,
+		.vni = YELLOW_VNI, .out = {{P1, "A>B ip4:10.1.0.1,10.1.0.2,6 tcp:1,2 data:5"}}},
+	{"to a peer, no IP", 9, "A>B type:88b5 data:46", {{YELLOW, "B", P1}}, ENCAP,
+		.vni = YELLOW_VNI, .out = {{P1, "A>B type:88b5 data:46"}}},
+	{"to a peer, a tag stays behind", 10, "A>B tag:50 " UDP4, {{YELLOW, "B", P1}}, ENCAP,
+		.vni = YELLOW_VNI, .out = {{P1, "A>B " UDP4}}, .after = {{YELLOW, "A", 10, 50}}},
+	{"to a peer, DSCP and ECN go outside too", 9, "A>B ip4:10.1.0.1,10.1.0.2,17 tos:b9 udp:1,2 data:4",
+		{{YELLOW, "B", P1}}, ENCAP, .vni = YELLOW_VNI,
+		.out = {{P1, "A>B ip4:10.1.0.1,10.1.0.2,17 tos:b9 udp:1,2 data:4"}}},
+	{"to a peer, DSCP of IPv6", 9, "A>B ip6:fd00::1,fd00::2,17 tos:2e udp:1,2 data:4",
+		{{YELLOW, "B", P1}}, ENCAP, .vni = YELLOW_VNI,
+		.out = {{P1, "A>B ip6:fd00::1,fd00::2,17 tos:2e udp:1,2 data:4"}}},
+	{"to a peer, exactly the MTU", 9, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:1,2 data:1422",
+		{{YELLOW, "B", P1}}, ENCAP, .vni = YELLOW_VNI,
+		.out = {{P1, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:1,2 data:1422"}}},
+	{"to a peer, too big", 9, "A>B ip4:10.1.0.1,10.1.0.2,6 tcp:1,2 data:1411", {{YELLOW, "B", P1}},
+		DROP(too_big), .vni = YELLOW_VNI, .out = {{9, "B>A " TOO_BIG4 " fragneeded:1450"}}},
+	{"from a peer", P1, "A>B " UDP4, {{YELLOW, "B", 9}}, FORWARD, .vni = YELLOW_VNI,
+		.out = {{9, "A>B " UDP4}}, .after = {{YELLOW, "A", P1}}},
+	{"from a peer, IPv6", P1, "A>B " A_TO_B6, {{YELLOW, "B", 9}}, FORWARD, .vni = YELLOW_VNI,
+		.out = {{9, "A>B " A_TO_B6}}},
+	{"from a peer, TCP", P1, "A>B ip4:10.1.0.1,10.1.0.2,6 tcp:1,2 data:5", {{YELLOW, "B", 9}},
+		FORWARD, .vni = YELLOW_VNI, .out = {{9, "A>B ip4:10.1.0.1,10.1.0.2,6 tcp:1,2 data:5"}}},
+	{"from a peer to a trunk", P1, "A>B " UDP4, {{YELLOW, "B", 10, 50}}, FORWARD,
+		.vni = YELLOW_VNI, .out = {{10, "A>B tag:50 " UDP4}}},
+	{"from a peer, too big for the network", P1, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:1,2 data:1423",
+		{{YELLOW, "B", 9}}, DROP(too_big), .vni = YELLOW_VNI,
+		.out = {{P1, "B>A " TOO_BIG4 " fragneeded:1450"}}, .sim_only = "the underlay takes 1500"},
+	{"a flood goes to ports, then to peers", 9, "A>* " UDP4, {}, FLOOD, .vni = YELLOW_VNI,
+		.out = {{10, "A>* tag:50 " UDP4}, {P1, "A>* " UDP4}}},
+	{"a flood from a peer never goes to a peer", P1, "A>* " UDP4, {}, FLOOD, .vni = VIOLET_VNI,
+		.out = {{11, "A>* " UDP4}, {10, "A>* tag:60 " UDP4}}, .after = {{VIOLET, "A", P1}}},
+	{"a peer that is limited hears its networks", 11, "A>* " UDP4, {}, FLOOD, .vni = VIOLET_VNI,
+		.out = {{10, "A>* tag:60 " UDP4}, {P1, "A>* " UDP4}, {P2, "A>* " UDP4}}},
+	{"to a peer that is limited", 11, "A>B " UDP4, {{VIOLET, "B", P2}}, ENCAP, .vni = VIOLET_VNI,
+		.out = {{P2, "A>B " UDP4}}},
+	{"a row of a peer outside its networks", 9, "A>B " UDP4, {{YELLOW, "B", P2}}, FLOOD,
+		.vni = YELLOW_VNI, .out = {{10, "A>B tag:50 " UDP4}, {P1, "A>B " UDP4}}},
+	{"from a peer outside its networks", P2, "A>B " UDP4, {{YELLOW, "B", 9}}, DROP(vni_unknown),
+		.vni = YELLOW_VNI, .after = {{YELLOW, "A", .absent = true}}},
+	{"from a peer, an unknown VNI", P1, "A>B " UDP4, {}, DROP(vni_unknown), .vni = 999},
+	{"from an address that is no peer", P_UNKNOWN, "A>B " UDP4, {{YELLOW, "B", 9}},
+		DROP(peer_unknown), .vni = YELLOW_VNI},
+	{"without the I flag", P1, "A>B " UDP4, {{YELLOW, "B", 9}}, DROP(bad_vxlan), .vni = YELLOW_VNI,
+		.outer = "set:42=00", .own_only = true},
+	{"an inner frame shorter than Ethernet", P1, "A>B cut:13", {}, DROP(bad_vxlan), .vni = YELLOW_VNI,
+		.own_only = true},
+	{"reserved VXLAN bits are ignored", P1, "A>B " UDP4, {{YELLOW, "B", 9}}, FORWARD,
+		.vni = YELLOW_VNI, .outer = "set:42=88 set:49=ff", .out = {{9, "A>B " UDP4}},
+		.own_only = true},
+	{"from a peer to a peer", P1, "A>B " UDP4, {{VIOLET, "B", P2}}, DROP(split_horizon),
+		.vni = VIOLET_VNI},
+	{"from a peer and back", P1, "A>B " UDP4, {{VIOLET, "B", P1}}, DROP(hairpin), .vni = VIOLET_VNI},
+	{"an inner tag", P1, "A>B tag:7 " UDP4, {{YELLOW, "B", 9}}, DROP(tag_inner), .vni = YELLOW_VNI},
+	{"tags as payload, to a peer", 11, "A>B tag:7 " UDP4, {{VIOLET, "B", P1}}, ENCAP,
+		.vni = VIOLET_VNI, .out = {{P1, "A>B tag:7 " UDP4}}, .after = {{VIOLET, "A", 11}}},
+	{"tags as payload, from a peer", P1, "A>B tci:6007 " UDP4, {{VIOLET, "B", 11}}, FORWARD,
+		.vni = VIOLET_VNI, .out = {{11, "A>B tci:6007 " UDP4}}, .after = {{VIOLET, "A", P1}}},
+	{"congestion marked on the way", P1, "A>B ip4:10.1.0.1,10.1.0.2,17 tos:02 udp:1,2 data:4",
+		{{YELLOW, "B", 9}}, FORWARD, .vni = YELLOW_VNI, .outer = "set:15=03",
+		.out = {{9, "A>B ip4:10.1.0.1,10.1.0.2,17 tos:03 udp:1,2 data:4"}}},
+	{"congestion marked on what cannot say so", P1, "A>B " UDP4, {{YELLOW, "B", 9}}, DROP(bad_ecn),
+		.vni = YELLOW_VNI, .outer = "set:15=03", .sim_only = "the carrier's to drop"},
+	{"bad source from a peer", P1, "M>B " UDP4, {{YELLOW, "B", 9}}, DROP(bad_source), .vni = YELLOW_VNI},
+	{"an address moves to a peer", P1, "A>* type:8035 data:46", {{YELLOW, "A", 9}}, FLOOD,
+		.vni = YELLOW_VNI, .out = {{9, "A>* type:8035 data:46"}, {10, "A>* tag:50 type:8035 data:46"}},
+		.after = {{YELLOW, "A", P1}}},
+	{"an address moves from a peer", 9, "A>* arp:1,10.1.0.1,10.1.0.1,Z", {{YELLOW, "A", P1}}, FLOOD,
+		.vni = YELLOW_VNI, .out = {{10, "A>* tag:50 arp:1,10.1.0.1,10.1.0.1,Z"},
+		{P1, "A>* arp:1,10.1.0.1,10.1.0.1,Z"}}, .after = {{YELLOW, "A", 9}},
+		.binds = {{YELLOW, "10.1.0.1", "A", 9}}},
+
+	// neighbours
+	{"ARP teaches a binding", 9, "A>* " ARP_B, {}, FLOOD, .vni = YELLOW_VNI,
+		.out = {{10, "A>* tag:50 " ARP_B}, {P1, "A>* " ARP_B}},
+		.binds = {{YELLOW, "10.1.0.1", "A", 9}}},
+	{"ARP of another's address teaches nothing", 9, "A>* " ARP_B " set:22=020000000043", {}, FLOOD,
+		.vni = YELLOW_VNI, .out = {{10, "A>* tag:50 " ARP_B " set:26=020000000043"},
+		{P1, "A>* " ARP_B " set:22=020000000043"}},
+		.binds = {{YELLOW, "10.1.0.1", "A", .absent = true}}},
+	{"an answer teaches, too, from a peer", P1, "B>A arp:2,10.1.0.2,10.1.0.1,A", {{YELLOW, "A", 9}},
+		FORWARD, .vni = YELLOW_VNI, .out = {{9, "B>A arp:2,10.1.0.2,10.1.0.1,A"}},
+		.binds = {{YELLOW, "10.1.0.2", "B", P1}}, .sim_only = NULL},
+	{"ARP for a neighbour is answered", 9, "A>* " ARP_B, {{YELLOW, "B", P1}}, REPLY,
+		.bound = {{YELLOW, "10.1.0.2", "B", P1}}, .out = {{9, "B>A arp:2,10.1.0.2,10.1.0.1,A"}},
+		.binds = {{YELLOW, "10.1.0.1", "A", 9}}},
+	{"behind a tag, too", 10, "A>* tag:50 " ARP_B, {{YELLOW, "B", 9}}, REPLY,
+		.bound = {{YELLOW, "10.1.0.2", "B", 9}}, .out = {{10, "B>A tag:50 arp:2,10.1.0.2,10.1.0.1,A"}}},
+	{"ND for a neighbour is answered", 9, "A>S ip6:fd00::1,ff02::1:ff00:fe,58 ns:fd00::2,A",
+		{{YELLOW, "B", P1}}, REPLY, .bound = {{YELLOW, "fd00::2", "B", P1}},
+		.out = {{9, "B>A ip6:fd00::2,fd00::1,58 na:fd00::2,B,6000"}},
+		.binds = {{YELLOW, "fd00::1", "A", 9}}},
+	{"a neighbour that was not seen lately is asked", 9, "A>* " ARP_B,
+		{{YELLOW, "B", P1, .age_seconds = 40}}, FLOOD, .vni = YELLOW_VNI,
+		.bound = {{YELLOW, "10.1.0.2", "B", P1, .age_seconds = 60}},
+		.out = {{10, "A>* tag:50 " ARP_B}, {P1, "A>* " ARP_B}}},
+	{"a neighbour whose address is gone is asked", 9, "A>* " ARP_B, {}, FLOOD, .vni = YELLOW_VNI,
+		.bound = {{YELLOW, "10.1.0.2", "B", P1}}, .out = {{10, "A>* tag:50 " ARP_B}, {P1, "A>* " ARP_B}}},
+	{"a neighbour that moved is asked", 9, "A>* " ARP_B, {{YELLOW, "B", 10, 50}}, FLOOD,
+		.vni = YELLOW_VNI, .bound = {{YELLOW, "10.1.0.2", "B", P1}},
+		.out = {{10, "A>* tag:50 " ARP_B}, {P1, "A>* " ARP_B}}},
+	{"a probe for a duplicate reaches everybody", 9, "A>* arp:1,0.0.0.0,10.1.0.2,Z", {{YELLOW, "B", P1}},
+		FLOOD, .vni = YELLOW_VNI, .bound = {{YELLOW, "10.1.0.2", "B", P1}},
+		.out = {{10, "A>* tag:50 arp:1,0.0.0.0,10.1.0.2,Z"}, {P1, "A>* arp:1,0.0.0.0,10.1.0.2,Z"}}},
+	{"a peer's question goes to the ports", P1, "A>* " ARP_B, {{YELLOW, "B", 9}}, FLOOD,
+		.vni = YELLOW_VNI, .bound = {{YELLOW, "10.1.0.2", "B", 9}},
+		.out = {{9, "A>* " ARP_B}, {10, "A>* tag:50 " ARP_B}}},
+	{"a question for one station is not answered by weft", 9, "A>B " ARP_B, {{YELLOW, "B", P1}}, ENCAP,
+		.vni = YELLOW_VNI, .bound = {{YELLOW, "10.1.0.2", "B", P1}}, .out = {{P1, "A>B " ARP_B}}},
+	{"no answers in a network without them", 11, "A>* " ARP_B, {{VIOLET, "B", P1}}, FLOOD,
+		.vni = VIOLET_VNI, .bound = {{VIOLET, "10.1.0.2", "B", P1}},
+		.out = {{10, "A>* tag:60 " ARP_B}, {P1, "A>* " ARP_B}, {P2, "A>* " ARP_B}}},
+	{"nobody takes the gateway's address", 9, "A>* arp:1,10.1.0.254,10.1.0.2,Z", {}, FLOOD,
+		.vni = YELLOW_VNI, .out = {{10, "A>* tag:50 arp:1,10.1.0.254,10.1.0.2,Z"},
+		{P1, "A>* arp:1,10.1.0.254,10.1.0.2,Z"}},
+		.binds = {{YELLOW, "10.1.0.254", "A", .absent = true}}},
+	{"the gateway answers a peer", P1, "A>* arp:1,10.1.0.1,10.1.0.254,Z", {}, REPLY, .vni = YELLOW_VNI,
+		.out = {{P1, "G>A arp:2,10.1.0.254,10.1.0.1,A"}}},
 };
 // clang-format on
 

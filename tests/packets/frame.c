@@ -9,9 +9,12 @@
 //   ip4:SRC,DST,PROTOCOL  ip6:SRC,DST,NEXT
 //   frag:HEX              the IPv4 fragment field
 //   udp:SRC,DST  tcp:SRC,DST  echo:TYPE,ID   icmp6:TYPE,ID   then lengths and checksums are filled
-//   in ns:TARGET  na:TARGET,MAC,FLAGS data:N                N bytes of payload;  pad:N  N bytes
-//   outside the IP length ext:TYPE              an IPv6 extension header of 8 bytes (hop-by-hop 0,
-//   fragment 44, ...) opt:N                 N words of IPv4 options
+//   in ns:TARGET[,MAC]  na:TARGET,MAC,FLAGS data:N                N bytes of payload;  pad:N  N
+//   bytes outside the IP length ext:TYPE              an IPv6 extension header of 8 bytes
+//   (hop-by-hop 0, fragment 44, ...) opt:N                 N words of IPv4 options id:N the IPv4
+//   identification; tos:HEX IPv4 TOS or IPv6 traffic class;  eol:N  N words of ended IPv4 options
+//   skip:N                an IPv6 destination option of N bytes that is to be skipped
+//   fragneeded:MTU  toobig:MTU   the ICMP error, with 64 bytes of the frame that was asked about
 // and after everything is built:  cut:N the first N bytes;  set:OFFSET=HEX  overwrites
 #include "tests/packets/packets.h"
 
@@ -30,6 +33,7 @@ struct builder {
 	u8 protocol;
 	bool ipv6;
 	bool done; // lengths and checksums are in
+	const struct frame *asked;
 };
 
 static void mac_of(char letter, u8 mac[6])
@@ -196,6 +200,11 @@ static void word_l4(struct builder *b, const char *word, char *a[])
 		append16(b, WEFT_ND_SOLICIT << 8);
 		append(b, NULL, 6);
 		append_address(b, AF_INET6, a[0]);
+		if (!a[1][0])
+			return;
+		append16(b, 0x0101);
+		mac_of(a[1][0], mac);
+		append(b, mac, 6);
 	} else { // na
 		append16(b, WEFT_ND_ADVERT << 8);
 		append16(b, 0);
@@ -206,6 +215,37 @@ static void word_l4(struct builder *b, const char *word, char *a[])
 		mac_of(a[1][0], mac);
 		append(b, mac, 6);
 	}
+}
+
+static void word_error(struct builder *b, bool v6, u32 mtu)
+{
+	b->l4 = b->frame.length;
+	append16(b, v6 ? 2 << 8 : 3 << 8 | 4);
+	append16(b, 0);
+	append16(b, 0);
+	append16(b, (u16)mtu);
+	append(b, b->asked->bytes + (b->asked->bytes[12] == 0x81 ? 18 : 14), 64);
+}
+
+static void word_skip(struct builder *b, u32 bytes)
+{
+	u8 *at = append(b, NULL, bytes);
+	at[0] = b->protocol;
+	at[1] = (u8)(bytes / 8 - 1);
+	at[2] = 0x1e;
+	at[3] = (u8)(bytes - 4);
+	b->frame.bytes[b->l3 + 6] = WEFT_IP_DSTOPTS;
+}
+
+static void word_tos(struct builder *b, u32 tos)
+{
+	u8 *ip = b->frame.bytes + b->l3;
+	if (!b->ipv6) {
+		ip[1] = (u8)tos;
+		return;
+	}
+	ip[0] = (u8)(0x60 | tos >> 4);
+	ip[1] = (u8)(tos << 4);
 }
 
 static void word_set(struct builder *b, char *text)
@@ -258,6 +298,17 @@ static void word(struct builder *b, char *text)
 	} else if (!strcmp(text, "opt")) {
 		b->frame.bytes[b->l3] = (u8)(0x45 + number);
 		memset(append(b, NULL, number * 4), 1, number * 4);
+	} else if (!strcmp(text, "id")) {
+		store16(b->frame.bytes + b->l3 + 4, number);
+	} else if (!strcmp(text, "eol")) {
+		b->frame.bytes[b->l3] = (u8)(0x45 + number);
+		append(b, NULL, number * 4);
+	} else if (!strcmp(text, "fragneeded") || !strcmp(text, "toobig")) {
+		word_error(b, text[0] == 't', number);
+	} else if (!strcmp(text, "skip")) {
+		word_skip(b, number);
+	} else if (!strcmp(text, "tos")) {
+		word_tos(b, (u32)strtoul(a[0], NULL, 16));
 	} else if (!strcmp(text, "ext")) {
 		at = append(b, NULL, 8);
 		at[0] = b->protocol;
@@ -277,14 +328,31 @@ static void word(struct builder *b, char *text)
 	}
 }
 
-struct frame frame_build(const char *words)
+static void build(struct builder *b, const char *words)
 {
-	struct builder b = {0};
 	char *copy = strdup(words), *rest = copy, *next;
 	while ((next = strsep(&rest, " ")))
 		if (*next)
-			word(&b, next);
-	finish(&b);
+			word(b, next);
+	finish(b);
 	free(copy);
+}
+
+struct frame frame_build_answer(const char *words, const struct frame *asked)
+{
+	struct builder b = {.asked = asked};
+	build(&b, words);
 	return b.frame;
+}
+
+struct frame frame_build(const char *words)
+{
+	return frame_build_answer(words, NULL);
+}
+
+void frame_change(struct frame *frame, const char *words)
+{
+	struct builder b = {.frame = *frame, .done = true};
+	build(&b, words);
+	*frame = b.frame;
 }

@@ -65,6 +65,19 @@ static int open_veth(u32 port)
 	return fd;
 }
 
+// The peers answer no ARP: the kernel is told where they are.
+static void open_overlay(void)
+{
+	shell("/sbin/ip link set wp0 address 02:00:00:00:01:01 mtu 1500 && "
+	      "/sbin/ip addr add 192.0.2.1/24 dev wp0 && "
+	      "/sbin/ip neigh add 192.0.2.12 lladdr 02:00:00:00:01:02 dev wp0 && "
+	      "/sbin/ip neigh add 192.0.2.13 lladdr 02:00:00:00:01:02 dev wp0",
+		0);
+	shell("/sbin/ip link add wcarrier type vxlan external dstport 4789 "
+	      "srcport 49152 65535 nolearning && /sbin/ip link set wcarrier mtu 9100 up",
+		0);
+}
+
 void live_open(enum live_kind kind)
 {
 	live.kind = kind;
@@ -72,12 +85,18 @@ void live_open(enum live_kind kind)
 	if (system("for f in all default; do echo 1 > /proc/sys/net/ipv6/conf/$f/disable_ipv6; "
 		   "done"))
 		errx(1, "cannot disable IPv6 in the namespace");
-	for (u32 port = 1; port < PORTS; port++) {
+	for (u32 port = 0; port < PORTS; port++) {
 		char name[16];
 		live.fd[port] = kind == LIVE_TAP ? open_tap(port) : open_veth(port);
 		snprintf(name, sizeof(name), "wp%u", port);
 		live.ifindex[port] = if_nametoindex(name);
 	}
+	open_overlay();
+}
+
+u32 live_carrier(void)
+{
+	return if_nametoindex("wcarrier");
 }
 
 u32 live_ifindex(u32 port)
@@ -122,7 +141,7 @@ static ssize_t receive_socket(int fd, u8 *bytes, size_t room)
 static bool receive_one(u32 *ports, struct frame *frames, u32 at)
 {
 	u8 bytes[16384];
-	for (u32 port = 1; port < PORTS; port++) {
+	for (u32 port = 0; port < PORTS; port++) {
 		ssize_t length = live.kind == LIVE_TAP
 					 ? read(live.fd[port], bytes, sizeof(bytes))
 					 : receive_socket(live.fd[port], bytes, sizeof(bytes));
@@ -142,23 +161,24 @@ static bool receive_one(u32 *ports, struct frame *frames, u32 at)
 
 u32 live_receive(u32 *ports, struct frame *frames, u32 capacity, u32 expected)
 {
-	struct pollfd fds[PORTS - 1];
+	struct pollfd fds[PORTS];
 	u32 count = 0;
-	for (u32 port = 1; port < PORTS; port++)
-		fds[port - 1] = (struct pollfd){.fd = live.fd[port], .events = POLLIN};
+	for (u32 port = 0; port < PORTS; port++)
+		fds[port] = (struct pollfd){.fd = live.fd[port], .events = POLLIN};
 	for (;;) {
 		while ((!ports || count < capacity) && receive_one(ports, frames, count))
 			count++;
 		// All that is expected has come: what should not come has 5 ms to show itself.
 		int wait_ms = count < expected ? 1000 : 5;
-		if ((ports && count >= capacity) || poll(fds, PORTS - 1, wait_ms) <= 0)
+		if ((ports && count >= capacity) || poll(fds, PORTS, wait_ms) <= 0)
 			return count;
 	}
 }
 
 void live_close(void)
 {
-	for (u32 port = 1; port < PORTS; port++) {
+	shell("/sbin/ip link del wcarrier", 0);
+	for (u32 port = 0; port < PORTS; port++) {
 		close(live.fd[port]);
 		if (live.kind == LIVE_VETH)
 			shell("/sbin/ip link del wp%u", port);

@@ -10,10 +10,17 @@ struct frame {
 };
 
 // Builds a frame from words; aborts on a word it does not know. See frame.c for the language.
+// asked: the frame that an ICMP error quotes.
 struct frame frame_build(const char *words);
+struct frame frame_build_answer(const char *words, const struct frame *asked);
+void frame_change(struct frame *frame, const char *words); // `set` and `cut` alone
 
-enum { PORTS = 9, OUTPUTS_MAX = 8, FDB_MAX = 4 };
+// Ports 1 .. PORTS - 1 have devices; peers come behind them.
+enum { PORTS = 12, P1 = 12, P2 = 13, PLACES = 14, OUTPUTS_MAX = 8, FDB_MAX = 4, BINDINGS_MAX = 3 };
 enum { WORLD_NO_DEVICE = 20 }; // a port of blue that has no device
+enum { P_UNKNOWN = 99 };       // sends like a peer, and is none
+enum { BLUE = 1, RED, GREEN, YELLOW, VIOLET, NETWORKS };
+enum { YELLOW_VNI = 100, VIOLET_VNI = 200 };
 
 struct fdb_expect {
 	u32 network;
@@ -25,9 +32,18 @@ struct fdb_expect {
 	bool absent;     // after: there must be no row
 };
 
+struct binding_expect {
+	u32 network;
+	const char *ip;
+	const char *mac;
+	u32 port;
+	u32 age_seconds;
+	bool absent;
+};
+
 struct packet_case {
 	const char *name;
-	u32 port; // where the frame comes in
+	u32 port; // where the frame comes in; from a peer: encapsulated
 	const char *in;
 	struct fdb_expect before[FDB_MAX]; // ends at network 0
 	enum weft_action action;
@@ -37,6 +53,11 @@ struct packet_case {
 		const char *frame;
 	} out[OUTPUTS_MAX]; // ends at port 0; any order
 	struct fdb_expect after[FDB_MAX];
+	u32 vni;           // of frames from and to peers
+	const char *outer; // changes to the outer headers of the frame that comes in
+	struct binding_expect bound[BINDINGS_MAX]; // before
+	struct binding_expect binds[BINDINGS_MAX]; // after
+	bool own_only;                             // the carrier refuses it in the kernel
 	const char *sim_only;    // why neither a test run nor a device takes the frame
 	const char *no_test_run; // why the kernel refuses it in a TC test run; it is sent live
 	bool in_bench;           // measured by `packets --bench`: the frame leaves as it came
@@ -45,14 +66,23 @@ struct packet_case {
 extern const struct packet_case packet_cases[];
 extern const size_t packet_case_count;
 
+// Outer headers, by the book and not by the code under test (tunnel.c).
+bool is_peer(u32 port);
+// change: words for frame_change on the outer headers, before the IP checksum; or NULL.
+struct frame tunnel_wrap(u32 peer, u32 vni, const struct frame *inner, const char *change);
+// Checks every outer field (cmocka); returns the peer it is for.
+u32 tunnel_unwrap(const u8 *bytes, u32 length, u32 *vni, struct frame *inner);
+
 // The world of all cases, see world.c.
+extern bool world_own;     // yellow: weft's own encapsulation
+extern u32 world_underlay; // ifindex of the device to the peers
 void world_configure(const struct engine_ops *ops, struct engine *engine);
 void world_before(const struct engine_ops *ops, struct engine *engine, const struct packet_case *c,
 	u64 now_ns);
 
 struct port_counts {
-	struct weft_port_count_row port[PORTS];
-	u64 drops[PORTS][WEFT_DROP_count];
+	struct weft_port_count_row port[PLACES];
+	u64 drops[PLACES][WEFT_DROP_count];
 };
 void world_counts(const struct engine_ops *ops, struct engine *engine, struct port_counts *out);
 
@@ -78,7 +108,9 @@ int testrun_bench(void);
 
 // Live: real devices in this network namespace.
 enum live_kind { LIVE_TAP, LIVE_VETH };
-void live_open(enum live_kind kind); // makes PORTS devices; ifindex by live_ifindex
+// Makes the ports' devices, the underlay's (port 0) and the carrier.
+void live_open(enum live_kind kind);
+u32 live_carrier(void);
 u32 live_ifindex(u32 port);
 void live_send(u32 port, const struct frame *frame);
 // The frames that came out, at most `capacity`; waits for `expected`, then for silence.

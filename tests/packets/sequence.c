@@ -6,12 +6,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
 #define UDP4 "ip4:10.1.0.1,10.1.0.2,17 udp:1000,2000 data:20"
 
-enum { BLUE = 1, METER = 1 };
+enum { METER = 1 };
 
 static const struct engine_ops *ops;
 static struct engine *engine;
@@ -203,6 +204,74 @@ static void configuration_ends_cached_verdicts(void **state)
 	floods(1, "A>B " UDP4);
 }
 
+static void bindings_have_a_limit(void **state)
+{
+	char words[64];
+	start(state);
+	change_port(9, 1, 0, YELLOW);
+	for (int i = 1; i <= WEFT_BINDINGS_PER_MAC + 2; i++) {
+		snprintf(words, sizeof(words), "A>* arp:1,10.1.0.%d,10.1.0.99,Z", i);
+		floods(9, words);
+	}
+	assert_int_equal(usage(WEFT_TABLE_port_usage, 9).bindings, WEFT_BINDINGS_PER_MAC);
+	assert_int_equal(usage(WEFT_TABLE_port_usage, 9).bindings_refused, 2);
+	assert_int_equal(usage(WEFT_TABLE_network_usage, YELLOW).bindings, WEFT_BINDINGS_PER_MAC);
+}
+
+static void a_binding_moves_with_its_station(void **state)
+{
+	start(state);
+	floods(9, "B>* arp:1,10.1.0.2,10.1.0.99,Z");
+	floods(10, "B>* tag:50 arp:1,10.1.0.2,10.1.0.99,Z");
+	assert_int_equal(usage(WEFT_TABLE_port_usage, 9).bindings, 0);
+	assert_int_equal(usage(WEFT_TABLE_port_usage, 10).bindings, 1);
+	assert_int_equal(usage(WEFT_TABLE_network_usage, YELLOW).bindings, 1);
+	step(9, "A>* arp:1,10.1.0.1,10.1.0.2,Z", WEFT_ACTION_reply, WEFT_DROP_none, 9);
+	step(9, "A>* arp:1,10.1.0.1,10.1.0.2,Z", WEFT_ACTION_reply, WEFT_DROP_none, 9);
+	assert_int_equal(usage(WEFT_TABLE_network_usage, YELLOW).suppressed, 2);
+}
+
+// The frame is dropped each time; the answers are as many as the meter has.
+static void too_big_is_not_always_answered(void **state)
+{
+	const char *big = "A>B ip4:10.1.0.1,10.1.0.2,17 udp:1,2 data:1473";
+	static struct engine_result result;
+	struct weft_port_row row;
+	u32 id = 1;
+	start(state);
+	put_meter(2);
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_port, &id, &row), 0);
+	row.too_big_meter = METER;
+	assert_int_equal(ops->table_put(engine, WEFT_TABLE_port, &id, &row), 0);
+	floods(2, "B>* " UDP4);
+	for (u32 i = 0; i < 4; i++) {
+		struct frame frame = frame_build(big);
+		struct engine_packet packet = {1, frame.bytes, frame.length};
+		assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
+		assert_string_equal(drop_name(result.record.reason), "too_big");
+		assert_int_equal(result.outputs, i < 2);
+	}
+}
+
+// The flow cache must not know a frame of one VNI for that of another.
+static void the_vni_is_part_of_the_flow(void **state)
+{
+	start(state);
+	floods(9, "B>* " UDP4);
+	for (int i = 0; i < 3; i++) {
+		static struct engine_result result;
+		struct frame inner = frame_build("A>B " UDP4);
+		struct frame yellow = tunnel_wrap(P1, YELLOW_VNI, &inner, NULL);
+		struct frame other = tunnel_wrap(P1, 999, &inner, NULL);
+		struct engine_packet packet = {0, yellow.bytes, yellow.length};
+		assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
+		assert_int_equal(result.record.action, WEFT_ACTION_forward);
+		packet.bytes = other.bytes;
+		assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
+		assert_string_equal(drop_name(result.record.reason), "vni_unknown");
+	}
+}
+
 int sequence_run(struct sequence_arena *arena)
 {
 #define TEST(function) cmocka_unit_test_prestate(function, arena)
@@ -215,6 +284,10 @@ int sequence_run(struct sequence_arena *arena)
 		TEST(a_move_ends_cached_verdicts),
 		TEST(a_deleted_row_ends_cached_verdicts),
 		TEST(configuration_ends_cached_verdicts),
+		TEST(bindings_have_a_limit),
+		TEST(a_binding_moves_with_its_station),
+		TEST(too_big_is_not_always_answered),
+		TEST(the_vni_is_part_of_the_flow),
 	};
 	return _cmocka_run_group_tests(arena->name, tests, WEFT_ARRAY_SIZE(tests), NULL, NULL);
 }

@@ -73,7 +73,7 @@ static int open_engine(struct engine **out, bool xdp, bool record)
 	}
 	engine->cpus = libbpf_num_possible_cpus();
 	// Any device will do as the destination: a test run sends nothing.
-	for (u32 port = 1; port < PORTS; port++) {
+	for (u32 port = 1; port < PORTS; port++) { // peers have none
 		u32 ifindex = 1000 + port;
 		bpf_map_update_elem(map_fd(engine, "weft_port_device"), &port, &ifindex, 0);
 	}
@@ -149,7 +149,7 @@ static int testrun_walk(
 static void come_in_by(struct engine *engine, u32 port)
 {
 	u32 loopback = 1;
-	struct weft_device_slot slot = {loopback, port};
+	struct weft_device_slot slot = {loopback, port ? port : WEFT_DEVICE_UNDERLAY};
 	bpf_map_update_elem(map_fd(engine, "weft_device_slots"), &loopback, &slot, BPF_ANY);
 }
 

@@ -10,7 +10,8 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 
-enum { BLUE = 1, RED = 2, GREEN = 3 };
+bool world_own = true;
+u32 world_underlay = 1000;
 
 static const struct {
 	u32 port, flags, network, mac_limit;
@@ -23,20 +24,29 @@ static const struct {
 	{6, 0, GREEN, 16},
 	{7, WEFT_PORT_TRUNK | WEFT_PORT_HOST, 0, 16},
 	{8, 0, BLUE, 0},
+	{9, 0, YELLOW, 16},
+	{10, WEFT_PORT_TRUNK, 0, 16},
+	{11, 0, VIOLET, 16},
+	{P1, WEFT_PORT_PEER, 0, 16},
+	{P2, WEFT_PORT_PEER | WEFT_PORT_LIMITED, 0, 16},
 	{WORLD_NO_DEVICE, 0, BLUE, 16},
 };
 
 static const struct {
 	u32 port;
-	u16 vid;
+	u32 tag;
 	u32 network;
-} tags[] = {{3, 10, BLUE}, {3, 20, RED}, {5, 30, BLUE}, {7, 40, RED}};
+} tags[] = {{3, 10, BLUE}, {3, 20, RED}, {5, 30, BLUE}, {7, 40, RED}, {10, 50, YELLOW},
+	{10, 60, VIOLET}, {0, YELLOW_VNI, YELLOW}, {0, VIOLET_VNI, VIOLET},
+	{P2, VIOLET_VNI, VIOLET}};
 
 static const struct {
 	u32 network, port;
 	u16 tag;
 } members[] = {{BLUE, 1, 0}, {BLUE, 2, 0}, {BLUE, 8, 0}, {BLUE, 3, 10}, {BLUE, 5, 30}, {RED, 4, 0},
-	{RED, 5, 0}, {RED, 3, 20}, {RED, 7, 40}, {GREEN, 6, 0}};
+	{RED, 5, 0}, {RED, 3, 20}, {RED, 7, 40}, {GREEN, 6, 0}, {YELLOW, 9, 0}, {YELLOW, 10, 50},
+	{VIOLET, 11, 0}, {VIOLET, 10, 60}, {VIOLET, P2, WEFT_MEMBER_PEER},
+	{0, P1, WEFT_MEMBER_PEER}};
 
 #define PUT(table, key, row) \
 	assert_int_equal(ops->table_put(engine, WEFT_TABLE_##table, (key), (row)), 0)
@@ -44,13 +54,23 @@ static const struct {
 static void configure_network(const struct engine_ops *ops, struct engine *engine, u32 id)
 {
 	struct weft_network_row row = {
-		.flags = WEFT_NETWORK_PRESENT,
-		.mtu = id == RED ? 9000 : 1500,
+		.flags = id ? WEFT_NETWORK_PRESENT : 0,
+		.mtu = id == RED      ? 9000
+		       : id >= YELLOW ? 1450
+				      : 1500,
 		.ageing_ns = 300 * 1000000000ull,
 		.mac_limit = 16,
 		.member_epoch = id, // any value must do
 	};
-	if (id == BLUE) {
+	if (id == YELLOW) {
+		row.vni = YELLOW_VNI;
+		row.neighbour_ns = 30 * 1000000000ull;
+		row.flags |= world_own ? WEFT_NETWORK_OWN : 0;
+	} else if (id == VIOLET) {
+		row.vni = VIOLET_VNI;
+		row.flags |= WEFT_NETWORK_INNER_TAGS;
+	}
+	if (id == BLUE || id == YELLOW) {
 		inet_pton(AF_INET, "10.1.0.254", &row.gateway4);
 		inet_pton(AF_INET6, "fd00::fe", row.gateway6);
 	}
@@ -64,22 +84,58 @@ static void configure_network(const struct engine_ops *ops, struct engine *engin
 	PUT(network, &id, &row);
 }
 
+static struct weft_ip vtep_address(u32 last_byte)
+{
+	return (struct weft_ip){.byte = {[10] = 0xff, 0xff, 192, 0, 2, (u8)last_byte}};
+}
+
+// One way to each peer, over the underlay's device.
+static void configure_peer(
+	const struct engine_ops *ops, struct engine *engine, u32 id, struct weft_port_row *row)
+{
+	struct weft_ip address = vtep_address(id);
+	struct weft_nexthop_key key = {.peer = id};
+	struct weft_nexthop_row nexthop = {
+		.ifindex = world_underlay,
+		.mtu = 1500,
+		.dst = {{2, 0, 0, 0, 1, 2}},
+		.src = {{2, 0, 0, 0, 1, 1}},
+	};
+	struct weft_vtep_row vtep = {.peer = id};
+	memcpy(row->address, &address, sizeof(row->address));
+	row->nexthops = 1;
+	PUT(nexthop, &key, &nexthop);
+	PUT(vtep, &address, &vtep);
+}
+
+static void configure_host(const struct engine_ops *ops, struct engine *engine)
+{
+	u32 zero = 0;
+	struct weft_ip address = vtep_address(1);
+	struct weft_host_row row = {.udp_port = 4789};
+	memcpy(row.address, &address, sizeof(row.address));
+	PUT(host, &zero, &row);
+}
+
 void world_configure(const struct engine_ops *ops, struct engine *engine)
 {
+	configure_host(ops, engine);
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(ports); i++) {
 		struct weft_port_row row = {
 			.flags = WEFT_PORT_PRESENT | ports[i].flags,
 			.network = ports[i].network,
 			.mac_limit = ports[i].mac_limit,
 		};
+		if (row.flags & WEFT_PORT_PEER)
+			configure_peer(ops, engine, ports[i].port, &row);
 		PUT(port, &ports[i].port, &row);
 	}
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(tags); i++) {
-		struct weft_tag_key key = {.port = tags[i].port, .vid = tags[i].vid};
+		struct weft_tag_key key = {.port = tags[i].port, .tag = tags[i].tag};
 		struct weft_tag_row row = {.network = tags[i].network};
 		PUT(tag, &key, &row);
 	}
-	for (u32 id = BLUE; id <= GREEN; id++)
+	for (u32 id = 0; id < NETWORKS; id++)
 		configure_network(ops, engine, id);
 }
 
@@ -100,12 +156,27 @@ static struct weft_fdb_key place_of(const struct fdb_expect *expect)
 	return key;
 }
 
+static struct weft_neighbour_key binding_of(const struct binding_expect *expect)
+{
+	struct weft_neighbour_key key = {.network = expect->network};
+	bool v6 = strchr(expect->ip, ':');
+	if (!v6)
+		key.ip[10] = key.ip[11] = 0xff;
+	assert_int_equal(inet_pton(v6 ? AF_INET6 : AF_INET, expect->ip, key.ip + (v6 ? 0 : 12)), 1);
+	return key;
+}
+
+struct forget {
+	const struct engine_ops *ops;
+	struct engine *engine;
+	enum weft_table table;
+};
+
 static int forget_row(const void *key, const void *row, void *context)
 {
+	struct forget *forget = context;
 	(void)row;
-	void **at = context;
-	const struct engine_ops *ops = at[0];
-	ops->table_del(at[1], WEFT_TABLE_fdb, key, NULL);
+	forget->ops->table_del(forget->engine, forget->table, key, NULL);
 	return 0;
 }
 
@@ -113,12 +184,24 @@ void world_before(const struct engine_ops *ops, struct engine *engine, const str
 	u64 now_ns)
 {
 	struct weft_usage_row usage = {0};
-	void *context[] = {(void *)ops, engine};
-	ops->table_walk(engine, WEFT_TABLE_fdb, forget_row, context);
-	for (u32 id = 1; id < PORTS; id++)
+	ops->table_walk(
+		engine, WEFT_TABLE_fdb, forget_row, &(struct forget){ops, engine, WEFT_TABLE_fdb});
+	ops->table_walk(engine, WEFT_TABLE_neighbour, forget_row,
+		&(struct forget){ops, engine, WEFT_TABLE_neighbour});
+	for (u32 id = 1; id < PLACES; id++)
 		PUT(port_usage, &id, &usage);
-	for (u32 id = BLUE; id <= GREEN; id++)
+	for (u32 id = BLUE; id < NETWORKS; id++)
 		PUT(network_usage, &id, &usage);
+	for (const struct binding_expect *e = c->bound; e->network; e++) {
+		struct weft_neighbour_key key = binding_of(e);
+		struct weft_fdb_key place = place_of(&(struct fdb_expect){e->network, e->mac});
+		struct weft_neighbour_row row = {
+			.mac = place.mac,
+			.port = e->port,
+			.seen_ns = now_ns - e->age_seconds * 1000000000ull,
+		};
+		PUT(neighbour, &key, &row);
+	}
 	for (const struct fdb_expect *e = c->before; e->network; e++) {
 		struct weft_fdb_key key = place_of(e);
 		struct weft_fdb_row row = {
@@ -133,7 +216,7 @@ void world_before(const struct engine_ops *ops, struct engine *engine, const str
 
 void world_counts(const struct engine_ops *ops, struct engine *engine, struct port_counts *out)
 {
-	for (u32 port = 0; port < PORTS; port++) {
+	for (u32 port = 0; port < PLACES; port++) {
 		ops->table_get(engine, WEFT_TABLE_port_count, &port, &out->port[port]);
 		for (u32 reason = 0; reason < WEFT_DROP_count; reason++) {
 			u32 index = port * WEFT_DROPS_PER_PORT + reason;
@@ -154,23 +237,25 @@ static u32 counted_bytes(const struct frame *frame)
 static void check_counts(const struct packet_case *c, const struct port_counts *before,
 	const struct port_counts *after)
 {
-	struct weft_port_count_row expected[PORTS] = {0};
+	struct weft_port_count_row expected[PLACES] = {0};
 	struct frame in = frame_build(c->in);
-	expected[c->port].rx_packets = 1;
-	expected[c->port].rx_bytes = counted_bytes(&in);
+	bool nobody = c->reason == WEFT_DROP_peer_unknown || c->reason == WEFT_DROP_bad_vxlan;
+	u32 in_port = nobody ? 0 : c->port;
+	expected[in_port].rx_packets = !nobody && c->reason != WEFT_DROP_bad_ecn;
+	expected[in_port].rx_bytes = expected[in_port].rx_packets * counted_bytes(&in);
 	for (u32 i = 0; i < OUTPUTS_MAX && c->out[i].port; i++) {
-		struct frame out = frame_build(c->out[i].frame);
+		struct frame out = frame_build_answer(c->out[i].frame, &in);
 		expected[c->out[i].port].tx_packets++;
 		expected[c->out[i].port].tx_bytes += counted_bytes(&out);
 	}
-	for (u32 p = 0; p < PORTS; p++) {
+	for (u32 p = 0; p < PLACES; p++) {
 		const struct weft_port_count_row *a = &after->port[p], *b = &before->port[p];
 		assert_int_equal(a->rx_packets - b->rx_packets, expected[p].rx_packets);
 		assert_int_equal(a->rx_bytes - b->rx_bytes, expected[p].rx_bytes);
 		assert_int_equal(a->tx_packets - b->tx_packets, expected[p].tx_packets);
 		assert_int_equal(a->tx_bytes - b->tx_bytes, expected[p].tx_bytes);
 		for (u32 reason = 0; reason < WEFT_DROP_count; reason++) {
-			bool counted = p == c->port && reason == c->reason && reason;
+			bool counted = p == in_port && reason == c->reason && reason;
 			if (after->drops[p][reason] - before->drops[p][reason] != counted)
 				fail_msg("port %u: drop %s counted %d times, not %d", p,
 					drop_name(reason),
@@ -197,5 +282,16 @@ void world_check(const struct engine_ops *ops, struct engine *engine, const stru
 		assert_int_equal(error, 0);
 		assert_int_equal(row.port, e->port);
 		assert_int_equal(row.tag, e->tag);
+	}
+	for (const struct binding_expect *e = c->binds; e->network; e++) {
+		struct weft_neighbour_key key = binding_of(e);
+		struct weft_fdb_key place = place_of(&(struct fdb_expect){e->network, e->mac});
+		struct weft_neighbour_row row;
+		int error = ops->table_get(engine, WEFT_TABLE_neighbour, &key, &row);
+		assert_int_equal(error != 0, e->absent);
+		if (error)
+			continue;
+		assert_int_equal(row.port, e->port);
+		assert_memory_equal(&row.mac, &place.mac, sizeof(row.mac));
 	}
 }

@@ -21,7 +21,7 @@ send() {
 }
 
 send --vlan 5 --count 3
-expect a '[{"reason":"tag_on_access","port":"v1","hop":"decide","packets":3,"why":"a tagged frame on an access port"}]' \
+expect a '[{"reason":"tag_on_access","port":"v1","peer":null,"hop":"decide","packets":3,"why":"a tagged frame on an access port"}]' \
 	. drops show
 send # nobody else is in the network
 expect a '[["tag_on_access",3],["no_destination",1]]' '[.[] | [.reason,.packets]]' drops show port v1

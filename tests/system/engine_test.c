@@ -400,7 +400,7 @@ static void test_inject(void **state)
 	struct engine_packet packet = {.port = 1, .bytes = frame, .length = sizeof(frame)};
 	struct weft_fdb_key key = {.network = RIG_NETWORK, .mac = {{2, 0, 0, 0, 0, 9}}};
 	struct weft_fdb_row row = {.port = 2, .tag = 100, .kind = WEFT_FDB_STATIC};
-	struct weft_tag_key tagged = {.port = 2, .vid = 100};
+	struct weft_tag_key tagged = {.port = 2, .tag = 100};
 	struct weft_tag_row network = {.network = RIG_NETWORK};
 	rig_up(rig);
 	assert_int_equal(ops->table_put(rig->engine, WEFT_TABLE_tag, &tagged, &network), 0);

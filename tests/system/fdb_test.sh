@@ -41,7 +41,7 @@ say g3 "$(mac 3)" --vlan 10
 say g3 "$(mac 4)" --vlan 20
 equal '[["blue","02:00:00:00:00:01","v1",0,"learned"],["blue","02:00:00:00:00:02","v2",0,"learned"],["blue","02:00:00:00:00:03","v3",10,"learned"],["red","02:00:00:00:00:04","v3",20,"learned"]]' "$(rows)"
 equal '[["blue","02:00:00:00:00:03","v3",10,"learned"]]' "$(rows network blue port v3)"
-expect a '[["age_seconds","kind","mac","network","port","state","tag","why"],"up",null,true]' \
+expect a '[["age_seconds","kind","mac","network","peer","port","state","tag","why"],"up",null,true]' \
 	'.[0] | [keys, .state, .why, (.age_seconds < 60)]' fdb show
 expect a '[1,1,2]' '[.[].macs]' port show
 expect a '[3,1]' '[.[].macs]' network show

@@ -52,9 +52,9 @@ static void adds_changes_deletes(void **state)
 	prints(rig, "apply", first, "add network blue\nadd network red\n");
 	prints(rig, "apply", first, "nothing to change\n");
 	prints(rig, "diff", second,
-		"del network blue\nset network red: mtu 1500 -> 9000\nadd network green\n");
+		"del network blue\nset network red: mtu - -> 9000\nadd network green\n");
 	prints(rig, "apply", second,
-		"del network blue\nset network red: mtu 1500 -> 9000\nadd network green\n");
+		"del network blue\nset network red: mtu - -> 9000\nadd network green\n");
 	prints(rig, "apply", second, "nothing to change\n");
 	rig_stop(rig);
 	assert_int_equal(rig_start(rig, &failure), 0);
@@ -67,9 +67,9 @@ static void defaults_are_equal(void **state)
 	struct rig *rig = *state;
 
 	prints(rig, "apply", "networks: [{name: blue}]", "add network blue\n");
-	prints(rig, "apply", "networks: [{name: blue, mtu: 1500, vni: null, gateway: []}]",
+	prints(rig, "apply", "networks: [{name: blue, ageing_seconds: 300, vni: null, gateway: []}]",
 		"nothing to change\n");
-	prints(rig, "apply", "{\"networks\": [{\"name\": \"blue\", \"mtu\": \"1500\"}]}",
+	prints(rig, "apply", "{\"networks\": [{\"name\": \"blue\", \"mac_limit\": \"16384\"}]}",
 		"nothing to change\n");
 }
 
@@ -200,7 +200,7 @@ static void order_survives_a_dry_run(void **state)
 	rig_do(rig, "network add a");
 	rig_do(rig, "network add b");
 	prints(rig, "diff", "networks: [{name: b, mtu: 9000}, {name: d}]",
-		"del network a\ndel network c\nset network b: mtu 1500 -> 9000\nadd network d\n");
+		"del network a\ndel network c\nset network b: mtu - -> 9000\nadd network d\n");
 	object = object_first(&rig->weftd, noun_find("network"));
 	for (; object; object = object->hh.next)
 		assert_string_equal(object->name, wanted[i++]);

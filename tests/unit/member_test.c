@@ -85,6 +85,17 @@ static void untagged_first(void **state)
 	expect(f, "");
 }
 
+static void peers_last(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(add(f, 9, WEFT_MEMBER_PEER), 0);
+	assert_int_equal(add(f, 7, 10), 0);
+	assert_int_equal(add(f, 1, 0), 0);
+	assert_int_equal(add(f, 8, WEFT_MEMBER_PEER), 0);
+	assert_int_equal(f->list.count, 4);
+	expect(f, "1 7/10 9/65535 8/65535");
+}
+
 // Members at the end come and go without another list: the epoch stays.
 static void end_in_place(void **state)
 {
@@ -120,6 +131,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(untagged_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(peers_last, setup, teardown),
 		cmocka_unit_test_setup_teardown(end_in_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_table, setup, teardown),
 	};

@@ -77,7 +77,7 @@ static void set_changes_what_is_given(void **state)
 	rig_do(rig, "network set blue mtu 9000");
 	assert_int_equal(spec_number(network(rig, "blue")->spec, "mtu", 0), 9000);
 	assert_int_equal(spec_number(network(rig, "blue")->spec, "vni", 0), 7);
-	rig_do(rig, "network set blue vni none mtu default");
+	rig_do(rig, "network set blue vni none mtu none");
 	assert_null(json_object_get(network(rig, "blue")->spec, "vni"));
 	assert_null(json_object_get(network(rig, "blue")->spec, "mtu"));
 	rig_refused(rig, "network set blue vni default", WEFT_EXIT_WORDS, "bad_value", "'default'");

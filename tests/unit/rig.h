@@ -3,6 +3,7 @@
 #pragma once
 
 #include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,12 @@ struct rig {
 	struct engine_ops ops; // those of sim; a test may make one fail
 	char dir[64];
 };
+
+// An empty network namespace for the whole program: peers make neighbours where it runs.
+static RIG_MAYBE bool rig_own_netns(void)
+{
+	return unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
+}
 
 // A directory of its own, in memory where there is such.
 static RIG_MAYBE int rig_make(struct rig *rig)

@@ -3,17 +3,11 @@
 
 #include "tests/unit/expect.h"
 
-#include <event2/event.h>
 #include "daemon/fdb.h"
 #include "daemon/names.h"
 #include "daemon/network.h"
 #include "daemon/port.h"
-
-static void sweep(struct rig *rig)
-{
-	fdb_sweep_soon(&rig->weftd);
-	event_base_loop(rig->weftd.base, EVLOOP_ONCE);
-}
+#include "daemon/sweep.h"
 
 static u64 macs(struct rig *rig, u32 network)
 {
@@ -36,7 +30,7 @@ static void strays_go(void **state)
 	row.kind = WEFT_FDB_STATIC;
 	engine_put(&rig->weftd, fdb, &fixed, &row);
 	engine_put(&rig->weftd, network_usage, &index, &usage);
-	sweep(rig);
+	sweep_now(&rig->weftd);
 	assert_int_not_equal(engine_get(&rig->weftd, fdb, &learned, &row), 0);
 	assert_int_not_equal(engine_get(&rig->weftd, fdb, &fixed, &row), 0);
 	assert_int_equal(macs(rig, 1), 0); // the learned one counted
@@ -48,22 +42,22 @@ static void drift_is_healed(void **state)
 	struct weft_index index = {1};
 	struct weft_usage_row usage = {.macs = 7, .moves = 5};
 	rig_do(rig, "network add blue");
-	sweep(rig);
+	sweep_now(&rig->weftd);
 	engine_put(&rig->weftd, network_usage, &index, &usage);
-	sweep(rig);
+	sweep_now(&rig->weftd);
 	assert_int_equal(macs(rig, 1), 7); // once is no proof
-	sweep(rig);
+	sweep_now(&rig->weftd);
 	assert_int_equal(macs(rig, 1), 0);
 	assert_int_equal(engine_get(&rig->weftd, network_usage, &index, &usage), 0);
 	assert_int_equal(usage.moves, 5);
 	usage.macs = (u64)-3;
 	engine_put(&rig->weftd, network_usage, &index, &usage);
-	sweep(rig);
+	sweep_now(&rig->weftd);
 	usage.macs = (u64)-2; // it moves: somebody is counting
 	engine_put(&rig->weftd, network_usage, &index, &usage);
-	sweep(rig);
+	sweep_now(&rig->weftd);
 	assert_int_equal(macs(rig, 1), (u64)-2);
-	sweep(rig);
+	sweep_now(&rig->weftd);
 	assert_int_equal(macs(rig, 1), 0);
 }
 

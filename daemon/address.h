@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Addresses: text <-> struct weft_ip (IPv4 mapped into ::ffff:0:0/96) and struct weft_mac.
+#pragma once
+
+#include "weft/types.h"
+
+enum { ADDRESS_TEXT_BYTES = 46, MAC_TEXT_BYTES = 18 };
+
+struct weft_ip address_read(const char *text); // as value_parse has accepted it
+void address_text(const struct weft_ip *ip, char text[ADDRESS_TEXT_BYTES]);
+bool address_v4(const struct weft_ip *ip);
+bool address_same(const struct weft_ip *a, const struct weft_ip *b);
+// Can it be that of a machine: not multicast, not unspecified, not loopback.
+bool address_usable(const struct weft_ip *ip);
+bool address_within(const struct weft_ip *ip, const char *prefix); // same family and in it
+
+struct weft_mac mac_read(const char *text);
+void mac_text(const struct weft_mac *mac, char text[MAC_TEXT_BYTES]);

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The neighbour table: who has which IP address, and the commands about it.
+#include "daemon/neighbour.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/address.h"
+#include "daemon/command_table.h"
+#include "daemon/fdb.h"
+#include "daemon/network.h"
+#include "daemon/sweep.h"
+
+static struct weft_usage_row *usage_at(struct weftd *weftd, enum weft_table table, u32 index)
+{
+	return weftd->engine_ops->table_at(weftd->engine, table, index);
+}
+
+int neighbour_forget_row(struct weftd *weftd, const struct weft_neighbour_key *key)
+{
+	struct weft_neighbour_row row;
+	int error = engine_del(weftd, neighbour, key, &row);
+	if (error)
+		return error;
+	struct weft_usage_row *place = usage_at(weftd, WEFT_TABLE_port_usage, row.port);
+	struct weft_usage_row *network = usage_at(weftd, WEFT_TABLE_network_usage, key->network);
+	if (place)
+		__atomic_fetch_sub(&place->bindings, 1, __ATOMIC_RELAXED);
+	if (network)
+		__atomic_fetch_sub(&network->bindings, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+bool neighbour_placed(struct weftd *weftd, const struct weft_neighbour_key *key,
+	const struct weft_neighbour_row *row)
+{
+	const struct object *place = place_at(weftd, row->port);
+	u16 tag;
+	return place && place_there(place) && place_in(weftd, place, key->network, &tag);
+}
+
+// Which rows go.
+struct forget {
+	struct weftd *weftd;
+	struct place_filter filter;
+	bool strays; // only those that are not in their place
+	u64 rows;    // that went
+};
+
+static int forget_row(const void *key, const void *data, void *context)
+{
+	struct forget *f = context;
+	struct weft_neighbour_key at;
+	struct weft_neighbour_row row;
+	memcpy(&at, key, sizeof(at));
+	memcpy(&row, data, sizeof(row));
+	if (place_fits(&f->filter, at.network, row.port) &&
+		!(f->strays && neighbour_placed(f->weftd, &at, &row)))
+		f->rows += neighbour_forget_row(f->weftd, &at) == 0;
+	return 0;
+}
+
+static u64 forget(struct forget f)
+{
+	f.weftd->engine_ops->table_walk(f.weftd->engine, WEFT_TABLE_neighbour, forget_row, &f);
+	sweep_soon(f.weftd);
+	return f.rows;
+}
+
+void neighbour_forget_place(struct weftd *weftd, u32 place)
+{
+	struct weft_usage_row *usage = usage_at(weftd, WEFT_TABLE_port_usage, place);
+	if (usage && __atomic_load_n(&usage->bindings, __ATOMIC_RELAXED))
+		forget((struct forget){.weftd = weftd, .filter = {.place = place}});
+}
+
+void neighbour_forget_network(struct weftd *weftd, u32 network)
+{
+	struct weft_usage_row *usage = usage_at(weftd, WEFT_TABLE_network_usage, network);
+	if (usage && __atomic_load_n(&usage->bindings, __ATOMIC_RELAXED))
+		forget((struct forget){.weftd = weftd, .filter = {.network = network}});
+}
+
+void neighbour_forget_strays(struct weftd *weftd, u32 network, u32 place)
+{
+	forget((struct forget){.weftd = weftd, .filter = {network, place}, .strays = true});
+}
+
+struct found {
+	struct weft_neighbour_key key;
+	struct weft_neighbour_row row;
+};
+
+struct shown {
+	struct weftd *weftd;
+	struct place_filter filter;
+	struct found *found;
+	size_t count, room;
+};
+
+static int collect(const void *key, const void *data, void *context)
+{
+	struct shown *s = context;
+	struct found one;
+	memcpy(&one.key, key, sizeof(one.key));
+	memcpy(&one.row, data, sizeof(one.row));
+	if (!place_fits(&s->filter, one.key.network, one.row.port))
+		return 0;
+	if (s->count == s->room) {
+		size_t room = s->room ? 2 * s->room : 64;
+		struct found *found = realloc(s->found, room * sizeof(*found));
+		if (!found)
+			return -ENOMEM;
+		s->found = found;
+		s->room = room;
+	}
+	s->found[s->count++] = one;
+	return 0;
+}
+
+static int by_network_and_ip(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+	if (x->key.network != y->key.network)
+		return x->key.network < y->key.network ? -1 : 1;
+	return memcmp(x->key.ip, y->key.ip, sizeof(x->key.ip));
+}
+
+static void show_row(struct shown *s, const struct found *one, json_t *result)
+{
+	const struct object *network = object_by_id(s->weftd, &noun_network, one->key.network);
+	const struct object *place = place_at(s->weftd, one->row.port);
+	s64 age_ns = (s64)(clock_ns() - one->row.seen_ns);
+	struct weft_ip ip;
+	char text[ADDRESS_TEXT_BYTES], mac[MAC_TEXT_BYTES];
+	u64 ageing_ns = network ? network_ageing_ns(network) : 0;
+	if (!network || !place || (ageing_ns && age_ns > (s64)ageing_ns)) // the sweep takes it
+		return;
+	memcpy(ip.byte, one->key.ip, sizeof(ip.byte));
+	address_text(&ip, text);
+	mac_text(&one->row.mac, mac);
+	json_t *shown =
+		json_pack("{s:s, s:s, s:s}", "network", network->name, "ip", text, "mac", mac);
+	place_show(place, shown);
+	json_object_set_new(
+		shown, "age_seconds", json_integer(age_ns > 0 ? age_ns / 1000000000 : 0));
+	json_array_append_new(result, shown);
+}
+
+static int run_show(struct request *request)
+{
+	struct weftd *weftd = request->weftd;
+	struct shown s = {.weftd = weftd};
+	int error = place_filter(weftd, request->arguments, &s.filter, &request->failure);
+	if (error)
+		return error;
+	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_neighbour, collect, &s);
+	if (s.count)
+		qsort(s.found, s.count, sizeof(*s.found), by_network_and_ip);
+	request->result = json_array();
+	for (size_t i = 0; i < s.count; i++)
+		show_row(&s, &s.found[i], request->result);
+	free(s.found);
+	return 0;
+}
+
+static int run_flush(struct request *request)
+{
+	struct forget f = {.weftd = request->weftd};
+	int error = place_filter(request->weftd, request->arguments, &f.filter, &request->failure);
+	return error ? error : place_answer_flush(request, forget(f));
+}
+
+static const struct argument filter_arguments[] = {
+	{"network", NULL, ARGUMENT_NAME, 0, NULL, "network", 0, 0, NULL, "only in this network"},
+	{"port", NULL, ARGUMENT_NAME, 0, NULL, "port", 0, 0, NULL, "only behind this port"},
+	{"peer", NULL, ARGUMENT_NAME, 0, NULL, "peer", 0, 0, NULL, "only behind this peer"},
+	{0},
+};
+
+extern const struct command neighbour_commands[];
+const struct command neighbour_commands[] = {
+	{"neighbour", "show", filter_arguments, "Show who has which IP address, as ARP and ND told",
+		"network,ip,mac,port,peer,age_seconds", run_show, NULL},
+	{"neighbour", "flush", filter_arguments, "Forget who has which IP address", NULL, run_flush,
+		NULL},
+	{0},
+};

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The ways to a peer, for people.
+#include <stdio.h>
+#include "daemon/underlay_parts.h"
+
+static const char *device_name(struct underlay *u, u32 ifindex)
+{
+	const struct link *link = link_at(u->weftd->links, ifindex);
+	return link && link->name[0] ? link->name : "?";
+}
+
+static json_t *show_way(struct underlay *u, const struct way *way)
+{
+	char gateway[ADDRESS_TEXT_BYTES], mac[18];
+	const u8 *b = way->neighbour ? way->neighbour->mac.byte : NULL;
+	bool valid = way->neighbour && way->neighbour->valid;
+
+	address_text(&way->gateway, gateway);
+	if (valid)
+		snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3],
+			b[4], b[5]);
+	return json_pack("{s:s, s:s?, s:s?}", "device", device_name(u, way->ifindex), "gateway",
+		way->on_link ? NULL : gateway, "mac", valid ? mac : NULL);
+}
+
+static json_t *show_devices(struct underlay *u, const struct underlay_peer *peer)
+{
+	json_t *devices = json_array();
+	for (u32 i = 0; i < peer->count; i++) // in order of their ifindex
+		if (!i || peer->way[i].ifindex != peer->way[i - 1].ifindex)
+			json_array_append_new(
+				devices, json_string(device_name(u, peer->way[i].ifindex)));
+	return devices;
+}
+
+static bool works(const struct way *way)
+{
+	return !way->down && (!way->neighbour || way->neighbour->valid);
+}
+
+// Why nothing gets through. What is wrong with one way of several stands with it: it has no MAC.
+static json_t *show_why(struct underlay *u, const struct underlay_peer *peer)
+{
+	const struct way *first = peer->way;
+	char gateway[ADDRESS_TEXT_BYTES];
+
+	if (!peer->count)
+		return json_string(peer->why);
+	for (u32 i = 0; i < peer->count; i++)
+		if (works(&peer->way[i]))
+			return json_null();
+	if (first->down)
+		return json_sprintf("%s is down", device_name(u, first->ifindex));
+	address_text(&first->gateway, gateway);
+	return json_sprintf(
+		"the neighbour %s on %s does not answer", gateway, device_name(u, first->ifindex));
+}
+
+json_t *underlay_peer_show(struct weftd *weftd, u32 peer_id)
+{
+	struct underlay *u = weftd->underlay;
+	struct underlay_peer *peer = underlay_peer(weftd, peer_id);
+	json_t *hops = json_array();
+
+	if (!peer)
+		return json_pack(
+			"{s:[], s:o, s:n, s:n}", "devices", "nexthops", hops, "mtu", "why");
+	for (u32 i = 0; i < peer->count; i++)
+		json_array_append_new(hops, show_way(u, &peer->way[i]));
+	return json_pack("{s:o, s:o, s:o, s:o}", "devices", show_devices(u, peer), "nexthops", hops,
+		"mtu", peer->count && peer->mtu ? json_integer(peer->mtu) : json_null(), "why",
+		show_why(u, peer));
+}

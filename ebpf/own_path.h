@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+// Which frames between hosts weft carries itself; all others the carrier does.
+//
+// The choice is by flow, never by packet, or TCP would be reordered: TCP keeps to the carrier,
+// which merges and splits superpackets. IPv4 underlay only: over IPv6 the outer checksum covers the
+// payload.
+#pragma once
+
+// Outer headers of a received frame: whose is it?
+enum own_kind {
+	OWN_NONE,    // not of the overlay
+	OWN_INNER,   // the packet begins at the inner frame now, the port is the peer
+	OWN_CARRIER, // of the overlay, for the kernel's device
+	OWN_DROPPED, // counted
+};
+
+// Would TC leave it to the carrier? The inner frame, at the packet's beginning.
+weft_inline bool own_regular(const struct packet *p, u8 outer_tos)
+{
+	const struct eth_header *eth = packet_at(p, 0, sizeof(*eth) + 20);
+	if (!eth)
+		return false;
+	const u8 *l3 = (const u8 *)(eth + 1);
+	u8 ecn = 0, protocol = 0;
+	if (eth->type == weft_hton16(WEFT_ETH_IPV4)) {
+		ecn = l3[1];
+		protocol = l3[9];
+	} else if (eth->type == weft_hton16(WEFT_ETH_IPV6) && weft_decap_ipv6) {
+		ecn = (u8)(l3[1] >> 4);
+		protocol = l3[6];
+	} else {
+		return false;
+	}
+	return protocol != WEFT_IP_TCP && overlay_ecn(ecn, outer_tos) == (ecn & 3);
+}
+
+__noinline int weft_outer(HOOK_CONTEXT *context, struct overlay *o)
+{
+	struct packet p = {0};
+	if (!o || !packet_open(&p, context, 0))
+		return OWN_NONE;
+	switch (overlay_receive(NULL, &p, o)) {
+	case OVERLAY_NO:
+		return OWN_NONE;
+	case OVERLAY_BAD:
+		return OWN_DROPPED;
+	default:
+		break;
+	}
+	if (o->ipv6 || o->checksum || !packet_open(&p, context, OWN_BYTES))
+		return OWN_CARRIER;
+	return own_regular(&p, o->tos) ? OWN_INNER : OWN_CARRIER;
+}
+
+weft_inline enum own_kind own_receive(
+	struct pipeline *line, bool superpacket, u32 *port, struct weft_record *record)
+{
+	struct packet *p = line->packet;
+	struct overlay o = {0};
+	enum own_kind kind = weft_outer(p->context, &o);
+	if (kind == OWN_NONE)
+		return OWN_NONE;
+	if (kind == OWN_DROPPED && !superpacket)
+		pipeline_reject(NULL, 0, o.drop, record);
+	else if (kind != OWN_INNER || superpacket || !packet_open(p, p->context, OWN_BYTES))
+		kind = OWN_CARRIER;
+	if (record)
+		record->passed = kind == OWN_CARRIER;
+	if (kind != OWN_INNER)
+		return kind;
+	line->vni = o.vni;
+	*port = o.peer;
+	return OWN_INNER;
+}
+
+// The way of a frame that is to leave for the verdict's peer; false: there is none of weft's own.
+static __noinline bool own_way(struct pipeline *line, struct overlay_way *way)
+{
+	if (!(line->verdict.flags & WEFT_VERDICT_OWN))
+		return false;
+	overlay_find_way(NULL, &line->key, line->verdict.port, way);
+	if (!way->host || !way->peer || !way->nexthop || !way->nexthop->ifindex ||
+		!overlay_is_ip4(way->peer->address))
+		return false;
+	way->vni = line->verdict.vni;
+	return packet_length(line->packet) + OWN_BYTES <=
+	       way->nexthop->mtu + sizeof(struct eth_header);
+}

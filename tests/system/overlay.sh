@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# Hosts that reach each other over an underlay, on top of lib.sh and traffic.sh.
+#
+#   wire a eth1 b eth1       a veth between two hosts (or guests)
+#   vtep a 192.0.2.1 eth1    the host's address, on that device
+#   peers_all a b c          each of them knows the others as peers
+declare -A VTEP=()
+
+wire() { # wire HOST DEVICE HOST DEVICE [MTU]
+	on "$1" ip link add "$2" mtu "${5:-1500}" type veth peer name "$4" mtu "${5:-1500}" netns "$(netns "$3")"
+	on "$1" ip link set "$2" up
+	on "$3" ip link set "$4" up
+}
+
+address() { # address HOST DEVICE ADDRESS/LENGTH...: IPv6 holds at once
+	local host=$1 device=$2 address
+	shift 2
+	for address; do
+		case $address in
+		*:*) on "$host" sysctl -q -w "net.ipv6.conf.$device.disable_ipv6=0" ;;
+		esac
+		on "$host" ip addr add "$address" dev "$device" $([[ $address != *:* ]] || echo nodad)
+	done
+}
+
+vtep() { # vtep HOST ADDRESS DEVICE
+	VTEP[$1]=$2
+	case $2 in
+	*:*) address "$1" "$3" "$2/64" ;;
+	*) address "$1" "$3" "$2/24" ;;
+	esac
+	ctl "$1" host set address "$2"
+}
+
+peers_all() {
+	local a b
+	for a; do
+		for b; do
+			[ "$a" = "$b" ] || ctl "$a" peer add "$b" address "${VTEP[$b]}"
+		done
+	done
+	for a; do
+		for b; do
+			[ "$a" = "$b" ] || wait_for 5 json_is "$a" up '.[0].state' peer show "$b"
+		done
+	done
+}
