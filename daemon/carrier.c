@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <linux/if_link.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weft/log.h>
@@ -21,12 +22,14 @@ struct carrier {
 	struct link_watch watch; // first: the callback is given it
 	struct weftd *weftd;
 	struct event *retry;
-	struct engine_overlay told; // what the engine carries
-	u16 udp_port;               // of the bound device
-	bool searched;              // for what an earlier weftd has left
-	bool busy;                  // the links' news are of our own making
-	bool removed;               // for good
-	char *why;                  // owned
+	struct engine_overlay told;    // what the engine carries
+	struct engine_overlay refused; // what it would not
+	char note[320];                // and why
+	u16 udp_port;                  // of the bound device
+	bool searched;                 // for what an earlier weftd has left
+	bool busy;                     // the links' news are of our own making
+	bool removed;                  // for good
+	char *why;                     // owned
 };
 
 static bool wanted(const struct carrier *c)
@@ -55,15 +58,20 @@ static int tell_engine(
 // Without the underlay's devices everything goes by the carrier: slower, but it goes.
 static int attach(struct carrier *c, u32 ifindex, struct failure *failure)
 {
-	struct engine_overlay overlay = {.carrier = ifindex};
+	struct engine_overlay overlay = {.carrier = ifindex}, least = overlay;
 	if (network_any_vni(c->weftd, true))
 		overlay.underlays = underlay_devices(c->weftd, overlay.underlay, ENGINE_UNDERLAYS);
+	if (overlay.underlays && memcmp(&overlay, &c->refused, sizeof(overlay)) == 0)
+		return tell_engine(c, &least, failure); // once is enough
 	int error = tell_engine(c, &overlay, failure);
+	if (!error)
+		c->note[0] = '\0';
 	if (!error || !overlay.underlays)
 		return error;
-	log_warn("%s: the carrier takes all", failure->message);
-	overlay = (struct engine_overlay){.carrier = ifindex};
-	return tell_engine(c, &overlay, failure);
+	c->refused = overlay;
+	snprintf(c->note, sizeof(c->note), "the carrier takes all: %.280s", failure->message);
+	log_warn("%s", c->note);
+	return tell_engine(c, &least, failure);
 }
 
 // Its counters go with it; the engine's row keeps them (drops.h).
@@ -214,6 +222,11 @@ void carrier_close(struct weftd *weftd)
 	free(c->why);
 	free(c);
 	weftd->carrier = NULL;
+}
+
+const char *carrier_note(struct weftd *weftd)
+{
+	return weftd->carrier && weftd->carrier->note[0] ? weftd->carrier->note : NULL;
 }
 
 const char *carrier_why(struct weftd *weftd)

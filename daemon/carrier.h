@@ -20,13 +20,15 @@ void carrier_close(struct weftd *weftd); // the device stays
 void carrier_update(struct weftd *weftd);
 int carrier_remove(struct weftd *weftd, struct failure *failure); // for good
 
-const char *carrier_why(struct weftd *weftd);         // why the overlay is down; NULL: it is not
-json_t *carrier_name(struct weftd *weftd);            // null: there is none
+const char *carrier_note(struct weftd *weftd); // why weft encapsulates nothing itself; NULL: it may
+const char *carrier_why(struct weftd *weftd);  // why the overlay is down; NULL: it is not
+json_t *carrier_name(struct weftd *weftd);     // null: there is none
 const struct link *carrier_link(struct weftd *weftd); // NULL: there is none
 bool carrier_is(const struct link_watch *watch);      // is the watch the carrier's?
 
 // carrier_link.c
-struct link *carrier_find(struct weftd *weftd); // the one with this weftd's mark; NULL: none
+// The one with this weftd's mark, or one that was not finished; NULL: none.
+struct link *carrier_find(struct weftd *weftd);
 // Is it as it must be for this UDP port? Else it must be made anew.
 bool carrier_fits(struct weftd *weftd, const struct link *link, u16 udp_port);
 struct link *carrier_make(struct weftd *weftd, u16 udp_port, struct failure *failure);

@@ -77,18 +77,18 @@ static void search(struct weftd *weftd, struct search *s)
 	netlink_talk(links_socket(weftd->links), msg, take_answer, s, NULL);
 }
 
-bool carrier_fits(struct weftd *weftd, const struct link *link, u16 udp_port)
-{
-	struct search s = {.ifindex = link->ifindex};
-	search(weftd, &s);
-	return s.found.external && s.found.udp_port == udp_port;
-}
-
 static bool is_ours(struct weftd *weftd, const struct link *link)
 {
 	struct mark mark;
 	return mark_read(link->alias, &mark) && strcmp(mark.uuid, weftd->uuid) == 0 &&
 	       strcmp(mark.port, MARK_NAME) == 0;
+}
+
+bool carrier_fits(struct weftd *weftd, const struct link *link, u16 udp_port)
+{
+	struct search s = {.ifindex = link->ifindex};
+	search(weftd, &s);
+	return is_ours(weftd, link) && s.found.external && s.found.udp_port == udp_port;
 }
 
 struct link *carrier_find(struct weftd *weftd)
@@ -141,20 +141,20 @@ static struct nl_msg *make_request(u16 udp_port)
 	return msg;
 }
 
+// The mark last: what has it is whole.
 static int dress(struct weftd *weftd, struct link *link, struct failure *failure)
 {
 	struct mark mark = {.port = MARK_NAME};
 	char alias[LINK_ALIAS_BYTES];
 	struct link_change change = {.alias = alias, .quiet = true};
-	strcpy(mark.uuid, weftd->uuid);
-	mark_write(&mark, alias);
-	int error = link_set(weftd->links, link, &change, failure);
-	for (size_t i = 0; i < WEFT_ARRAY_SIZE(mtus) && !error; i++) {
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(mtus); i++) {
 		struct link_change size = {.mtu = mtus[i]};
 		if (link_set(weftd->links, link, &size, NULL) == 0)
 			break;
 	}
-	return error;
+	strcpy(mark.uuid, weftd->uuid);
+	mark_write(&mark, alias);
+	return link_set(weftd->links, link, &change, failure);
 }
 
 struct link *carrier_make(struct weftd *weftd, u16 udp_port, struct failure *failure)

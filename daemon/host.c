@@ -147,7 +147,7 @@ static json_t *host_show(struct weftd *weftd, const struct object *object)
 {
 	struct utsname kernel;
 	u32 mtu = underlay_mtu(weftd);
-	const char *why = carrier_why(weftd);
+	const char *why = carrier_why(weftd) ? carrier_why(weftd) : carrier_note(weftd);
 	uname(&kernel);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s, s:s?}", "name",
 		spec_text(object->spec, "name", weftd->settings.name), "uuid", weftd->uuid,

@@ -25,9 +25,9 @@ static const struct argument network_arguments[] = {
 		"without vni"},
 	{"inner-tags", "inner_tags", ARGUMENT_BOOL, 0, NULL, NULL, 0, 0, "off",
 		"VLAN tags of its machines are carried as they are"},
-	{"suppress", "suppress_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 0, 86400, "30",
+	{"suppress", "suppress_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 0, 86400, NULL,
 		"ARP and ND questions are answered for a machine that was heard of so long ago at "
-		"most, and not flooded; 0: always flooded"},
+		"most, and not flooded; 0: always flooded; default: 30 with vni, 0 without"},
 	{"ageing", "ageing_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 0, 31536000, "300",
 		"how long a silent address is remembered; 0: for ever"},
 	{"mac-limit", "mac_limit", ARGUMENT_NUMBER, 0, NULL, NULL, 0, 1 << 24, "16384",
@@ -116,9 +116,11 @@ static json_t *network_show(struct weftd *weftd, const struct object *object)
 	char why[320];
 	bool up = say_why(weftd, object, why);
 	engine_get(weftd, network_usage, &index, &usage);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}", "id",
-		(json_int_t)object->id, "mtu", (json_int_t)network_mtu(weftd, object->spec),
-		"ports", (json_int_t)count_members(members, false), "peers",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}",
+		"id", (json_int_t)object->id, "suppress_seconds",
+		(json_int_t)network_suppress_seconds(object->spec), "mtu",
+		(json_int_t)network_mtu(weftd, object->spec), "ports",
+		(json_int_t)count_members(members, false), "peers",
 		(json_int_t)(count_members(members, true) + count_members(common, true)), "macs",
 		(json_int_t)usage.macs, "moves", (json_int_t)usage.moves, "moves_refused",
 		(json_int_t)usage.moves_refused, "learn_refused", (json_int_t)usage.learn_refused,

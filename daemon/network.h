@@ -24,6 +24,7 @@ int network_check(
 
 u32 network_vni(const json_t *spec);                 // 0: not between hosts
 u64 network_ageing_ns(const struct object *network); // 0: never
+u32 network_suppress_seconds(const json_t *spec);    // 0: never
 // The MTU that holds: the words', or what the underlay carries (largest), the smaller.
 u32 network_mtu(struct weftd *weftd, const json_t *spec);
 u32 network_mtu_largest(struct weftd *weftd, const json_t *spec); // 0: nothing known to limit it

@@ -39,6 +39,14 @@ u64 network_ageing_ns(const struct object *network)
 	       1000000000;
 }
 
+// Without other hosts there is little to save, and whoever takes over an IP address is found at
+// once.
+u32 network_suppress_seconds(const json_t *spec)
+{
+	return (u32)spec_number(
+		spec, "suppress_seconds", network_vni(spec) ? SUPPRESS_DEFAULT_SECONDS : 0);
+}
+
 static bool is_own(const json_t *spec)
 {
 	return strcmp(spec_text(spec, "overlay", "own"), "own") == 0;
@@ -146,9 +154,7 @@ static int put_row(struct weftd *weftd, struct object *object, struct failure *f
 		.member_epoch = network->members.epoch,
 		.member_count = network->members.count,
 		.vni = network_vni(spec),
-		.neighbour_ns =
-			(u64)spec_number(spec, "suppress_seconds", SUPPRESS_DEFAULT_SECONDS) *
-			1000000000,
+		.neighbour_ns = (u64)network_suppress_seconds(spec) * 1000000000,
 	};
 	fill_gateway(spec, &row);
 	int error = meter_set(weftd, meter_of_network(weftd, object->id),

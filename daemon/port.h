@@ -51,6 +51,7 @@ struct port {                    // object->live
 	u32 attached;  // ifindex that the engine has; 0: none
 	bool created;  // weft made the device
 	bool bring_up; // it is new to weft: up once it is attached
+	bool carrier;  // as the device had it last
 	char *why;     // why it is not attached; owned
 	// As the engine has them:
 	struct weft_port_row row;

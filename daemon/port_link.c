@@ -161,6 +161,7 @@ static int bind_device(struct port *port, struct link *link, int fd, struct fail
 		return error;
 	}
 	link_bind(&port->watch, link);
+	port->carrier = link->flags & IFF_LOWER_UP;
 	return 0;
 }
 
@@ -262,6 +263,16 @@ static void port_trouble(struct port *port, const char *why)
 	port->object->trouble = NULL;
 }
 
+// Whoever was there is gone, and nothing is answered for him: the next one may have his IP address
+// and another MAC.
+static void follow_carrier(struct port *port, const struct link *link)
+{
+	bool carrier = link && link->flags & IFF_LOWER_UP;
+	if (port->carrier && !carrier)
+		neighbour_forget_place(port->weftd, port->object->id);
+	port->carrier = carrier;
+}
+
 void port_link_changed(struct link_watch *watch, struct link *link)
 {
 	struct port *port = (struct port *)watch;
@@ -270,8 +281,8 @@ void port_link_changed(struct link_watch *watch, struct link *link)
 		log_info("port=%s: its device is gone", port->object->name);
 		detach(port);
 		fdb_forget_place(port->weftd, port->object->id);
-		neighbour_forget_place(port->weftd, port->object->id);
 	}
+	follow_carrier(port, link);
 	int error = port_link_take(port, false, &failure);
 	if (error != -ENODEV && port_rows_set(port, error ? NULL : &failure) && !error)
 		error = failure.code;

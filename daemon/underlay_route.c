@@ -45,7 +45,7 @@ static void take_multipath(struct route *route, struct nlattr *multipath)
 {
 	struct rtnexthop *hop = nla_data(multipath);
 	int left = nla_len(multipath);
-	while (RTNH_OK(hop, left)) {
+	while (left >= (int)sizeof(*hop) && RTNH_OK(hop, left)) {
 		struct nlattr *part[RTA_MAX + 1] = {0};
 		nla_parse(part, RTA_MAX, (struct nlattr *)RTNH_DATA(hop),
 			hop->rtnh_len - (int)sizeof(*hop), NULL);

@@ -6,14 +6,14 @@
 #include "datapath/engine.h"
 #include "daemon/object.h"
 
-struct store;     // store.h
-struct links;     // link.h
-struct api;       // api.h
-struct sweep;     // sweep.h
-struct underlay;  // underlay.h
-struct objects;   // model.h
-struct carrier;   // carrier.h
-struct network;   // network.h
+struct store;    // store.h
+struct links;    // link.h
+struct api;      // api.h
+struct sweep;    // sweep.h
+struct underlay; // underlay.h
+struct objects;  // model.h
+struct carrier;  // carrier.h
+struct network;  // network.h
 
 struct settings {     // from the command line and --config; strings owned
 	char *name;   // --name: shown, default the host name

@@ -59,7 +59,6 @@ enum { OWN_BYTES = OVERLAY4_BYTES }; // the outer headers that weft takes off or
 // What is too large for the stack of 512 bytes.
 struct weft_scratch_row {
 	struct reply reply;
-	struct overlay4_header outer;
 	struct bpf_tunnel_key tunnel;
 };
 

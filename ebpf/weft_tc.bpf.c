@@ -86,7 +86,11 @@ weft_inline bool skb_decapsulate(struct pipeline *line)
 	if (bpf_skb_adjust_room(p->context, -(int)OWN_BYTES, BPF_ADJ_ROOM_MAC, flags))
 		return false;
 	p->outer_bytes = 0;
-	return !bpf_skb_store_bytes(p->context, 0, &inner, sizeof(inner), 0);
+	struct eth_header *data = (void *)(long)p->context->data;
+	if ((void *)(data + 1) > (void *)(long)p->context->data_end)
+		return false;
+	*data = inner;
+	return true;
 }
 
 weft_inline enum weft_drop skb_send(
@@ -129,23 +133,23 @@ weft_inline bool skb_takes_own_path(struct pipeline *line, struct overlay_way *w
 weft_inline enum weft_drop skb_encapsulate(struct pipeline *line, struct overlay_way *way)
 {
 	struct __sk_buff *skb = line->packet->context;
-	u32 zero = 0;
-	struct weft_scratch_row *scratch = bpf_map_lookup_elem(&weft_scratch, &zero);
-	struct eth_header inner;
+	packet_open(line->packet, skb, 0); // a tag may have gone
+	const struct eth_header *eth = packet_at(line->packet, 0, sizeof(*eth));
 	u64 flags = BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |
-		    BPF_F_ADJ_ROOM_ENCAP_L2(sizeof(inner)) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH |
+		    BPF_F_ADJ_ROOM_ENCAP_L2(sizeof(*eth)) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH |
 		    BPF_F_ADJ_ROOM_FIXED_GSO;
-	if (!scratch)
+	if (!eth)
 		return WEFT_DROP_rewrite_failed;
+	struct eth_header inner = *eth;
 	way->inner_bytes = skb->len;
-	overlay_build4(way, &scratch->outer);
-	u32 ifindex = way->nexthop->ifindex;
-	if (bpf_skb_load_bytes(skb, 0, &inner, sizeof(inner)) ||
-		bpf_skb_adjust_room(skb, OWN_BYTES, BPF_ADJ_ROOM_MAC, flags) ||
-		bpf_skb_store_bytes(skb, OWN_BYTES, &inner, sizeof(inner), 0) ||
-		bpf_skb_store_bytes(skb, 0, &scratch->outer.eth, OWN_BYTES, BPF_F_INVALIDATE_HASH))
+	if (bpf_skb_adjust_room(skb, OWN_BYTES, BPF_ADJ_ROOM_MAC, flags))
 		return WEFT_DROP_rewrite_failed;
-	line->packet->code = bpf_redirect(ifindex, 0);
+	u8 *data = (void *)(long)skb->data;
+	if (data + OWN_BYTES + sizeof(inner) > (u8 *)(long)skb->data_end)
+		return WEFT_DROP_rewrite_failed;
+	*(struct eth_header *)(data + OWN_BYTES) = inner;
+	overlay_build4(way, (struct overlay4_header *)(data - 2));
+	line->packet->code = bpf_redirect(way->nexthop->ifindex, 0);
 	return WEFT_DROP_none;
 }
 

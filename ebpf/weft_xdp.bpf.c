@@ -104,20 +104,14 @@ static __noinline enum weft_drop xdp_encapsulate(struct pipeline *line)
 	if (!own_way(line, &way) || !xdp_retag(line, line->verdict.tag))
 		return WEFT_DROP_rewrite_failed;
 	way.inner_bytes = bytes + (line->verdict.tag ? (u32)sizeof(struct vlan_header) : 0);
-	u32 zero = 0;
-	struct weft_scratch_row *scratch = bpf_map_lookup_elem(&weft_scratch, &zero);
-	if (!scratch)
-		return WEFT_DROP_rewrite_failed;
-	overlay_build4(&way, &scratch->outer);
-	u32 ifindex = way.nexthop->ifindex;
 	if (bpf_xdp_adjust_head(xdp, -(int)OWN_BYTES))
 		return WEFT_DROP_rewrite_failed;
-	void *data = (void *)(long)xdp->data;
-	if (data + OWN_BYTES > (void *)(long)xdp->data_end)
+	u8 *data = (void *)(long)xdp->data;
+	if (data + OWN_BYTES > (u8 *)(long)xdp->data_end)
 		return WEFT_DROP_rewrite_failed;
-	__builtin_memcpy(data, &scratch->outer.eth, OWN_BYTES);
+	overlay_build4(&way, (struct overlay4_header *)(data - 2));
 	account_tx(line->tables, line->verdict.port, bytes);
-	line->packet->code = bpf_redirect(ifindex, 0);
+	line->packet->code = bpf_redirect(way.nexthop->ifindex, 0);
 	return WEFT_DROP_none;
 }
 

@@ -218,31 +218,37 @@ weft_inline void overlay_build_vxlan(
 	udp->src_port = weft_hton16(OVERLAY_FIRST_PORT + way->entropy);
 	udp->dst_port = weft_hton16(way->host->udp_port);
 	udp->length = weft_hton16(length);
+	udp->checksum = 0;
 	vxlan->flags = WEFT_VXLAN_HAS_VNI;
+	vxlan->reserved[0] = vxlan->reserved[1] = vxlan->reserved[2] = 0;
 	vxlan->vni = weft_hton32(way->vni << 8);
 }
 
-// Needs way->nexthop. UDP without a checksum (RFC 7348), an atomic datagram (RFC 6864).
+// Needs way->nexthop. UDP without a checksum (RFC 7348), an atomic datagram (RFC 6864). Writes
+// every byte but `unused`. The checksum is added up from the values: reading back what was just
+// written by other sizes would stall.
 weft_inline void overlay_build4(const struct overlay_way *way, struct overlay4_header *h)
 {
-	__builtin_memset(h, 0, sizeof(*h));
+	be32 src = *(const be32 *)(way->host->address + 12);
+	be32 dst = *(const be32 *)(way->peer->address + 12);
+	u32 length = way->inner_bytes + OVERLAY4_BYTES - (u32)sizeof(h->eth);
+	u32 sum = weft_hton16(0x4500 | way->tos) + weft_hton16(length) + weft_hton16(0x4000) +
+		  weft_hton16(64 << 8 | WEFT_IP_UDP);
+	sum += (src & 0xffff) + (src >> 16) + (dst & 0xffff) + (dst >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
 	h->eth.dst = way->nexthop->dst;
 	h->eth.src = way->nexthop->src;
 	h->eth.type = weft_hton16(WEFT_ETH_IPV4);
 	h->ip.version_ihl = 0x45;
 	h->ip.tos = way->tos;
-	h->ip.total_length = weft_hton16(way->inner_bytes + OVERLAY4_BYTES - (u32)sizeof(h->eth));
+	h->ip.total_length = weft_hton16(length);
+	h->ip.id = 0;
 	h->ip.fragment = weft_hton16(0x4000); // DF
 	h->ip.ttl = 64;
 	h->ip.protocol = WEFT_IP_UDP;
-	__builtin_memcpy(&h->ip.src, way->host->address + 12, 4);
-	__builtin_memcpy(&h->ip.dst, way->peer->address + 12, 4);
-	u32 sum = 0;
-	const be16 *words = (const be16 *)&h->ip;
-	for (int i = 0; i < 10; i++)
-		sum += words[i];
-	sum = (sum & 0xffff) + (sum >> 16);
 	h->ip.checksum = (be16) ~((sum & 0xffff) + (sum >> 16));
+	h->ip.src = src;
+	h->ip.dst = dst;
 	overlay_build_vxlan(way, &h->udp, &h->vxlan);
 }
 

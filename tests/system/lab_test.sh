@@ -6,28 +6,11 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
-for program in weftlab weft-wire; do
-	[ -x "$BUILD/$program" ] || die "no $BUILD/$program: run make"
-done
-
+# shellcheck source=tests/system/lab.sh
+. tests/system/lab.sh
 A=t$$-a B=t$$-b
-lab_cleanup() {
-	local status=$? lab
-	trap - EXIT
-	set +e
-	kill -9 "${HELPERS[@]}" 2>/dev/null # an `up` under way
-	for lab in "$A" "$B"; do
-		if [ "$status" != 0 ] && [ -d "/run/weftlab/$lab" ]; then
-			tail -n 5 "/run/weftlab/$lab"/*/*.log
-		fi
-		weftlab down "$lab" >/dev/null 2>&1
-	done
-	(exit "$status") # what cleanup takes for the test's
-	cleanup
-}
-trap lab_cleanup EXIT
-
-weftlab() { "$BUILD/weftlab" "$@"; }
+lab_own "$B"
+lab_own "$A"
 
 # lab NAME FILE: the file of standard input with that name
 lab() {
@@ -36,30 +19,6 @@ lab() {
 		cat
 	} >"$WORK/$2"
 }
-
-none_left() { # none_left LAB
-	local left
-	left=$(ls -d "/run/weftlab/$1" "/run/netns/weft-$1-"* 2>/dev/null || true)
-	[ -z "$left" ] || die "left behind: $left"
-	! grep "/run/weftlab/$1\|weft-$1-" /proc/self/mountinfo || die "left behind: these mounts"
-	# a killed process may wait for its parent: it has no words then; brackets: grep has those of the pattern
-	! grep -lsaE "/run/[w]eftlab/$1/|@[w]eft-$1-" /proc/[0-9]*/cmdline || die "left behind: these processes"
-}
-
-on_a() { weftlab exec "$A:$1" "${@:2}"; }
-
-# reaches FROM TO ADDRESS: TCP from node to node of lab A
-reaches() {
-	local server
-	on_a "$2" iperf3 -s -1 >/dev/null 2>&1 &
-	server=$!
-	helper $server
-	wait_for 5 listens "$2"
-	on_a "$1" timeout 10 iperf3 -c "$3" -n 64K >"$WORK/iperf" 2>&1 || die "$1 does not reach $2 at $3: $(tail -n 2 "$WORK/iperf")"
-	wait $server || true
-	unset 'HELPERS[-1]'
-}
-listens() { on_a "$1" ss -Hltn "sport = 5201" | grep -q .; }
 
 cat >"$WORK/topology" <<'END'
 topology:
@@ -118,17 +77,17 @@ END
 lab "$A" a.yaml <"$WORK/topology"
 lab "$B" b.yaml <"$WORK/small"
 weftlab up "$WORK/a.yaml"
-reaches c1 c2 10.1.0.2
-reaches c2 c1 fd00:1::1
-reaches c3 c4 10.2.0.4 # by the trunk
-reaches h1 far 203.0.113.1
-reaches c5 c6 fd00:5::6 # by the kernel's VXLAN
-equal 2 "$(on_a r1 ip route show 203.0.113.0/24 | grep -c nexthop)" "ways to 203.0.113.0/24"
-equal 1 "$(on_a r1 cat /proc/sys/net/ipv4/fib_multipath_hash_policy)" "sysctl"
-mtu() { on_a "$1" ip -j link show "$2" | jq '.[0].mtu'; }
+reaches c1 c2 10.1.0.2 -n 64K
+reaches c2 c1 fd00:1::1 -n 64K
+reaches c3 c4 10.2.0.4 -n 64K # by the trunk
+reaches h1 far 203.0.113.1 -n 64K
+reaches c5 c6 fd00:5::6 -n 64K # by the kernel's VXLAN
+equal 2 "$(in_lab r1 ip route show 203.0.113.0/24 | grep -c nexthop)" "ways to 203.0.113.0/24"
+equal 1 "$(in_lab r1 cat /proc/sys/net/ipv4/fib_multipath_hash_policy)" "sysctl"
+mtu() { in_lab "$1" ip -j link show "$2" | jq '.[0].mtu'; }
 equal 1400 "$(mtu c1 eth0)" "MTU of c1"
 equal "1400 1400 1500" "$(mtu r1 a) $(mtu r2 a) $(mtu r2 b)" "MTUs of links"
-equal '["c1","c3","declared","trunk0"]' "$(on_a h1 weftctl -j port show | jq -c '[.[].name] | sort')" "ports of h1"
+equal '["c1","c3","declared","trunk0"]' "$(in_lab h1 weftctl -j port show | jq -c '[.[].name] | sort')" "ports of h1"
 
 # a lab beside it, with nodes of the same names
 weftlab up "$WORK/b.yaml"
@@ -172,8 +131,13 @@ equal 14 "$(grep -c '<rect class=' "$WORK/svg")" "boxes in the SVG"
 equal 14 "$(grep -c '<line' "$WORK/svg")" "lines in the SVG"
 equal '</svg>' "$(tail -n 1 "$WORK/svg")" "the end of the SVG"
 
+# what an operator started there goes, too
+"$BUILD/weftlab" exec "$A:c1" sleep 1000 &
+helper $!
 weftlab down "$A"
 none_left "$A"
+[ ! -e "/proc/$!/exe" ] || die "a process of c1 lives on"
+unset 'HELPERS[-1]'
 says 0 '' weftlab exec "$B:c1" true
 
 # half of it is gone already
@@ -225,6 +189,11 @@ for count in 1 5 16 17 18; do
 done
 for signal in INT TERM; do
 	begin 17
+	kill -STOP $UP # it is at it as long as this takes
+	says 1 'right now' weftlab down "$A"
+	says 1 'right now' weftlab up "$WORK/a.yaml"
+	says 0 busy weftlab status "$A"
+	kill -CONT $UP
 	over $signal
 	equal 1 $STATUS "exit status after SIG$signal"
 	grep -q interrupted "$WORK/up" || die "after SIG$signal: $(cat "$WORK/up")"

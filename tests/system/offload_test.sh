@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source=tests/system/traffic.sh
 . "$(dirname "$0")/traffic.sh"
 [ "$ENGINE" = ebpf ] || skip "needs the ebpf engine"
-BYTES=100000000
+BYTES=100000000 # of each TCP transfer
 SEGMENT=1448 # TCP payload of one frame
 
 sets=(none csum 'csum,tso4,tso6')
@@ -38,36 +38,6 @@ else
 fi
 
 # --- the matrix
-tcp() { # tcp FROM TO ADDRESS: content arrives as it was sent
-	"$TOOLS/stream" recv --netns "$(netns "$2")" -- "$TOOLS/stream" send --netns "$(netns "$1")" \
-		--to "$3" --bytes $BYTES >"$WORK/tcp" 2>&1 || die "TCP from $1 to $3: $(cat "$WORK/tcp" && losses)"
-	equal "[2,1,$BYTES]" "$(jq -s -c '[length, (map(.xxh3) | unique | length), (map(.bytes) | min)]' "$WORK/tcp")" \
-		"ends, hashes, bytes of TCP from $1 to $3"
-	echo "TCP from $1 to $3: $(jq -s '.[0].mbyte_per_s' "$WORK/tcp") MB/s"
-}
-udp() { # udp FROM TO ADDRESS STREAM-OPTIONS...
-	stream_start udp "$1" "$2" "$3" --pps 40000 --count 8000 --size 1400 "${@:4}"
-	stream_wait udp
-}
-has() { # has OFFLOADS ONE
-	case ,$1, in *,$2,*) ;; *) return 1 ;; esac
-}
-healthy() { # nothing wrong has reached a guest, nothing was left to one that did not ask for it
-	local guest
-	for guest in "$@"; do
-		equal 0 "$(on "$guest" cat /proc/net/snmp /proc/net/snmp6 | awk '
-			/InCsumErrors/ && !/^(Tcp|Udp|Ip|Icmp|UdpLite):/ { sum += $2 }
-			/^[A-Z][A-Za-z]*:.*InCsumErrors/ { for (i = 1; i <= NF; i++) if ($i == "InCsumErrors") column = i; next }
-			/^(Tcp|Udp|Icmp|UdpLite):/ { sum += $column }
-			END { print sum + 0 }')" "checksum errors in $guest"
-		equal '[0,0,0,0]' "$(relay_stats "$guest" '[.[] | .unnegotiated, .refused]')" \
-			"frames of $guest that were not negotiated or not taken"
-	done
-}
-six() { # an IPv6 address beside the other one
-	on "$1" sysctl -q -w net.ipv6.conf.eth0.disable_ipv6=0
-	on "$1" ip addr add "$2/64" dev eth0 nodad
-}
 shown() { # the offloads of port show, for a set
 	local words
 	words=$(tr , '\n' <<<"${1/csum/checksum}" | sed '/^none$/d' | jq -R . | jq -s -c .)
@@ -109,11 +79,6 @@ for ((i = 0; i < ${#sets[@]}; i++)); do
 done
 
 # --- over three hosts: access, tag 10, tag 20 (the middle one changes it), access
-wire() { # wire HOST DEVICE HOST DEVICE
-	on "$1" ip link add "$2" type veth peer name "$4" netns "$(netns "$3")"
-	on "$1" ip link set "$2" up
-	on "$3" ip link set "$4" up
-}
 all=${sets[-1]}
 for host in m b; do
 	host_new $host

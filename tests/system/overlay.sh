@@ -2,16 +2,9 @@
 # shellcheck shell=bash
 # Hosts that reach each other over an underlay, on top of lib.sh and traffic.sh.
 #
-#   wire a eth1 b eth1       a veth between two hosts (or guests)
 #   vtep a 192.0.2.1 eth1    the host's address, on that device
 #   peers_all a b c          each of them knows the others as peers
 declare -A VTEP=()
-
-wire() { # wire HOST DEVICE HOST DEVICE [MTU]
-	on "$1" ip link add "$2" mtu "${5:-1500}" type veth peer name "$4" mtu "${5:-1500}" netns "$(netns "$3")"
-	on "$1" ip link set "$2" up
-	on "$3" ip link set "$4" up
-}
 
 address() { # address HOST DEVICE ADDRESS/LENGTH...: IPv6 holds at once
 	local host=$1 device=$2 address

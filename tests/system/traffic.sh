@@ -6,8 +6,11 @@
 #   guest_veth a g c1 [ADDRESS]        its eth0 is the other end of device c1 of host a
 #   guest_tap a g t1 ADDRESS TX RX     its eth0 is the NIC of a VM on tap t1; offloads as for taprelay
 #   listen g; ...; listened g          what its eth0 gets goes to $WORK/got-g, until a frame to $END
+#   tcp g h ADDRESS; udp g h ADDRESS   a transfer that must arrive as it was sent
+#   healthy g...                       nothing wrong has reached these light VMs
 #   stream_start NAME g h ADDRESS ..   UDP from guest g to guest h at ADDRESS, until stream_stop NAME
 TOOLS=$BUILD/tests
+BYTES=100000000 # of each TCP transfer
 QUEUE=100000 # frames a tap holds: a reader that waits for a busy core must not look like a loss
 
 for tool in taprelay tapgen stream frame; do
@@ -125,4 +128,47 @@ stream_stop() { # stream_stop NAME: it must have run until now
 
 stream_sent() { # how many datagrams it was
 	jq 'select(.mode == "udp-recv").expected' "$WORK/stream-$1"
+}
+
+wire() { # wire HOST DEVICE HOST DEVICE [MTU]: a veth between two of them
+	on "$1" ip link add "$2" mtu "${5:-1500}" type veth peer name "$4" mtu "${5:-1500}" netns "$(netns "$3")"
+	on "$1" ip link set "$2" up
+	on "$3" ip link set "$4" up
+}
+
+tcp() { # tcp FROM TO ADDRESS: content arrives as it was sent
+	"$TOOLS/stream" recv --netns "$(netns "$2")" -- "$TOOLS/stream" send --netns "$(netns "$1")" \
+		--to "$3" --bytes $BYTES >"$WORK/tcp" 2>&1 || die "TCP from $1 to $3: $(cat "$WORK/tcp" && losses)"
+	equal "[2,1,$BYTES]" "$(jq -s -c '[length, (map(.xxh3) | unique | length), (map(.bytes) | min)]' "$WORK/tcp")" \
+		"ends, hashes, bytes of TCP from $1 to $3"
+	echo "TCP from $1 to $3: $(jq -s '.[0].mbyte_per_s' "$WORK/tcp") MB/s"
+}
+udp() { # udp FROM TO ADDRESS STREAM-OPTIONS...
+	stream_start udp "$1" "$2" "$3" --pps 40000 --count 8000 --size 1400 "${@:4}"
+	stream_wait udp
+}
+has() { # has OFFLOADS ONE
+	case ,$1, in *,$2,*) ;; *) return 1 ;; esac
+}
+healthy() { # nothing wrong has reached a guest, nothing was left to one that did not ask for it
+	local guest
+	for guest in "$@"; do
+		equal 0 "$(on "$guest" cat /proc/net/snmp /proc/net/snmp6 | awk '
+			/InCsumErrors/ && !/^(Tcp|Udp|Ip|Icmp|UdpLite):/ { sum += $2 }
+			/^[A-Z][A-Za-z]*:.*InCsumErrors/ { for (i = 1; i <= NF; i++) if ($i == "InCsumErrors") column = i; next }
+			/^(Tcp|Udp|Icmp|UdpLite):/ { sum += $column }
+			END { print sum + 0 }')" "checksum errors in $guest"
+		equal '[0,0,0,0]' "$(relay_stats "$guest" '[.[] | .unnegotiated, .refused]')" \
+			"frames of $guest that were not negotiated or not taken"
+	done
+}
+six() { # an IPv6 address beside the other one
+	on "$1" sysctl -q -w net.ipv6.conf.eth0.disable_ipv6=0
+	on "$1" ip addr add "$2/64" dev eth0 nodad
+}
+mtu_of() { # mtu_of HOST DEVICE
+	on "$1" ip -j link show "$2" | jq '.[0].mtu'
+}
+mac_of() { # mac_of HOST DEVICE
+	on "$1" ip -j link show "$2" | jq -r '.[0].address'
 }

@@ -42,10 +42,10 @@ rows 0
 on a ip route add 192.0.2.0/24 via 10.0.0.254
 underlay '[["e0"],[{"device":"e0","gateway":"10.0.0.254","mac":"02:00:00:00:0b:00"}],1500,"up"]' \
 	'[.devices,.nexthops,.mtu,.state]' h2
-managed() {
-	on a ip neigh show "$1" dev "$2" | grep -q managed
+managed() { # managed COUNT ADDRESS: how many of them
+	[ "$(on a ip neigh show to "$2" | grep -c managed)" = "$1" ]
 }
-wait_for 5 managed 10.0.0.254 e0
+wait_for 5 managed 1 10.0.0.254
 on a ip route replace 192.0.2.0/24 nexthop via 10.0.0.254 nexthop via 10.0.1.254
 underlay '[["e0","e1"],["00","01"],null]' "[.devices,($MACS),.why]" h2
 rows 2
@@ -112,11 +112,8 @@ host_kill a
 on a ip route replace 192.0.2.0/24 via 10.0.1.254
 host_start a
 underlay '["11"]' "$MACS" h2
-wait_for 5 managed 10.0.1.254 e1
-unmanaged() {
-	! managed "$@"
-}
-wait_for 5 unmanaged 10.0.0.254 e0
+wait_for 5 managed 1 10.0.1.254
+wait_for 5 managed 0 10.0.0.254
 
 # a device that is not Ethernet is a way, but none that weft can take itself
 on a ip route replace 192.0.2.0/24 dev lo
@@ -139,14 +136,13 @@ ctl a peer del h2
 ctl a host set address fd02::1
 ctl a peer add h6 address fd02::2
 underlay 'no route to fd02::2' .why h6
-on a ip -6 route add fd02::2 mtu 1350 nexthop via fd00:1::254 nexthop via fd00:0::254
+on a ip -6 route add fd02::2 mtu 1350 nexthop via fd00:0::254 nexthop via fd00:1::254
 underlay '[["e0","e1"],["fd00::254","fd00:1::254"],["00","11"],1350,null]' \
 	"[.devices,[.nexthops[].gateway],($MACS),.mtu,.why]" h6
 rows 2
 
 # purged: the neighbours are the kernel's own again
-none_managed() {
-	! on a ip neigh show | grep -q managed
-}
+managed 1 fd00:1::254 || die "fd00:1::254 is not kept alive"
 ctl a host purge
-wait_for 5 none_managed
+wait_for 5 managed 0 fd00:1::254
+wait_for 5 managed 0 fd00:0::254

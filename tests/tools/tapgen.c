@@ -379,6 +379,7 @@ static int gso(void)
 static const char usage[] =
 	"usage: tapgen flood|rtt|gso --a TAP --b TAP [options]\n"
 	"Opens both taps as QEMU does and plays the two guests. One line of JSON on stdout.\n"
+	"TAP may be NAME@NETNS, with NETNS a name in /run/netns.\n"
 	"  flood   frames from A to B as fast as possible: ns per packet, write and read included\n"
 	"  rtt     A to B and back, both ends polling: percentiles\n"
 	"  gso     superpackets with a partial checksum from A to B: what arrives\n"
@@ -392,6 +393,18 @@ static const char usage[] =
 	"  --offload LIST    what both guests accept: csum,tso4,tso6,uso or none (csum,tso4,tso6)\n"
 	"  --type T          gso: tcp4, tcp6, udp4, udp6\n"
 	"  --gso-size N --segments N    gso: payload of a segment (1440), their number (44)\n";
+
+static int open_end(const char *text)
+{
+	char name[IFNAMSIZ];
+	const char *at = strchr(text, '@');
+	int old = netns_enter(at ? at + 1 : NULL), fd;
+
+	snprintf(name, sizeof(name), "%.*s", (int)(at ? at - text : IFNAMSIZ - 1), text);
+	fd = tap_open(name, opt.offloads);
+	netns_leave(old);
+	return fd;
+}
 
 static void set_option(int c)
 {
@@ -461,8 +474,8 @@ int main(int argc, char **argv)
 	if (!mode || !opt.tap[0] || !opt.tap[1] || !opt.count || !opt.flows || !opt.gso_size ||
 		!opt.segments || opt.size < FRAME_SIZE_MIN || opt.gso_size * opt.segments > 65400)
 		set_option('h');
-	tap[0] = tap_open(opt.tap[0], opt.offloads);
-	tap[1] = tap_open(opt.tap[1], opt.offloads);
+	tap[0] = open_end(opt.tap[0]);
+	tap[1] = open_end(opt.tap[1]);
 	pin_to_cpu(opt.cpu);
 	wait_for_path(0);
 	wait_for_path(1);

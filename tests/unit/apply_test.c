@@ -67,7 +67,8 @@ static void defaults_are_equal(void **state)
 	struct rig *rig = *state;
 
 	prints(rig, "apply", "networks: [{name: blue}]", "add network blue\n");
-	prints(rig, "apply", "networks: [{name: blue, ageing_seconds: 300, vni: null, gateway: []}]",
+	prints(rig, "apply",
+		"networks: [{name: blue, ageing_seconds: 300, vni: null, gateway: []}]",
 		"nothing to change\n");
 	prints(rig, "apply", "{\"networks\": [{\"name\": \"blue\", \"mac_limit\": \"16384\"}]}",
 		"nothing to change\n");

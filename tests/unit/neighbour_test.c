@@ -8,6 +8,7 @@
 #include "daemon/neighbour.h"
 #include "daemon/network.h"
 #include "daemon/peer.h"
+#include "daemon/port.h"
 #include "daemon/sweep.h"
 
 enum { BLUE = 1, RED = 2, H2 = 1, H3 = 2 };
@@ -89,6 +90,10 @@ static void go_with_their_place(void **state)
 	struct rig *rig = *state;
 	rig_do(rig, "peer set h3 networks red");
 	holds(rig, "neighbour", "blue 10.1.0.2 h2, blue fd00::2 h2, red 10.1.0.2 h3");
+	rig_do(rig, "network set blue vni none");
+	holds(rig, "neighbour", "red 10.1.0.2 h3");
+	rig_do(rig, "network set blue vni 1");
+	bind_ip(rig, BLUE, "10.1.0.2", H2, 0);
 	rig_do(rig, "peer del h2");
 	holds(rig, "neighbour", "red 10.1.0.2 h3");
 	rig_do(rig, "network set red vni none");
@@ -113,11 +118,30 @@ static void swept(void **state)
 	assert_int_equal(*bindings(rig, WEFT_TABLE_port_usage, H2), 3);
 }
 
+// A VM that ends takes its bindings with it: the next one may have its IP address.
+static void go_with_the_carrier(void **state)
+{
+	struct rig *rig = *state;
+	assert_int_equal(system("ip link add weft-v0 type veth peer name weft-v1 && "
+				"ip link set weft-v0 up && ip link set weft-v1 up"),
+		0);
+	rig_do(rig, "port add c1 type device dev weft-v0 network blue");
+	u32 id = object_find(&rig->weftd, &noun_port, "c1")->id;
+	event_base_loop(rig->weftd.base, EVLOOP_NONBLOCK);
+	bind_ip(rig, BLUE, "10.1.0.7", id, 0);
+	holds(rig, "neighbour show port c1", "blue 10.1.0.7 c1");
+	assert_int_equal(system("ip link set weft-v1 down"), 0);
+	event_base_loop(rig->weftd.base, EVLOOP_NONBLOCK); // the kernel's news are there already
+	holds(rig, "neighbour show port c1", "");
+	assert_int_equal(*bindings(rig, WEFT_TABLE_port_usage, id), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(shown_and_flushed, two_networks, rig_teardown),
 		cmocka_unit_test_setup_teardown(go_with_their_place, two_networks, rig_teardown),
+		cmocka_unit_test_setup_teardown(go_with_the_carrier, two_networks, rig_teardown),
 		cmocka_unit_test_setup_teardown(swept, two_networks, rig_teardown),
 	};
 	if (!rig_own_netns()) {

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# What the tests of labs share, on top of lib.sh (or tests/vm/lib.sh):
+#
+#   lab_shipped NAME      topo/labs/NAME.yaml under a name of this test's own: LAB; its file: LAB_FILE
+#   lab_own NAME          a lab of this test, that goes when the test ends
+#   in_lab NODE CMD...    in a node of LAB
+#   reaches FROM TO ADDRESS [WORDS..]   TCP from node to node of LAB; what iperf3 says is in $WORK/iperf
+#   none_left NAME        nothing of the lab is on the machine
+LABS=()
+LAB_TRAP=$(trap -p EXIT | cut -d "'" -f 2) # what cleans up after the library below
+
+for program in weftlab weft-wire; do
+	[ -x "$BUILD/$program" ] || die "no $BUILD/$program: run make"
+done
+export WEFT_TOPO=$PWD/topo # the build directory may lie anywhere
+
+lab_cleanup() {
+	local status=$? lab
+	trap - EXIT
+	set +e
+	kill -9 "${HELPERS[@]}" 2>/dev/null # an `up` under way
+	for lab in "${LABS[@]}"; do
+		if [ "$status" != 0 ] && [ "$status" != 77 ] && [ -d "/run/weftlab/$lab" ]; then
+			tail -n 5 "/run/weftlab/$lab"/*/*.log
+		fi
+		weftlab down "$lab" >/dev/null 2>&1
+	done
+	(exit "$status") # what the library takes for the test's
+	"$LAB_TRAP"
+}
+trap lab_cleanup EXIT
+
+weftlab() { "$BUILD/weftlab" "$@"; }
+
+lab_own() {
+	LAB=$1
+	LABS+=("$1")
+}
+
+lab_shipped() {
+	lab_own "$1-$$"
+	LAB_FILE=$WORK/$1.yaml
+	sed "s/^name: .*/name: $LAB/" "topo/labs/$1.yaml" >"$LAB_FILE"
+}
+
+in_lab() { weftlab exec "$LAB:$1" "${@:2}"; }
+
+listens() { in_lab "$1" ss -Hltn "sport = 5201" | grep -q .; }
+
+reaches() {
+	local server
+	in_lab "$2" iperf3 -s -1 >/dev/null 2>&1 &
+	server=$!
+	helper $server
+	wait_for 5 listens "$2"
+	in_lab "$1" timeout 20 iperf3 -J -c "$3" "${@:4}" >"$WORK/iperf" ||
+		die "$LAB: $1 does not reach $2 at $3: $(jq -r .error "$WORK/iperf")"
+	wait $server || true
+	unset 'HELPERS[-1]'
+}
+
+none_left() {
+	local left
+	left=$(ls -d "/run/weftlab/$1" "/run/netns/weft-$1-"* 2>/dev/null || true)
+	[ -z "$left" ] || die "left behind: $left"
+	! grep "/run/weftlab/$1/\|/weft-$1-" /proc/self/mountinfo || die "left behind: these mounts"
+	# a killed process may wait for its parent: it has no words then; brackets: grep has those of the pattern
+	! grep -lsaE "/run/[w]eftlab/$1/|@[w]eft-$1-" /proc/[0-9]*/cmdline || die "left behind: these processes"
+}

@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Two hosts, one network: every kind of traffic over the carrier and over weft's own encapsulation, over an
+# IPv4 and an IPv6 underlay; while weftd is away; while peers and underlays come and go.
+set -euo pipefail
+# shellcheck source=tests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/system/traffic.sh
+. "$(dirname "$0")/traffic.sh"
+# shellcheck source=tests/system/overlay.sh
+. "$(dirname "$0")/overlay.sh"
+[ "$ENGINE" = ebpf ] || skip "needs the ebpf engine"
+BYTES=50000000
+SEGMENT=1398
+all=csum,tso4,tso6
+
+host_pair() { # host_pair MODE ADDRESS-A ADDRESS-B
+	local host
+	for host in a b; do
+		host_new $host
+		host_start $host
+	done
+	wire a eth1 b eth1
+	vtep a "$2" eth1
+	vtep b "$3" eth1
+	for host in a b; do
+		ctl $host network add blue vni 100 overlay "$1" gateway 10.1.0.254
+		ctl $host network add red vni 200 overlay "$1"
+	done
+	peers_all a b
+	ctl a port add v1 type tap network blue
+	ctl b port add v2 type tap network blue
+	on a ip link set v1 txqueuelen $QUEUE
+	on b ip link set v2 txqueuelen $QUEUE
+	guest_new v1
+	guest_new v2
+}
+
+pair_gone() {
+	local name
+	for name in a b; do
+		ctl $name host purge
+		wait_for 5 gone "${HOST_PID[$name]}"
+		unset "HOST_PID[$name]"
+		equal '' "$(on $name ip -br link show type vxlan)" "VXLAN devices after purge"
+	done
+	for name in a b v1 v2; do
+		ip netns del "$(netns $name)"
+		umount "$WORK/$name/bpf" 2>/dev/null || true
+		rm -rf "${WORK:?}/$name"
+	done
+}
+
+attach_both() { # attach_both OFFLOADS-1 OFFLOADS-2 MTU
+	guest_tap a v1 v1 10.1.0.1/24 "$1" "$1"
+	guest_tap b v2 v2 10.1.0.2/24 "$2" "$2"
+	on v1 ip link set eth0 address 02:00:00:00:00:01 mtu "$3"
+	on v2 ip link set eth0 address 02:00:00:00:00:02 mtu "$3"
+	six v1 fd00::1
+	six v2 fd00::2
+}
+
+detach_both() {
+	guest_tap_end v1
+	guest_tap_end v2
+}
+
+traffic() { # traffic WHAT OFFLOADS-1 OFFLOADS-2 MTU
+	attach_both "$2" "$3" "$4"
+	tcp v1 v2 10.1.0.2
+	if has "$2" tso4 && has "$3" tso4; then
+		[ "$(relay_stats v2 .to_guest.frames)" -lt $((BYTES / SEGMENT / 3)) ] ||
+			die "$1: superpackets were cut: $(relay_stats v2 .)"
+	fi
+	tcp v2 v1 10.1.0.1
+	udp v1 v2 10.1.0.2 --size 1300
+	has "$2" csum && udp v1 v2 10.1.0.2 --size 1300 --batch 40
+	tcp v1 v2 fd00::2
+	udp v2 v1 fd00::1 --size 1300
+	healthy v1 v2
+	echo "$1: v1 $(relay_stats v1 .), v2 $(relay_stats v2 .)"
+	detach_both
+}
+
+nothing_dropped() {
+	local host
+	for host in a b; do
+		equal 0 "$(json $host '[.[] | select(.hop != "port" and .reason != "no_destination").packets] | add // 0' drops show)" \
+			"drops of $host: $(ctl $host drops show)"
+	done
+}
+
+for mode in own carrier; do
+	host_pair $mode 192.0.2.1 192.0.2.2
+	expect a 1450 '.[0].mtu' network show blue
+	equal 1450 "$(mtu_of a v1)" "the tap's MTU"
+	traffic "$mode, all offloads" $all $all 1450
+	traffic "$mode, none to all" none $all 1450
+	for host in a b; do # a wire that segments: a NIC without tunnel offloads
+		on $host ethtool -K eth1 tso off gso off tx off >/dev/null
+	done
+	traffic "$mode, a wire without offloads" $all $all 1450
+	nothing_dropped
+
+	# --- where everybody is, and who answers for whom
+	attach_both $all $all 1450
+	on v1 ping -c 1 -W 2 10.1.0.2 >/dev/null || die "$mode: no echo"
+	mac=$(mac_of v2 eth0)
+	expect a '[null,"b","learned"]' "[.[] | select(.mac == \"$mac\")][0] | [.port, .peer, .kind]" fdb show network blue
+	expect a '["b"]' '[.[] | select(.ip == "10.1.0.2").peer]' neighbour show network blue
+	flooded=$(json b '.[0].tx_packets' port show v2)
+	before=$(json a '.[0].suppressed' network show blue)
+	on v1 ip neigh flush dev eth0
+	on v1 ping -c 1 -W 2 10.1.0.2 >/dev/null || die "$mode: no echo after the question was answered by weft"
+	[ "$(json a '.[0].suppressed' network show blue)" -gt "$before" ] || die "$mode: weft answered no question"
+	echo "$mode: frames to v2 while v1 asked: $(($(json b '.[0].tx_packets' port show v2) - flooded))"
+	on v1 ping -c 1 -W 2 10.1.0.254 >/dev/null || die "$mode: the gateway does not answer on a"
+	on v2 ping -c 1 -W 2 10.1.0.254 >/dev/null || die "$mode: the gateway does not answer on b"
+
+	# --- weftd dies and comes back under a stream: nothing is lost, and questions are answered
+	stream_start restart v1 v2 10.1.0.2 --pps 5000
+	for host in a b a; do
+		host_kill $host
+		on v1 ip neigh flush dev eth0
+		on v1 ping -c 2 -i 0.1 -W 2 10.1.0.2 >/dev/null || die "$mode: no echo while weftd $host is dead"
+		host_start $host
+	done
+	stream_stop restart
+
+	# --- a frame that does not fit is answered, whatever its sender leaves undone
+	on v1 ip link set eth0 mtu 9000
+	on a ip link set v1 mtu 9000
+	for to in 10.1.0.2 fd00::2; do
+		on v1 ip route flush cache
+		got=$(on v1 ping -M "do" -c 2 -i 0.2 -s 1500 -W 1 $to 2>&1) || true
+		[[ $got == *1450* ]] || die "$mode: no word of the MTU from $to: $got"
+	done
+	on v1 ip route flush cache
+	tcp v1 v2 10.1.0.2
+	on v1 ip route flush cache
+	tcp v1 v2 fd00::2
+	on a ip link set v1 mtu 1450
+	detach_both
+	pair_gone
+	echo "$mode: done"
+done
+
+# --- IPv6 outside
+host_pair own 2001:db8::1 2001:db8::2
+expect a 1430 '.[0].mtu' network show blue
+traffic "IPv6 underlay" $all $all 1430
+nothing_dropped
