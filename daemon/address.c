@@ -49,6 +49,14 @@ bool address_usable(const struct weft_ip *ip)
 	return ip->byte[0] != 0xff && !address_same(ip, &none) && !address_same(ip, &loopback);
 }
 
+bool address_link_local(const struct weft_ip *ip)
+{
+	const u8 *last = ip->byte + MAPPED_BYTES;
+	if (address_v4(ip))
+		return last[0] == 169 && last[1] == 254;
+	return ip->byte[0] == 0xfe && (ip->byte[1] & 0xc0) == 0x80;
+}
+
 bool address_within(const struct weft_ip *ip, const char *prefix)
 {
 	char text[64];

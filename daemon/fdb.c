@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "daemon/address.h"
@@ -198,18 +199,31 @@ static int fdb_put(struct weftd *weftd, const struct object *object, struct fail
 	return 0;
 }
 
+// object->live is the row's key: a file that deletes the network, too, has taken its name already.
 static int fdb_apply(
 	struct weftd *weftd, struct object *object, const json_t *old, struct failure *failure)
 {
+	struct weft_fdb_key *key = object->live ? object->live : calloc(1, sizeof(*key));
 	(void)old;
+	if (!key)
+		return fail(failure, -ENOMEM, "no_memory", "out of memory");
+	*key = fdb_key(weftd, object->spec);
+	object->live = key;
 	return fdb_put(weftd, object, failure);
+}
+
+static void fdb_forget(struct object *object)
+{
+	free(object->live);
+	object->live = NULL;
 }
 
 static int fdb_remove(struct weftd *weftd, struct object *object, struct failure *failure)
 {
-	struct weft_fdb_key key = fdb_key(weftd, object->spec);
 	(void)failure;
-	fdb_forget_row(weftd, &key);
+	if (object->live)
+		fdb_forget_row(weftd, object->live);
+	fdb_forget(object);
 	return 0;
 }
 
@@ -246,6 +260,7 @@ const struct noun noun_fdb = {
 	.check = fdb_check,
 	.apply = fdb_apply,
 	.remove = fdb_remove,
+	.forget = fdb_forget,
 	.show = fdb_show,
 	.show_all = fdb_show_all,
 };

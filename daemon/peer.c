@@ -47,6 +47,19 @@ bool peer_in(struct weftd *weftd, const struct object *object, u32 id)
 	       peer_spec_uses(object->spec, network->name);
 }
 
+int peer_check_vtep(const char *text, struct failure *failure)
+{
+	struct weft_ip address = address_read(text);
+	if (!address_usable(&address))
+		fail(failure, -EINVAL, "bad_value", "%s is not the address of a host", text);
+	else if (address_link_local(&address))
+		fail(failure, -EINVAL, "bad_value",
+			"%s is link-local: it says nothing beyond one link", text);
+	else
+		return 0;
+	return fail_hint(failure, "give the unicast address by which other hosts reach it");
+}
+
 int peer_check_address(
 	const char *name, const char *text, const struct weft_ip *host, struct failure *failure)
 {
@@ -73,10 +86,9 @@ static int check_address(
 	const char *text = spec_text(spec, "address", "");
 	struct weft_ip address = address_read(text), host;
 	struct object *other = object_first(weftd, &noun_peer);
-	if (!address_usable(&address)) {
-		fail(failure, -EINVAL, "bad_value", "%s is not the address of a host", text);
-		return fail_hint(failure, "give the unicast address of the host there");
-	}
+	int error = peer_check_vtep(text, failure);
+	if (error)
+		return error;
 	for (; other; other = other->hh.next) {
 		struct weft_ip taken = address_read(spec_text(other->spec, "address", ""));
 		if (other != old && address_same(&taken, &address))

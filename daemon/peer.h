@@ -24,6 +24,8 @@ struct peer { // object->live: as the engine has it
 	u32 place_count;
 };
 
+// Can any host of the overlay have this address?
+int peer_check_vtep(const char *address, struct failure *failure);
 // Can a host have this address while the peer has that one?
 int peer_check_address(
 	const char *name, const char *address, const struct weft_ip *host, struct failure *failure);

@@ -19,6 +19,18 @@ static struct port_state state_of(const char *state, const char *why)
 	return s;
 }
 
+// Up, and yet not all that its networks carry gets through.
+static struct port_state state_up(const struct port *port, const struct link *link)
+{
+	u32 mtu = port_mtu(port->weftd, port->object->spec);
+	struct port_state s = state_of("up", port->why);
+	if (!port->why && !port->type->follows_mtu && link->mtu < mtu)
+		snprintf(s.why, sizeof(s.why),
+			"its network has mtu %u, and %s only %u: ip link set dev %s mtu %u", mtu,
+			link->name, link->mtu, link->name, mtu);
+	return s;
+}
+
 struct port_state port_state(const struct object *object)
 {
 	const struct port *port = object->live;
@@ -41,7 +53,7 @@ struct port_state port_state(const struct object *object)
 	}
 	if (!(link->flags & IFF_LOWER_UP))
 		return state_of(port->type->carrier_state, port->type->carrier_why);
-	return state_of("up", port->why);
+	return state_up(port, link);
 }
 
 // Stable: from the uuid of this weftd and the port's name. 02 is locally administered.

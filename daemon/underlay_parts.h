@@ -12,8 +12,8 @@
 struct nl_msg;
 
 enum {
-	UNDERLAY_WAYS = 16,     // of one peer; more are not used
-	UNDERLAY_ROWS = 16,     // of one peer: ways repeated by their weight
+	UNDERLAY_WAYS = 16,                     // of one peer; more are not used
+	UNDERLAY_ROWS = WEFT_NEXTHOPS_PER_PEER, // of one peer: ways repeated by their weight
 	UNDERLAY_PROTOCOL = 87, // NDA_PROTOCOL of the neighbours that weft keeps alive: 'W'
 	UNDERLAY_WHY_BYTES = 160,
 };

@@ -66,11 +66,14 @@ static void set_count(struct underlay *u, u32 id, u32 count)
 static u32 put_rows(struct underlay *u, struct underlay_peer *peer,
 	const struct weft_nexthop_row rows[], u32 count)
 {
+	static const struct weft_nexthop_row none;
 	for (u32 i = 0; i < count; i++) {
-		struct weft_nexthop_key key = {peer->id, i};
+		struct weft_index index = {peer->id * WEFT_NEXTHOPS_PER_PEER + i};
 		if (i < peer->rows && memcmp(&rows[i], &peer->row[i], sizeof(rows[i])) == 0)
 			continue;
-		if (engine_put(u->weftd, nexthop, &key, &rows[i]) != 0)
+		// The row is not replaced in one piece: meanwhile it is none.
+		if (engine_put(u->weftd, nexthop, &index, &none) != 0 ||
+			engine_put(u->weftd, nexthop, &index, &rows[i]) != 0)
 			return i;
 		peer->row[i] = rows[i];
 	}
@@ -82,10 +85,11 @@ static void shrink(struct underlay *u, struct underlay_peer *peer, u32 count)
 {
 	if (count >= peer->rows)
 		return;
+	static const struct weft_nexthop_row none;
 	set_count(u, peer->id, count);
 	while (peer->rows > count) {
-		struct weft_nexthop_key key = {peer->id, --peer->rows};
-		engine_del(u->weftd, nexthop, &key, NULL);
+		struct weft_index index = {peer->id * WEFT_NEXTHOPS_PER_PEER + --peer->rows};
+		engine_put(u->weftd, nexthop, &index, &none);
 	}
 }
 

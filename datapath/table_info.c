@@ -25,7 +25,6 @@
 #define ABI_weft_host_row            WEFT_ROW_host(FIELD)
 #define ABI_weft_vtep_key            WEFT_KEY_vtep(FIELD)
 #define ABI_weft_vtep_row            WEFT_ROW_vtep(FIELD)
-#define ABI_weft_nexthop_key         WEFT_KEY_nexthop(FIELD)
 #define ABI_weft_nexthop_row         WEFT_ROW_nexthop(FIELD)
 #define ABI_weft_meter_row           WEFT_ROW_meter(FIELD)
 #define ABI_weft_usage_row           WEFT_ROW_usage(FIELD)

@@ -79,8 +79,7 @@ static __noinline bool own_way(struct pipeline *line, struct overlay_way *way)
 	if (!(line->verdict.flags & WEFT_VERDICT_OWN))
 		return false;
 	overlay_find_way(NULL, &line->key, line->verdict.port, way);
-	if (!way->host || !way->peer || !way->nexthop || !way->nexthop->ifindex ||
-		!overlay_is_ip4(way->peer->address))
+	if (!way->host || !way->peer || !way->nexthop || !overlay_is_ip4(way->peer->address))
 		return false;
 	way->vni = line->verdict.vni;
 	return packet_length(line->packet) + OWN_BYTES <=

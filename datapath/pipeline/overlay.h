@@ -205,10 +205,12 @@ weft_inline void overlay_find_way(
 	way->nexthop = NULL;
 	way->entropy = overlay_entropy(key);
 	u32 nexthops = way->peer ? way->peer->nexthops : 0;
-	if (!nexthops)
+	if (!nexthops || nexthops > WEFT_NEXTHOPS_PER_PEER)
 		return;
-	struct weft_nexthop_key hop = {.peer = peer, .index = way->entropy % nexthops};
-	way->nexthop = TABLE_GET(tables, nexthop, &hop);
+	index.index = peer * WEFT_NEXTHOPS_PER_PEER + way->entropy % nexthops;
+	way->nexthop = TABLE_GET(tables, nexthop, &index);
+	if (way->nexthop && !way->nexthop->ifindex)
+		way->nexthop = NULL;
 }
 
 weft_inline void overlay_build_vxlan(

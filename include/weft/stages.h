@@ -3,8 +3,8 @@
 #pragma once
 
 #define WEFT_STAGES(X) \
-	X(admit) /* port and tag -> network; frames that no switch may forward */ \
-	X(learn) /* source address -> FDB effects */ \
+	X(admit)   /* port and tag -> network; frames that no switch may forward */ \
+	X(learn)   /* source address -> FDB effects */ \
 	X(resolve) /* IP-MAC bindings; ARP and ND that need no flood */ \
 	/* guard: address spoofing; not there yet */ \
 	/* balance: services; not there yet */ \

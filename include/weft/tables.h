@@ -100,13 +100,15 @@ enum weft_fdb_kind {
 #define WEFT_KEY_vtep(F) F(u8, address, [16])
 #define WEFT_ROW_vtep(F) F(u32, peer, )
 
-// nexthop: (peer, 0 .. port.nexthops - 1) -> how the underlay reaches it.
-#define WEFT_KEY_nexthop(F) F(u32, peer, ) F(u32, index, )
+// nexthop: how the underlay reaches a peer. Index: peer * WEFT_NEXTHOPS_PER_PEER + n, with n below
+// the peer's port.nexthops. A row that is being changed has ifindex 0: no way of weft's own.
+enum { WEFT_NEXTHOPS_PER_PEER = 16 };
 #define WEFT_ROW_nexthop(F) \
 	F(u32, ifindex, ) \
 	F(u32, mtu, ) /* bytes of L3 */ \
 	F(struct weft_mac, dst, ) \
-	F(struct weft_mac, src, )
+	F(struct weft_mac, src, ) \
+	F(u32, reserved, )
 
 // Rows are refreshed at most this often: a store per packet would bounce the cache line.
 #define WEFT_REFRESH_NS 500000000ull
@@ -164,7 +166,7 @@ enum weft_table_role {
 	X(generation, ARRAY, CONFIGURED, weft_index, weft_generation_row, 4096) \
 	X(host, ARRAY, CONFIGURED, weft_index, weft_host_row, 1) \
 	X(vtep, HASH, CONFIGURED, weft_vtep_key, weft_vtep_row, 4096) \
-	X(nexthop, HASH, CONFIGURED, weft_nexthop_key, weft_nexthop_row, 16384) \
+	X(nexthop, ARRAY, CONFIGURED, weft_index, weft_nexthop_row, 65536) \
 	X(fdb, HASH, DYNAMIC, weft_fdb_key, weft_fdb_row, 65536) \
 	X(neighbour, HASH, DYNAMIC, weft_neighbour_key, weft_neighbour_row, 65536) \
 	X(port_usage, ARRAY, DYNAMIC, weft_index, weft_usage_row, 4096) \
@@ -222,9 +224,6 @@ struct weft_vtep_key {
 struct weft_vtep_row {
 	WEFT_ROW_vtep(WEFT_FIELD)
 };
-struct weft_nexthop_key {
-	WEFT_KEY_nexthop(WEFT_FIELD)
-};
 struct weft_nexthop_row {
 	WEFT_ROW_nexthop(WEFT_FIELD)
 };
@@ -254,7 +253,7 @@ _Static_assert(sizeof(struct weft_fdb_row) % 8 == 0, "fdb row");
 _Static_assert(sizeof(struct weft_neighbour_key) == 20, "neighbour key");
 _Static_assert(sizeof(struct weft_neighbour_row) == 24, "neighbour row");
 _Static_assert(sizeof(struct weft_host_row) == 24, "host row");
-_Static_assert(sizeof(struct weft_nexthop_row) == 20, "nexthop row");
+_Static_assert(sizeof(struct weft_nexthop_row) == 24, "nexthop row");
 
 // Anycast gateway address, the same on every host: locally administered.
 #define WEFT_GATEWAY_MAC ((struct weft_mac){{0x02, 0x57, 0x65, 0x66, 0x74, 0x01}})

@@ -11,8 +11,8 @@ typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
 typedef __s64 s64;
-// Wire order: never compared or computed with before weft_ntoh16(). Headers are read where the bytes
-// of a frame lie, so these may alias anything.
+// Wire order: never compared or computed with before weft_ntoh16(). Headers are read where the
+// bytes of a frame lie, so these may alias anything.
 typedef __be16 be16 __attribute__((may_alias));
 #ifdef __bpf__
 typedef __be32 be32 __attribute__((may_alias));

@@ -94,7 +94,7 @@ static void configure_peer(
 	const struct engine_ops *ops, struct engine *engine, u32 id, struct weft_port_row *row)
 {
 	struct weft_ip address = vtep_address(id);
-	struct weft_nexthop_key key = {.peer = id};
+	struct weft_index key = {id * WEFT_NEXTHOPS_PER_PEER};
 	struct weft_nexthop_row nexthop = {
 		.ifindex = world_underlay,
 		.mtu = 1500,

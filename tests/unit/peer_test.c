@@ -196,6 +196,51 @@ static void ids_are_shared(void **state)
 	floods_to(rig, 0, "1 3 2"); // in the order of creation
 }
 
+static void ports_and_peers_share_the_table(void **state)
+{
+	struct rig *rig = *state;
+	struct failure failure = {0};
+	rig_stop(rig);
+	rig->weftd.settings.capacity[WEFT_TABLE_port] = 4;
+	assert_int_equal(rig_start(rig, &failure), 0);
+	rig_do(rig, "network add blue");
+	rig_do(rig, "port add c1 type device dev weft-u1 network blue");
+	rig_do(rig, "peer add h2 address 192.0.2.2");
+	rig_do(rig, "peer add h3 address 192.0.2.3");
+	rig_refused(rig, "peer add h4 address 192.0.2.4", WEFT_EXIT_REFUSED, "table_full",
+		"the port table is full (3 ports and peers)");
+	rig_refused(rig, "port add c2 type device dev weft-u2 network blue", WEFT_EXIT_REFUSED,
+		"table_full", "the port table is full (3 ports and peers)");
+	rig_do(rig, "port del c1");
+	rig_do(rig, "peer add h4 address 192.0.2.4");
+	assert_int_equal(peer(rig, "h4")->id, 1);
+}
+
+// One file makes it all, in an order that works, and takes it away again.
+static void whole_files(void **state)
+{
+	static const char file[] = "host: {address: 192.0.2.1, udp_port: 8472}\n"
+				   "peers: [{name: h2, address: 192.0.2.2, networks: [blue]}]\n"
+				   "fdb: [{mac: '02:00:00:00:00:01', network: blue, peer: h2}]\n"
+				   "networks: [{name: blue, vni: 5, overlay: carrier}]\n";
+	static const char nothing[] = "host:\npeers:\nfdb:\nnetworks:\n";
+	struct rig *rig = *state;
+	json_t *before, *after;
+	json_decref(rig_run(rig, false, "apply f", rig_files("f", file)));
+	shows(rig, "fdb show", "peer", "\"h2\"");
+	assert_int_equal(tag_row(rig, 1, 5), 1);
+	before = rig_result(rig, "export");
+	json_decref(rig_run(rig, false, "apply f", rig_files("f", nothing)));
+	assert_int_equal(object_count(&rig->weftd, &noun_peer), 0);
+	assert_int_equal(object_count(&rig->weftd, &noun_network), 0);
+	assert_int_equal(rows_of(rig, WEFT_TABLE_fdb) + rows_of(rig, WEFT_TABLE_vtep), 0);
+	json_decref(rig_run(rig, false, "apply f", rig_files("f", file)));
+	after = rig_result(rig, "export");
+	assert_true(json_equal(before, after));
+	json_decref(before);
+	json_decref(after);
+}
+
 static void refusals(void **state)
 {
 	struct rig *rig = *state;
@@ -216,6 +261,8 @@ static void refusals(void **state)
 	rig_refused(rig, "host set address 192.0.2.2", no, "bad_value", "peer h2");
 	rig_refused(rig, "host set address 2001:db8::1", no, "bad_value", "peer h2 has an IPv4");
 	rig_refused(rig, "host set address 0.0.0.0", no, "bad_value", "not the address of a host");
+	rig_refused(rig, "host set address fe80::1", no, "bad_value", "link-local");
+	rig_refused(rig, "peer add h3 address 169.254.0.3", no, "bad_value", "link-local");
 	rig_refused(rig, "peer add h3", WEFT_EXIT_WORDS, "bad_words", "address");
 	rig_do(rig, "network add blue");
 	rig_refused(rig, "fdb add 02:00:00:00:00:01 network blue peer h2", no, "bad_value",
@@ -341,8 +388,14 @@ static void mtu_follows_the_underlay(void **state)
 	rig_refused(rig, "network add green vni 4 mtu 1500", 1, "mtu", "the underlay carries 1500");
 	rig_do(rig, "network set blue mtu 1450");
 	rig_do(rig, "network set blue mtu none");
+	rig_do(rig, "port add c1 type device dev weft-u1 network blue");
+	shows(rig, "port show c1", "why", "null");
 	set_underlay_mtu(rig, 9000);
 	assert_int_equal(network_row(rig, 1).mtu, 8950);
+	shows(rig, "port show c1", "why",
+		"\"its network has mtu 8950, and weft-u1 only 1500: ip link set dev weft-u1 mtu "
+		"8950\"");
+	rig_do(rig, "port del c1");
 	set_underlay_mtu(rig, 1300);
 	assert_int_equal(network_row(rig, 1).mtu, 1250);
 	assert_int_equal(network_row(rig, 3).mtu, 1250);
@@ -365,6 +418,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(limited_peers, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(vni_changes_live, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(ids_are_shared, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			ports_and_peers_share_the_table, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(whole_files, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(refusals, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(states, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(nexthops_stay, rig_setup, rig_teardown),

@@ -27,7 +27,7 @@ static void read_rows(struct engine *engine, char text[128])
 {
 	text[0] = '\0';
 	for (u32 i = 0; i < port_row(engine)->nexthops; i++) {
-		struct weft_nexthop_key key = {PEER, i};
+		struct weft_index key = {PEER * WEFT_NEXTHOPS_PER_PEER + i};
 		struct weft_nexthop_row row;
 		size_t used = strlen(text);
 		assert_int_equal(engine_sim.table_get(engine, WEFT_TABLE_nexthop, &key, &row), 0);
@@ -55,7 +55,8 @@ static int watched_del(struct engine *engine, enum weft_table table, const void 
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct engine_config config = {.capacity = {[WEFT_TABLE_nexthop] = ROWS_MAX}};
+	struct engine_config config = {
+		.capacity = {[WEFT_TABLE_nexthop] = PEER * WEFT_NEXTHOPS_PER_PEER + ROWS_MAX}};
 	const char *why;
 	f->ops = engine_sim;
 	f->ops.table_put = watched_put;
@@ -67,6 +68,7 @@ static int setup(void **state)
 	for (u32 i = 0; i < 2; i++) {
 		f->neighbour[i].mac.byte[5] = (u8)(i + 1);
 		f->peer.way[i].weight = 1;
+		f->peer.way[i].ifindex = i + 1;
 		f->peer.way[i].neighbour = &f->neighbour[i];
 	}
 	*state = f;
@@ -86,8 +88,8 @@ static int teardown(void **state)
 
 static int count_row(const void *key, const void *row, void *context)
 {
-	(void)key, (void)row;
-	++*(u32 *)context;
+	(void)key;
+	*(u32 *)context += ((const struct weft_nexthop_row *)row)->ifindex != 0;
 	return 0;
 }
 
