@@ -56,15 +56,11 @@ static int host_check(
 	if (!text)
 		return 0;
 	struct weft_ip address = address_read(text);
-	if (!address_usable(&address))
-		return fail(failure, -EINVAL, "bad_value", "%s is not the address of a host", text);
-	for (; peer; peer = peer->hh.next) {
-		int error = peer_check_address(
+	int error = peer_check_vtep(text, failure);
+	for (; peer && !error; peer = peer->hh.next)
+		error = peer_check_address(
 			peer->name, spec_text(peer->spec, "address", ""), &address, failure);
-		if (error)
-			return error;
-	}
-	return 0;
+	return error;
 }
 
 static int put_row(struct weftd *weftd, struct failure *failure)

@@ -27,6 +27,8 @@ u64 network_ageing_ns(const struct object *network); // 0: never
 u32 network_suppress_seconds(const json_t *spec);    // 0: never
 // The MTU that holds: the words', or what the underlay carries (largest), the smaller.
 u32 network_mtu(struct weftd *weftd, const json_t *spec);
+u32 network_mtu_settled(
+	struct weftd *weftd, const json_t *spec); // 0: hangs on an underlay not known
 u32 network_mtu_largest(struct weftd *weftd, const json_t *spec); // 0: nothing known to limit it
 u32 network_overhead(struct weftd *weftd, const json_t *spec);    // bytes of the encapsulation
 

@@ -75,6 +75,13 @@ u32 network_mtu(struct weftd *weftd, const json_t *spec)
 	return largest && largest < given ? largest : given;
 }
 
+u32 network_mtu_settled(struct weftd *weftd, const json_t *spec)
+{
+	bool open = network_vni(spec) && !spec_number(spec, "mtu", 0) &&
+		    !network_mtu_largest(weftd, spec);
+	return open ? 0 : network_mtu(weftd, spec);
+}
+
 bool network_any_vni(struct weftd *weftd, bool own)
 {
 	struct object *object = object_first(weftd, &noun_network);

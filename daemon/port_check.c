@@ -105,7 +105,7 @@ static int check_network(const char *name, void *context)
 			name);
 	c->seen[network->id] = true;
 	return port_check_mtu(
-		c->weftd, c->spec, name, network_mtu(c->weftd, network->spec), c->failure);
+		c->weftd, c->spec, name, network_mtu_settled(c->weftd, network->spec), c->failure);
 }
 
 static int check_networks(struct weftd *weftd, const json_t *spec, struct failure *failure)

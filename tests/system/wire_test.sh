@@ -90,18 +90,38 @@ wait_for 5 link_is a LOWER_UP
 # killed: no device stays
 wire_end KILL 137
 
-# TCP uses superpackets and is fast
+# TCP is fast because superpackets pass whole, in a tunnel too where taps can do that (kernel 6.17)
+tcp() { # tcp ADDRESS NAME: a second from a to b; the mean size of a packet on the wire is in MEAN_BYTES
+	local before=$WORK/before.json
+	wire_counters
+	cp "$WORK/counters.json" "$before"
+	spawn b iperf3 -s -1 >/dev/null
+	wait_for 5 listens
+	on a iperf3 -c "$1" -t 1 -J >"$WORK/$2.json"
+	wire_counters
+	MEAN_BYTES=$(jq -s '(.[1].a_to_b.bytes - .[0].a_to_b.bytes) /
+		(.[1].a_to_b.packets - .[0].a_to_b.packets) | floor' "$before" "$WORK/counters.json")
+	jq -e '.end.sum_received.bits_per_second > 5e8' "$WORK/$2.json" >/dev/null ||
+		die "TCP $2: $(jq -c .end.sum_received "$WORK/$2.json")"
+}
+listens() {
+	on b ss -Hltn 'sport = 5201' | grep -q 5201
+}
 wire_start
 on a ip addr add 10.0.0.1/24 dev eth0
 on b ip addr add 10.0.0.2/24 dev eth0
-spawn b iperf3 -s -1 >/dev/null
-listens() { on b ss -Hltn 'sport = 5201' | grep -q 5201; }
-wait_for 5 listens
-on a iperf3 -c 10.0.0.2 -t 1 -J >"$WORK/iperf.json"
-jq -e '.end.sum_received.bits_per_second > 1e9' "$WORK/iperf.json" >/dev/null ||
-	die "TCP: $(jq .end.sum_received "$WORK/iperf.json")"
-wire_counters
-[ "$(counted '.a_to_b | .bytes / .packets | floor')" -gt 9000 ] || die "no superpackets: $(cat "$WORK/counters.json")"
+tcp 10.0.0.2 plain
+[ "$MEAN_BYTES" -gt 9000 ] || die "no superpackets: $MEAN_BYTES bytes"
+jq -e '.end.sum_received.bits_per_second > 1e9' "$WORK/plain.json" >/dev/null || die "TCP is slow"
+on a ip link add vx type vxlan id 5 remote 10.0.0.2 dstport 4789
+on b ip link add vx type vxlan id 5 remote 10.0.0.1 dstport 4789
+on a ip addr add 10.0.1.1/24 dev vx && on a ip link set vx up
+on b ip addr add 10.0.1.2/24 dev vx && on b ip link set vx up
+tcp 10.0.1.2 vxlan
+[ "$(printf '%s\n' 6.17 "$(uname -r)" | sort -V | head -n 1)" != 6.17 ] || [ "$MEAN_BYTES" -gt 9000 ] ||
+	die "no superpackets in VXLAN: $MEAN_BYTES bytes"
+on a ip link del vx
+on b ip link del vx
 # with no impairment a frame passes at once
 stream plain --count 500 --spacing 500
 holds plain '.lost == 0 and .duplicates == 0 and .early == 0 and .p50_us < 500'
@@ -126,11 +146,11 @@ grep -q "$(netns c) is gone" "$WORK/orphan" || die "the wire said '$(cat "$WORK/
 # a true sample exceeds that Kolmogorov-Smirnov limit once in a thousand
 wire_start delay 10ms
 stream constant --count 300 --spacing 2000
-holds constant '.lost == 0 and .early == 0 and .min_us >= 10000 and .p50_us < 10500'
+holds constant '.lost == 0 and .early == 0 and .min_us > 9990 and .p50_us < 10500'
 wire_end
 wire_start delay 10ms jitter 3ms seed 7
 stream uniform --count 400 --spacing 6500 --least 7000 --most 13000
-holds uniform '.lost == 0 and .early == 0 and .min_us >= 7000 and .ks * (.arrived | sqrt) < 1.949'
+holds uniform '.lost == 0 and .early == 0 and .min_us > 6990 and .ks * (.arrived | sqrt) < 1.949'
 wire_end
 
 # fates: as probable as asked for, and the same for the same seed, whatever the timing
