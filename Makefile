@@ -17,7 +17,8 @@ PACKAGES_BUILD := gcc make clang-14 clang-19 llvm-14 bpftool libbpf-dev libelf-d
 	libcurl4-openssl-dev uthash-dev libxxhash-dev libcap-ng-dev libsystemd-dev
 PACKAGES_RUN   := iproute2 qemu-system-x86 cpio kmod
 PACKAGES_TEST  := libcmocka-dev iperf3 tcpdump ethtool jq curl procps shellcheck \
-	clang-format-14 libclang-rt-14-dev gnuplot-nox bash-completion openvswitch-switch
+	clang-format-14 libclang-rt-14-dev gnuplot-nox bash-completion openvswitch-switch \
+	iputils-ping
 PACKAGES_DEB   := libbpf1 libelf1 zlib1g libevent-2.1-7 libnl-3-200 libnl-route-3-200 libjansson4 \
 	libyaml-0-2 libsqlite3-0 libcurl4 libcap-ng0 libsystemd0
 comma := ,
@@ -120,7 +121,7 @@ $(PACKETS): $(call objects,$(wildcard tests/packets/*.c)) $(call objects,daemon/
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
 
 ## libFuzzer wants the whole program built by clang with its own flags, in a tree of its own.
-WORLD := $(call objects,tests/packets/world.c tests/packets/frame.c)
+WORLD := $(call objects,$(addprefix tests/packets/,world.c frame.c tunnel.c))
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(WORLD) $(DAEMON) $(DATAPATH)
 	@mkdir -p $(@D)
 	$(call say,LINK)
