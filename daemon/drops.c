@@ -6,7 +6,6 @@
 // The same holds for carrier_dropped, whose row is that of port 0: no port.
 #include "daemon/drops.h"
 
-#include <errno.h>
 #include <linux/if_link.h>
 #include <stdlib.h>
 #include "daemon/carrier.h"

@@ -25,7 +25,7 @@ struct object *fdb_object(struct weftd *weftd, const struct weft_fdb_key *key);
 // The port's tags have changed: so have those of its static rows.
 int fdb_follow_port(struct weftd *weftd, const struct object *port, struct failure *failure);
 
-// fdb_show.c
+// Shared with fdb_show.c.
 struct weft_fdb_key fdb_key(struct weftd *weftd, const json_t *spec);
 int fdb_show_all(
 	struct weftd *weftd, const json_t *filter, json_t *result, struct failure *failure);

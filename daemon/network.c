@@ -27,7 +27,7 @@ static const struct argument network_arguments[] = {
 		"VLAN tags of its machines are carried as they are"},
 	{"suppress", "suppress_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 0, 86400, NULL,
 		"ARP and ND questions are answered for a machine that was heard of so long ago at "
-		"most, and not flooded; 0: always flooded; default: 30 with vni, 0 without"},
+		"most, and not flooded; 0: always flooded; default: 5 with vni, 0 without"},
 	{"ageing", "ageing_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 0, 31536000, "300",
 		"how long a silent address is remembered; 0: for ever"},
 	{"mac-limit", "mac_limit", ARGUMENT_NUMBER, 0, NULL, NULL, 0, 1 << 24, "16384",

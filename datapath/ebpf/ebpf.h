@@ -131,8 +131,7 @@ void ebpf_hook_prune(struct engine *engine, bool (*wanted)(struct engine *engine
 // port.c: ports on hooks. A netdev is a port, a device of the overlay, or both.
 int ebpf_port_attach(struct engine *engine, const struct engine_port *port, const char **why);
 int ebpf_port_detach(struct engine *engine, u32 port_id);
-int ebpf_overlay_set(
-	struct engine *engine, const struct engine_overlay *overlay, const char **why);
+int ebpf_overlay_set(struct engine *engine, const struct engine_overlay *overlay, const char **why);
 void ebpf_port_switch(struct engine *engine); // every device that is used; hooks of all others go
 
 // load.c: the programs.

@@ -93,7 +93,7 @@ carrier_up() {
 	weft_both carrier
 }
 
-weft_down() {
+networks_down() {
 	local i
 	weft w1 port del ta
 	weft w2 port del tb
@@ -103,6 +103,10 @@ weft_down() {
 	done
 }
 
+weft_down() {
+	networks_down
+}
+
 carrier_down() {
-	weft_down
+	networks_down
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// libFuzzer: any bytes into any port of the golden packets' world. Holds what must hold for every
-// frame: no read outside it (sanitizers), no way out of its network, no way back, counters add up.
+// libFuzzer: any bytes into any port of the golden packets' world, bare from the underlay, and
+// inside outer headers of a peer. Holds what must hold for every frame: no read outside it
+// (sanitizers), no way out of its network, no way back, never from a peer to a peer, counters add
+// up.
 #include "datapath/packet_flat.h"
 #include "datapath/pipeline/parse.h"
 #include "tests/packets/packets.h"
@@ -18,7 +20,7 @@ static void require(bool condition)
 		abort();
 }
 
-static bool in_network(u32 network, u32 port)
+static bool in_list(u32 network, u32 port)
 {
 	struct weft_network_row row;
 	require(engine_sim.table_get(engine, WEFT_TABLE_network, &network, &row) == 0);
@@ -30,6 +32,11 @@ static bool in_network(u32 network, u32 port)
 			return true;
 	}
 	return false;
+}
+
+static bool in_network(u32 network, u32 port)
+{
+	return in_list(network, port) || (is_peer(port) && network >= YELLOW && in_list(0, port));
 }
 
 static u64 counted(u32 port)
@@ -52,6 +59,19 @@ static void parse_exact(const u8 *bytes, u32 length)
 	free(exact);
 }
 
+// The port, or 0: the underlay, or a peer: then the frame has outer headers, and one byte of them
+// may be another.
+static u32 from_where(const u8 *data, struct frame *frame)
+{
+	u32 from = data[0] % (PORTS + 2u);
+	if (from < PORTS)
+		return from;
+	*frame = tunnel_wrap(from, data[2] & 1 ? YELLOW_VNI : VIOLET_VNI, frame, NULL);
+	if (data[2] & 2)
+		frame->bytes[data[3] % 50] ^= 1u << (data[2] >> 5);
+	return from;
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	static struct engine_result result;
@@ -63,22 +83,30 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		for (u32 id = 1; id < PORTS; id++)
 			engine_sim.port_attach(engine, &(struct engine_port){.id = id}, NULL);
 	}
-	if (size < 2 || size - 2 > ENGINE_FRAME_BYTES)
+	if (size < 4 || size - 4 > ENGINE_FRAME_BYTES - 64)
 		return 0;
-	struct engine_packet packet = {1 + data[0] % (PORTS - 1), data + 2, (u32)size - 2};
-	parse_exact(packet.bytes, packet.length);
-	u64 before = counted(packet.port);
+	struct frame frame = {.length = (u32)size - 4};
+	memcpy(frame.bytes, data + 4, frame.length);
+	parse_exact(frame.bytes, frame.length);
+	u32 from = from_where(data, &frame);
+	struct engine_packet packet = {is_peer(from) ? 0 : from, frame.bytes, frame.length};
+	u64 before = counted(from);
 	require(engine_sim.inject(engine, &packet, data[1] * 10000000000ull, &result) == 0);
 
 	const struct weft_record *record = &result.record;
-	require(counted(packet.port) == before + 1);
-	require((record->action == WEFT_ACTION_drop) == (record->reason != WEFT_DROP_none));
-	require(record->action != WEFT_ACTION_drop || result.outputs == 0);
+	require(counted(from) <= before + 1);
+	require(is_peer(from) || from == 0 || counted(from) == before + 1);
+	require(!record->passed || (!from && result.outputs == 0) || is_peer(from));
+	require((record->action == WEFT_ACTION_drop) == (record->reason != WEFT_DROP_none) ||
+		record->passed);
+	require(record->action != WEFT_ACTION_drop || result.outputs == record->answered);
 	require(record->action != WEFT_ACTION_forward || result.outputs == 1);
 	for (u32 i = 0; i < result.outputs; i++) {
-		bool back = result.output[i].port == packet.port;
-		require(back == (record->action == WEFT_ACTION_reply));
-		require(in_network(record->verdict.network, result.output[i].port));
+		u32 to = result.output[i].port;
+		bool answer = record->action == WEFT_ACTION_reply || record->answered;
+		require(from == 0 || (to == from) == answer);
+		require(!is_peer(from) || !is_peer(to) || answer);
+		require(in_network(record->verdict.network, to));
 	}
 	return 0;
 }

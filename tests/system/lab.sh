@@ -50,13 +50,15 @@ listens() { in_lab "$1" ss -Hltn "sport = 5201" | grep -q .; }
 
 reaches() {
 	local server
-	in_lab "$2" iperf3 -s -1 >/dev/null 2>&1 &
+	"$BUILD/weftlab" exec "$LAB:$2" iperf3 -s -1 >/dev/null 2>&1 & # not the function: that would be a shell
 	server=$!
 	helper $server
 	wait_for 5 listens "$2"
-	in_lab "$1" timeout 20 iperf3 -J -c "$3" "${@:4}" >"$WORK/iperf" ||
+	in_lab "$1" timeout 20 iperf3 -J -c "$3" "${@:4}" >"$WORK/iperf" || true
+	jq -e '.end.sum_sent.bytes > 0' "$WORK/iperf" >/dev/null ||
 		die "$LAB: $1 does not reach $2 at $3: $(jq -r .error "$WORK/iperf")"
-	wait $server || true
+	kill -9 $server 2>/dev/null || true
+	wait $server 2>/dev/null || true
 	unset 'HELPERS[-1]'
 }
 

@@ -7,13 +7,17 @@
 declare -A VTEP=()
 
 address() { # address HOST DEVICE ADDRESS/LENGTH...: IPv6 holds at once
-	local host=$1 device=$2 address
+	local host=$1 device=$2 address words
 	shift 2
 	for address; do
+		words=()
 		case $address in
-		*:*) on "$host" sysctl -q -w "net.ipv6.conf.$device.disable_ipv6=0" ;;
+		*:*)
+			on "$host" sysctl -q -w "net.ipv6.conf.$device.disable_ipv6=0"
+			words=(nodad)
+			;;
 		esac
-		on "$host" ip addr add "$address" dev "$device" $([[ $address != *:* ]] || echo nodad)
+		on "$host" ip addr add "$address" dev "$device" "${words[@]}"
 	done
 }
 
