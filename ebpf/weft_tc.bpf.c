@@ -226,7 +226,7 @@ static long flood_one(u32 index, struct flood *f)
 	return 0;
 }
 
-weft_inline enum weft_drop apply_flood(struct pipeline *line)
+static __noinline enum weft_drop skb_flood(struct pipeline *line)
 {
 	struct weft_index index = {line->verdict.network};
 	const struct weft_network_row *network = TABLE_GET(line->tables, network, &index);
@@ -254,6 +254,11 @@ weft_inline enum weft_drop apply_flood(struct pipeline *line)
 	}
 	line->packet->code = TC_ACT_SHOT; // the copies are out; this is not counted as a drop
 	return WEFT_DROP_none;
+}
+
+weft_inline enum weft_drop apply_flood(struct pipeline *line)
+{
+	return skb_flood(line);
 }
 
 static __noinline enum weft_drop skb_reply(struct pipeline *line)

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <weft/log.h>
@@ -15,15 +16,25 @@ LOG_MODULE(ebpf);
 
 static bool loading; // libbpf's complaints matter now; elsewhere weft tries what may fail
 
+enum { LOG_TAIL_BYTES = 1200 };
+
 static int libbpf_log(enum libbpf_print_level level, const char *format, va_list words)
 {
-	char line[1024];
-	vsnprintf(line, sizeof(line), format, words);
-	line[strcspn(line, "\n")] = '\0';
-	if (loading && level == LIBBPF_WARN)
-		log_warn("%s", line);
-	else
-		log_debug("%s", line);
+	char *text = NULL, *line, *rest;
+	int length = vasprintf(&text, format, words);
+	if (length < 0)
+		return 0;
+	// The verifier tells the whole way; the reason stands at its end.
+	rest = length > LOG_TAIL_BYTES ? strchr(text + length - LOG_TAIL_BYTES, '\n') : text;
+	while ((line = strsep(&rest, "\n"))) {
+		if (!*line)
+			continue;
+		if (loading && level == LIBBPF_WARN)
+			log_warn("%s", line);
+		else
+			log_debug("%s", line);
+	}
+	free(text);
 	return 0;
 }
 

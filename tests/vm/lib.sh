@@ -146,7 +146,7 @@ vm_start_kernel61() {
 	local name kernel
 	for name; do
 		guest start "$name" --image "$VM_IMAGE" --memory 640 \
-			--modules tun,veth,8021q,sch_ingress,cls_bpf,cls_matchall
+			--modules tun,veth,vxlan,8021q,sch_ingress,cls_bpf,cls_matchall
 	done
 	vm_wait "$@"
 	kernel=$(in_vm "$1" uname -r)
