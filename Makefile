@@ -15,10 +15,9 @@ say        = $(if $(V),,@echo '  $(1)	$@')
 PACKAGES_BUILD := gcc make clang-14 clang-19 llvm-14 bpftool libbpf-dev libelf-dev zlib1g-dev \
 	libevent-dev libnl-3-dev libnl-route-3-dev libjansson-dev libyaml-dev libsqlite3-dev \
 	libcurl4-openssl-dev uthash-dev libxxhash-dev libcap-ng-dev libsystemd-dev
-PACKAGES_RUN   := iproute2 qemu-system-x86 cpio kmod
+PACKAGES_RUN   := iproute2 iputils-ping qemu-system-x86 cpio kmod
 PACKAGES_TEST  := libcmocka-dev iperf3 tcpdump ethtool jq curl procps shellcheck \
-	clang-format-14 libclang-rt-14-dev gnuplot-nox bash-completion openvswitch-switch \
-	iputils-ping
+	clang-format-14 libclang-rt-14-dev gnuplot-nox bash-completion openvswitch-switch
 PACKAGES_DEB   := libbpf1 libelf1 zlib1g libevent-2.1-7 libnl-3-200 libnl-route-3-200 libjansson4 \
 	libyaml-0-2 libsqlite3-0 libcurl4 libcap-ng0 libsystemd0
 comma := ,
@@ -43,8 +42,7 @@ GUEST    := $(call objects,$(wildcard topo/guest/*.c))
 WIRE     := $(call objects,$(wildcard topo/wire/*.c))
 LAB      := $(call objects,$(wildcard topo/lab/*.c))
 
-PROGRAMS := $(BUILD)/weftd $(BUILD)/weftctl $(BUILD)/weft-guest $(if $(WIRE),$(BUILD)/weft-wire) \
-	$(if $(LAB),$(BUILD)/weftlab)
+PROGRAMS := $(BUILD)/weftd $(BUILD)/weftctl $(BUILD)/weft-guest $(BUILD)/weft-wire $(BUILD)/weftlab
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 SYSTEM_C := $(patsubst tests/system/%.c,$(BUILD)/tests/system/%,$(wildcard tests/system/*_test.c))
 TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
@@ -56,7 +54,7 @@ FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fu
 .PHONY: all deps test unit packets system vm fuzz bench lint format asan cover docs install deb demo \
 	help clean tests unit-programs packets-program fuzz-programs
 
-all: $(PROGRAMS) ## build weftd, weftctl and weft-guest into build/
+all: $(PROGRAMS) ## build weftd, weftctl, weftlab and what labs need into build/
 
 ## Packages: installed by name; anything that is compiled waits for them.
 $(BUILD)/.packages: Makefile

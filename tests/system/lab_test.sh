@@ -128,7 +128,7 @@ weftlab graph "$WORK/a.yaml" | cmp - "$WORK/graph" || die "the file's graph is n
 weftlab graph "$WORK/a.yaml" --dot "$WORK/dot" --svg "$WORK/svg"
 grep -qF '"r1" -- "r2" [taillabel="a", headlabel="a", label="delay 2ms loss 0.001% seed 1 mtu 1400"];' "$WORK/dot" || die "DOT lacks a link"
 equal 14 "$(grep -c '<rect class=' "$WORK/svg")" "boxes in the SVG"
-equal 14 "$(grep -c '<line' "$WORK/svg")" "lines in the SVG"
+equal 14 "$(grep -c '<line\|<path' "$WORK/svg")" "lines in the SVG"
 equal '</svg>' "$(tail -n 1 "$WORK/svg")" "the end of the SVG"
 
 # what an operator started there goes, too
@@ -248,7 +248,11 @@ wrong 5:32 'a route needs' < <(nodes 'x: {kind: client, routes: [{to: default}]}
 wrong 5:37 "'10.0.0.1' is wrong here, expected a prefix" < <(nodes 'x: {kind: client, routes: [{to: 10.0.0.1}]}')
 wrong 5:54 'fd00::1 is not of the same family' < <(nodes 'x: {kind: client, routes: [{to: 10.0.0.0/8, via: fd00::1}]}')
 wrong 5:28 'cannot read ' < <(nodes 'x: {kind: host, apply: not-there.yaml}')
+wrong 5:32 "'kernel.panic' would change the whole machine" < <(nodes 'x: {kind: client, sysctl: {kernel.panic: 1}}')
+wrong 5:5 "client x is behind no port" < <(nodes 'x: {kind: client, mtu: 1400}')
 x='x: {kind: client}'
+wrong 7:19 'node x makes a device eth0 itself' < <(nodes 'x: {kind: client, host: h, network: n}' '- endpoints: ["x:eth0", "h:a"]')
+wrong 5:5 'client x needs the device x of h, where a link ends' < <(nodes 'x: {kind: client, host: h, network: n}' '- endpoints: ["h:x", "h:a"]')
 wrong 7:7 "'endpoints' is missing" < <(nodes "$x" '- {mtu: 1400}')
 wrong 7:18 'expected two endpoints' < <(nodes "$x" '- endpoints: ["x:a"]')
 wrong 7:19 "'xa' is no endpoint, expected NODE:DEVICE" < <(nodes "$x" '- endpoints: ["xa", "h:a"]')

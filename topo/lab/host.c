@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// host.c - nodes of kind host: a namespace with a weftd of its own, and its objects
+#include "topo/lab/host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "topo/lab/client.h"
+#include "topo/lab/process.h"
+
+enum { READY_MS = 30000, WORDS_MAX = 16 };
+
+static const struct field fields[] = {
+	NETNS_FIELDS,
+	{"engine", read_text, offsetof(struct node, engine)},
+	{"objects", read_tree, offsetof(struct node, objects)},
+	{"apply", read_text, offsetof(struct node, apply)},
+	{NULL},
+};
+
+static int check(struct lab *lab, struct node *node)
+{
+	if (node->objects && node->objects->type != TREE_MAP && !tree_is_null(node->objects))
+		return lab_wrong(lab, node->objects,
+			"expected objects here, such as `networks: [{name: blue}]`");
+	return 0;
+}
+
+// What `network: N` of a guest stands for.
+static json_t *guest_port(const struct node *guest)
+{
+	if (guest->kind == &kind_client)
+		return json_pack("{s:s, s:s, s:s, s:s}", "name", guest->port, "type", "device",
+			"dev", client_port_device(guest), "network", guest->network);
+	return json_pack(
+		"{s:s, s:s, s:s}", "name", guest->port, "type", "tap", "network", guest->network);
+}
+
+json_t *host_objects(const struct lab *lab, const struct node *host)
+{
+	json_t *objects = host->objects && host->objects->type == TREE_MAP
+				  ? tree_json(host->objects)
+				  : json_object();
+
+	for_each_node (guest, lab) {
+		if (guest->host != host || !guest->network)
+			continue;
+		if (!json_is_array(json_object_get(objects, "ports")))
+			json_object_set_new(objects, "ports", json_array());
+		json_array_append_new(json_object_get(objects, "ports"), guest_port(guest));
+	}
+	return objects;
+}
+
+void host_socket(const struct lab *lab, const struct node *host, char path[PATH_MAX])
+{
+	node_path(lab, host, "run/weftd.sock", path);
+}
+
+// Where weftd says that it is ready.
+static int open_notify(struct lab *lab, const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		abort(); // names are short (LAB_NAME_MAX)
+	strcpy(address.sun_path, path);
+	if (fd >= 0 && !bind(fd, (struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	lab_fail(lab, errno, "%s: %m", path);
+	if (fd >= 0)
+		close(fd);
+	return -EIO;
+}
+
+static int start(struct lab *lab, struct node *node)
+{
+	char program[PATH_MAX], state[PATH_MAX], run[PATH_MAX], bpf[PATH_MAX], notify[PATH_MAX];
+	char env[PATH_MAX + 32];
+	char *engine = (char *)(node->engine ? node->engine : "ebpf");
+	char *argv[] = {program, "--name", (char *)node->name, "--engine", engine, "--state-dir",
+		state, "--run-dir", run, "--bpf-dir", bpf, NULL};
+	int ready, pidfd;
+
+	process_beside("weftd", program);
+	node_path(lab, node, "state", state);
+	node_path(lab, node, "run", run);
+	node_path(lab, node, "notify", notify);
+	snprintf(bpf, sizeof(bpf), "%s/.bpf", lab->dir);
+	snprintf(env, sizeof(env), "NOTIFY_SOCKET=%s", notify);
+	ready = open_notify(lab, notify);
+	if (ready < 0)
+		return ready;
+	pidfd = process_start(lab, node,
+		&(struct daemon){
+			.name = "weftd", .argv = argv, .env = (char *[]){env, NULL}, .out = -1});
+	if (pidfd < 0) {
+		close(ready);
+		return pidfd;
+	}
+	node->waiting = (struct waiting){.ready = ready, .pidfd = pidfd};
+	return 0;
+}
+
+int host_ctl(struct lab *lab, const struct node *host, char *const *words, char **out)
+{
+	char program[PATH_MAX], socket[PATH_MAX];
+	char *argv[WORDS_MAX] = {program, "-s", socket};
+
+	process_beside("weftctl", program);
+	host_socket(lab, host, socket);
+	for (size_t i = 0; words[i] && i < WORDS_MAX - 4; i++)
+		argv[i + 3] = words[i];
+	return process_run(lab, host, argv, out);
+}
+
+// The object that weftctl complains of: "h1: weftctl: ports: web1: ...".
+static const struct tree *find_object(const struct node *node, const char *why)
+{
+	char list[32], name[LAB_NAME_MAX + 1];
+	const struct tree *at = NULL;
+
+	if (sscanf(why, "%*[^:]: weftctl: %31[^:]: %32[^:]:", list, name) == 2)
+		at = host_object(node, list, name);
+	return at ? at : node->objects;
+}
+
+static int apply(struct lab *lab, struct node *node)
+{
+	json_t *objects = host_objects(lab, node);
+	char path[PATH_MAX], why[LAB_WHY_LEN];
+	int err = 0;
+
+	node_path(lab, node, "objects.json", path);
+	if (json_object_size(objects)) {
+		err = json_dump_file(objects, path, JSON_INDENT(2))
+			      ? lab_fail(lab, EIO, "cannot write %s", path)
+			      : host_ctl(lab, node, (char *[]){"apply", path, NULL}, NULL);
+	}
+	json_decref(objects);
+	if (err == -EREMOTEIO && node->objects) {
+		strcpy(why, lab->why);
+		err = lab_wrong(lab, find_object(node, why), "%.900s", why);
+	}
+	return err;
+}
+
+static int wait_and_apply(struct lab *lab, struct node *node)
+{
+	int err = process_wait(node->waiting.ready, node->waiting.pidfd, READY_MS);
+
+	close(node->waiting.ready);
+	close(node->waiting.pidfd);
+	if (err == -EINTR)
+		return lab_fail(lab, EINTR, "interrupted");
+	if (err)
+		return process_fail(
+			lab, node, "weftd", -err, err == -ETIMEDOUT ? "is not ready" : "ended");
+	return apply(lab, node);
+}
+
+static pid_t pid(const struct lab *lab, const struct node *node)
+{
+	return process_pid(lab, node, "weftd");
+}
+
+// "3 ports, 2 up"
+static void notes(struct lab *lab, const struct node *node, char *text, size_t size)
+{
+	char *out = NULL;
+	json_t *ports, *port;
+	size_t i, up = 0;
+
+	text[0] = 0;
+	if (host_ctl(lab, node, (char *[]){"-j", "port", "show", NULL}, &out))
+		return;
+	ports = json_loads(out, 0, NULL);
+	json_array_foreach (ports, i, port) {
+		const char *state = json_string_value(json_object_get(port, "state"));
+
+		up += state && !strcmp(state, "up");
+	}
+	snprintf(text, size, "ports: %zu of %zu up", up, json_array_size(ports));
+	json_decref(ports);
+	free(out);
+}
+
+const struct kind kind_host = {
+	.name = "host",
+	.fields = fields,
+	.rank = 1,
+	.netns = true,
+	.check = check,
+	.passes = {[PASS_START] = start, [PASS_READY] = wait_and_apply},
+	.pid = pid,
+	.notes = notes,
+};

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// vm.c - nodes of kind vm: a QEMU guest behind a tap port of a host
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "topo/guest/guest.h"
+#include "topo/lab/client.h"
+#include "topo/lab/host.h"
+#include "topo/lab/journal.h"
+#include "topo/lab/netns.h"
+#include "topo/lab/process.h"
+
+enum { BOOT_MS = 120000, SLICE_MS = 500, LIST_MAX = 512 };
+
+// Debian's cloud kernel knows few NICs and boots fastest.
+static const struct {
+	const char *nic;
+	const char *kernel;
+	const char *image; // beside weftlab
+} nics[] = {
+	{"virtio", "cloud", "guest"},
+	{"vmxnet3", "cloud", "guest"},
+	{"e1000", "generic", "guest-generic"},
+	{"e1000e", "generic", "guest-generic"},
+	{"rtl8139", "generic", "guest-generic"},
+	{"pcnet", "generic", "guest-generic"},
+};
+enum { NICS = sizeof(nics) / sizeof(*nics) };
+
+static size_t find_nic(const char *name)
+{
+	size_t i;
+
+	for (i = 0; name && i < NICS && strcmp(name, nics[i].nic) != 0; i++)
+		;
+	return i;
+}
+
+static int read_nic(struct lab *lab, const struct field *field, const struct tree *value, void *to)
+{
+	int err = read_text(lab, field, value, to);
+
+	if (!err && find_nic(value->text) == NICS)
+		return lab_wrong(lab, value,
+			"unknown NIC '%.32s', expected virtio, vmxnet3, e1000, e1000e, rtl8139 or "
+			"pcnet",
+			value->text);
+	return err;
+}
+
+static const struct field fields[] = {
+	NODE_FIELDS,
+	{"host", read_text, offsetof(struct node, host_name), .required = true},
+	{"port", read_text, offsetof(struct node, port)},
+	{"network", read_text, offsetof(struct node, network)},
+	{"gateways", read_vias, offsetof(struct node, gateways)},
+	{"mtu", read_number, offsetof(struct node, mtu), .min = 68, .max = 65535},
+	{"nic", read_nic, offsetof(struct node, nic)},
+	{"memory_mb", read_number, offsetof(struct node, memory_mb), .min = 96, .max = 65536},
+	{"image", read_text, offsetof(struct node, image)},
+	{"nginx", read_bool, offsetof(struct node, nginx)},
+	{"append", read_text, offsetof(struct node, append)},
+	{NULL},
+};
+
+static int check(struct lab *lab, struct node *node)
+{
+	const char *type = tree_text(host_object(node->host, "ports", node->port), "type");
+
+	if (type && strcmp(type, "tap") != 0)
+		return lab_wrong(lab, node->entry.at,
+			"VM %s needs a port of type tap, and port %s of %s is of type %s",
+			node->name, node->port, node->host_name, type);
+	return 0;
+}
+
+static void image_path(const struct node *node, char path[PATH_MAX])
+{
+	if (node->image)
+		snprintf(path, PATH_MAX, "%s", node->image);
+	else
+		process_beside(nics[find_nic(node->nic)].image, path);
+}
+
+// The script of the checkout in which weftlab was built, or of $WEFT_TOPO.
+static void script_path(char path[PATH_MAX])
+{
+	const char *topo = getenv("WEFT_TOPO");
+
+	if (topo && snprintf(path, PATH_MAX, "%s/guest/build.sh", topo) < PATH_MAX)
+		return;
+	process_beside("../topo/guest/build.sh", path);
+}
+
+// Makes the image if there is none yet.
+static int make_image(struct lab *lab, struct node *node)
+{
+	const char *kernel = nics[find_nic(node->nic ? node->nic : "virtio")].kernel;
+	char image[PATH_MAX], kernel_file[PATH_MAX + 16], script[PATH_MAX], cache[PATH_MAX];
+
+	image_path(node, image);
+	snprintf(kernel_file, sizeof(kernel_file), "%s/initrd", image);
+	if (!access(kernel_file, R_OK))
+		return 0;
+	if (node->image)
+		return lab_fail(lab, ENOENT,
+			"%s: there is no guest image %s (topo/guest/build.sh makes one)",
+			node->name, image);
+	script_path(script);
+	process_beside("guest-cache", cache);
+	if (access(script, X_OK))
+		return lab_fail(lab, ENOENT,
+			"there is no guest image %s, and no %s that makes one: set WEFT_TOPO to "
+			"the folder topo of weft's sources",
+			image, script);
+	printf("making a guest image in %s\n", image);
+	return process_run(lab, NULL,
+		(char *[]){script, "-k", (char *)kernel, "-o", image, "-c", cache, NULL}, NULL);
+}
+
+// "a,b,c"; NULL: none.
+static const char *join(const struct tree *list, char text[LIST_MAX])
+{
+	const struct tree *one = tree_item(list, NULL);
+	size_t used = 0;
+
+	for (; one && used < LIST_MAX; one = tree_item(list, one))
+		used += (size_t)snprintf(
+			text + used, LIST_MAX - used, "%s%s", used ? "," : "", one->text);
+	return used ? text : NULL;
+}
+
+// The operator's words; for other NICs than virtio the device and address in them.
+static int read_port(
+	struct lab *lab, struct node *node, struct guest_spec *spec, char **words, json_t **port)
+{
+	char *name = (char *)node->port, *out = NULL;
+	int err;
+
+	spec->nic = node->nic;
+	if (!node->nic || !strcmp(node->nic, "virtio")) {
+		err = host_ctl(
+			lab, node->host, (char *[]){"port", "show", name, "qemu", NULL}, words);
+		spec->qemu_net = *words;
+		return err;
+	}
+	err = host_ctl(lab, node->host, (char *[]){"-j", "port", "show", name, NULL}, &out);
+	if (err)
+		return err;
+	*port = json_loads(out, 0, NULL);
+	free(out);
+	spec->tap = json_string_value(json_object_get(json_array_get(*port, 0), "dev"));
+	spec->mac = json_string_value(json_object_get(json_array_get(*port, 0), "mac"));
+	return spec->tap ? 0 : lab_fail(lab, EIO, "%s: port %s has no device", node->name, name);
+}
+
+// QEMU is born in the host's namespace.
+static int start_guest(struct lab *lab, struct node *node, const struct guest_spec *spec)
+{
+	char netns[NAME_MAX];
+	struct guest guest;
+	int home, err;
+
+	if (guest_open(&guest, lab->dir, node->name))
+		return lab_fail(lab, EINVAL, "%s", guest.why);
+	node_netns(lab, node->host, netns);
+	home = netns_enter(lab, netns);
+	if (home < 0)
+		return home;
+	err = guest_start(&guest, spec);
+	netns_leave(home);
+	return err ? lab_fail(lab, -err, "%s", guest.why) : 0;
+}
+
+static int boot(struct lab *lab, struct node *node)
+{
+	const char *eth0;
+	char image[PATH_MAX], addresses[LIST_MAX], gateways[LIST_MAX], *words = NULL;
+	struct guest_spec spec = {
+		.image = image,
+		.memory_mb = node->memory_mb,
+		.append = node->append,
+		.mtu = node->mtu,
+		.nginx = node->nginx,
+	};
+	json_t *port = NULL;
+	int err;
+
+	image_path(node, image);
+	spec.addresses = join(node_places(node, NULL, &eth0), addresses); // it has no other
+	spec.gateways = join(node->gateways, gateways);
+	err = read_port(lab, node, &spec, &words, &port);
+	if (!err)
+		err = journal_add(lab, "guest", node->name);
+	if (!err)
+		err = start_guest(lab, node, &spec);
+	json_decref(port);
+	free(words);
+	return err;
+}
+
+static int wait_for_agent(struct lab *lab, struct node *node)
+{
+	struct guest guest;
+	int err = guest_open(&guest, lab->dir, node->name);
+
+	// In slices, so that an interrupt is seen.
+	for (int ms = 0; !err && ms < BOOT_MS; ms += SLICE_MS) {
+		if (process_interrupted())
+			return lab_fail(lab, EINTR, "interrupted");
+		err = guest_wait(&guest, SLICE_MS);
+		if (!err || !guest_pid(&guest))
+			break;
+		err = ms + SLICE_MS < BOOT_MS ? 0 : err;
+	}
+	return err ? lab_fail(lab, -err, "%s", guest.why) : 0;
+}
+
+static pid_t pid(const struct lab *lab, const struct node *node)
+{
+	struct guest guest;
+
+	return guest_open(&guest, lab->dir, node->name) ? 0 : guest_pid(&guest);
+}
+
+static int exec_in_guest(struct lab *lab, struct node *node, char **argv)
+{
+	char program[PATH_MAX];
+	size_t count = 0;
+	char **words;
+
+	while (argv[count])
+		count++;
+	words = calloc(count + 6, sizeof(*words));
+	process_beside("weft-guest", program);
+	words[0] = program;
+	words[1] = "--run-dir";
+	words[2] = lab->dir;
+	words[3] = "exec";
+	words[4] = (char *)node->name;
+	memcpy(words + 5, argv, count * sizeof(*words));
+	execv(program, words);
+	free(words);
+	return lab_fail(lab, errno, "%s: %m", program);
+}
+
+const struct kind kind_vm = {
+	.name = "vm",
+	.fields = fields,
+	.rank = 0,
+	.check = check,
+	.passes = {[PASS_DEVICES] = make_image, [PASS_BOOT] = boot, [PASS_BOOTED] = wait_for_agent},
+	.pid = pid,
+	.exec = exec_in_guest,
+	.makes_device = guest_makes_device,
+};
