@@ -114,6 +114,8 @@ static int bring(struct carrier *c, struct failure *failure)
 		return failure->code ? failure->code : -EIO;
 	link_bind(&c->watch, link);
 	int error = attach(c, link->ifindex, failure);
+	if (!error)
+		error = carrier_mark(c->weftd, link, failure);
 	if (error || link->flags & IFF_UP)
 		return error;
 	error = link_set(c->weftd->links, link, &up, failure);

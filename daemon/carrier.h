@@ -31,4 +31,6 @@ bool carrier_is(const struct link_watch *watch);      // is the watch the carrie
 struct link *carrier_find(struct weftd *weftd);
 // Is it as it must be for this UDP port? Else it must be made anew.
 bool carrier_fits(struct weftd *weftd, const struct link *link, u16 udp_port);
+// Gives it this weftd's mark, if somebody took that away: by it the next weftd finds the device.
+int carrier_mark(struct weftd *weftd, struct link *link, struct failure *failure);
 struct link *carrier_make(struct weftd *weftd, u16 udp_port, struct failure *failure);

@@ -141,20 +141,27 @@ static struct nl_msg *make_request(u16 udp_port)
 	return msg;
 }
 
-// The mark last: what has it is whole.
-static int dress(struct weftd *weftd, struct link *link, struct failure *failure)
+int carrier_mark(struct weftd *weftd, struct link *link, struct failure *failure)
 {
 	struct mark mark = {.port = MARK_NAME};
 	char alias[LINK_ALIAS_BYTES];
 	struct link_change change = {.alias = alias, .quiet = true};
+	if (is_ours(weftd, link))
+		return 0;
+	strcpy(mark.uuid, weftd->uuid);
+	mark_write(&mark, alias);
+	return link_set(weftd->links, link, &change, failure);
+}
+
+// The mark last: what has it is whole.
+static int dress(struct weftd *weftd, struct link *link, struct failure *failure)
+{
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(mtus); i++) {
 		struct link_change size = {.mtu = mtus[i]};
 		if (link_set(weftd->links, link, &size, NULL) == 0)
 			break;
 	}
-	strcpy(mark.uuid, weftd->uuid);
-	mark_write(&mark, alias);
-	return link_set(weftd->links, link, &change, failure);
+	return carrier_mark(weftd, link, failure);
 }
 
 struct link *carrier_make(struct weftd *weftd, u16 udp_port, struct failure *failure)

@@ -106,6 +106,8 @@ static json_int_t rows_used(struct weftd *weftd, enum weft_table table, u32 used
 	case WEFT_TABLE_network:
 	case WEFT_TABLE_network_usage:
 		return object_count(weftd, &noun_network);
+	case WEFT_TABLE_nexthop:
+		return underlay_rows(weftd);
 	default:
 		return table_infos[table].kind == WEFT_TABLE_HASH ? (json_int_t)used : -1;
 	}

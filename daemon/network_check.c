@@ -101,6 +101,26 @@ static void add_users(char *text, size_t size, const char *what, struct names *n
 			names_text(names));
 }
 
+static int check_inner_tags(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
+{
+	struct object *port = object_first(weftd, &noun_port);
+	if (!old || !network_inner_tags(spec))
+		return 0;
+	for (; port; port = port->hh.next) {
+		if (!spec_list(port->spec, "tags") || !port_spec_uses(port->spec, old->name))
+			continue;
+		fail(failure, -EINVAL, "bad_value",
+			"network %s is on the trunk port %s, where its machines' tags would name "
+			"other networks",
+			old->name, port->name);
+		return fail_hint(failure,
+			"take it off the trunk first: `port set %s trunk -%s:TAG`", port->name,
+			old->name);
+	}
+	return 0;
+}
+
 static int check_unused(struct weftd *weftd, const struct object *old, struct failure *failure)
 {
 	struct names ports = {0}, peers = {0}, rows = {0};
@@ -143,5 +163,7 @@ int network_check(
 	int error = check_vni(weftd, old, spec, failure);
 	if (!error)
 		error = check_gateway(spec, failure);
+	if (!error)
+		error = check_inner_tags(weftd, old, spec, failure);
 	return error ? error : check_mtu(weftd, old, spec, failure);
 }

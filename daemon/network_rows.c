@@ -57,7 +57,12 @@ u32 network_overhead(struct weftd *weftd, const json_t *spec)
 	struct weft_ip address;
 	u32 outer = host_address(weftd, &address) && !address_v4(&address) ? OVERHEAD_IPV6
 									   : OVERHEAD_IPV4;
-	return outer + (spec_bool(spec, "inner_tags", false) ? TAG_BYTES : 0);
+	return outer + (network_inner_tags(spec) ? TAG_BYTES : 0);
+}
+
+bool network_inner_tags(const json_t *spec)
+{
+	return spec_bool(spec, "inner_tags", false);
 }
 
 u32 network_mtu_largest(struct weftd *weftd, const json_t *spec)
@@ -154,7 +159,7 @@ static int put_row(struct weftd *weftd, struct object *object, struct failure *f
 	struct weft_index index = {object->id};
 	struct weft_network_row row = {
 		.flags = WEFT_NETWORK_PRESENT | (is_own(spec) ? WEFT_NETWORK_OWN : 0) |
-			 (spec_bool(spec, "inner_tags", false) ? WEFT_NETWORK_INNER_TAGS : 0),
+			 (network_inner_tags(spec) ? WEFT_NETWORK_INNER_TAGS : 0),
 		.mtu = network_mtu(weftd, spec),
 		.ageing_ns = network_ageing_ns(object),
 		.mac_limit = (u32)spec_number(spec, "mac_limit", MAC_LIMIT_DEFAULT),

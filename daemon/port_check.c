@@ -104,6 +104,14 @@ static int check_network(const char *name, void *context)
 			"a network once, with one tag",
 			name);
 	c->seen[network->id] = true;
+	if (spec_list(c->spec, "tags") && network_inner_tags(network->spec)) {
+		fail(c->failure, -EINVAL, "bad_value",
+			"network %s carries its machines' tags as they are: on a trunk port they "
+			"would name other networks",
+			name);
+		return fail_hint(c->failure,
+			"give it an access port, or `network set %s inner-tags off`", name);
+	}
 	return port_check_mtu(
 		c->weftd, c->spec, name, network_mtu_settled(c->weftd, network->spec), c->failure);
 }

@@ -201,6 +201,16 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+u32 underlay_rows(struct weftd *weftd)
+{
+	struct underlay_peer *peer, *next;
+	u32 rows = 0;
+	if (weftd->underlay)
+		HASH_ITER (hh, weftd->underlay->peers, peer, next)
+			rows += peer->rows;
+	return rows;
+}
+
 u32 underlay_devices(struct weftd *weftd, u32 ifindex[], u32 capacity)
 {
 	struct underlay *u = fresh(weftd);

@@ -36,6 +36,8 @@ void underlay_update(struct weftd *weftd);
 // with the host's address. 0: not known.
 u32 underlay_mtu(struct weftd *weftd);
 
+u32 underlay_rows(struct weftd *weftd); // of the nexthop table that are in use
+
 // The distinct Ethernet devices on the ways to peers, ascending. Returns how many were written.
 u32 underlay_devices(struct weftd *weftd, u32 ifindex[], u32 capacity);
 

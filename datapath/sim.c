@@ -148,9 +148,11 @@ static void sim_flood_list(struct pipeline *line, u32 network_id)
 		const struct weft_member_row *member = TABLE_GET(line->tables, member, &key);
 		if (!member || member->port == line->key.in_port ||
 			(member->tag == WEFT_MEMBER_PEER &&
-				line->verdict.flags & WEFT_VERDICT_FROM_PEER))
+				line->verdict.flags & WEFT_VERDICT_FROM_PEER) ||
+			!packet_may_reach(line->tables, line->verdict.flags, member->port))
 			continue;
-		sim_send(line, member->port, packet_leave_tag(line, member->tag));
+		sim_send(line, member->port,
+			packet_leave_tag(line->verdict.flags, line->key.vid, member->tag));
 	}
 }
 

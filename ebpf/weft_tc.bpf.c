@@ -197,8 +197,8 @@ struct flood {
 	u32 bytes;
 	u32 carrier; // its netdev; 0: not to peers
 	u32 vni;
-	u16 payload_tag; // stays, whatever the member has
-	u8 keep_tag;
+	u16 vid;
+	u8 flags; // of the verdict
 	u8 tos;
 };
 
@@ -217,9 +217,9 @@ static long flood_one(u32 index, struct flood *f)
 		return 0;
 	u32 port = member->port, peer = member->tag == WEFT_MEMBER_PEER;
 	u32 ifindex = peer ? f->carrier : device_of(port);
-	if (!ifindex) // an absent port misses the flood; its state says so
-		return 0;
-	if (!skb_retag(f->skb, &f->tag, f->keep_tag ? f->payload_tag : peer ? 0 : member->tag))
+	if (!ifindex || !packet_may_reach(NULL, f->flags, port))
+		return 0; // an absent port misses the flood; its state says so
+	if (!skb_retag(f->skb, &f->tag, packet_leave_tag(f->flags, f->vid, member->tag)))
 		return 1;
 	if (peer ? flood_to_peer(f, port) : bpf_clone_redirect(f->skb, ifindex, 0) >= 0)
 		account_tx(NULL, port, f->bytes);
@@ -241,8 +241,8 @@ static __noinline enum weft_drop skb_flood(struct pipeline *line)
 		.bytes = skb_bytes(line),
 		.carrier = peers ? device_of(0) : 0,
 		.vni = line->verdict.vni,
-		.payload_tag = line->key.vid,
-		.keep_tag = line->verdict.flags & WEFT_VERDICT_KEEP_TAG,
+		.vid = line->key.vid,
+		.flags = line->verdict.flags,
 		.tos = overlay_tos(line->packet, &line->key, &line->layout),
 	};
 	bpf_loop(network->member_count, flood_one, &f, 0);

@@ -163,6 +163,29 @@ weft_inline void binding_replace(struct binding *b, u32 old_port)
 		commit_release(&old_usage->bindings);
 }
 
+weft_inline bool binding_owner_lives(const struct binding *b, const struct weft_neighbour_row *old,
+	const struct weft_network_row *network)
+{
+	struct weft_fdb_key place = fdb_key(b->place.network, &old->mac);
+	const struct weft_fdb_row *row = TABLE_GET(b->tables, fdb, &place);
+	return row && row->port == old->port && fdb_live(row, network, b->row.seen_ns);
+}
+
+// An address that a living station has is not taken from it by a claim: it is contested, and
+// questions are flooded, until nobody has contradicted the last claim for neighbour_ns. True: the
+// old row stays.
+weft_inline bool binding_stands(struct binding *b, const struct weft_neighbour_row *old,
+	const struct weft_network_row *network)
+{
+	bool contested = old->flags & WEFT_NEIGHBOUR_CONTESTED &&
+			 (s64)(b->row.seen_ns - old->seen_ns) <= (s64)network->neighbour_ns;
+	if (parse_same_mac(&old->mac, &b->row.mac))
+		return contested;
+	if (contested || binding_owner_lives(b, old, network))
+		b->row.flags = WEFT_NEIGHBOUR_CONTESTED;
+	return false;
+}
+
 weft_inline void commit_binding(struct tables *tables, const struct weft_key *key,
 	const struct weft_verdict *verdict, u64 now_ns)
 {
@@ -180,6 +203,8 @@ weft_inline void commit_binding(struct tables *tables, const struct weft_key *ke
 		return;
 	b.limit = port_row->mac_limit;
 	const struct weft_neighbour_row *old = TABLE_GET(tables, neighbour, &b.place);
+	if (old && binding_stands(&b, old, network_row))
+		return;
 	if (old)
 		binding_replace(&b, old->port);
 	else

@@ -57,11 +57,21 @@ weft_inline u32 packet_tag_bytes(const struct weft_layout *layout)
 		       : 0;
 }
 
-// The tag that a copy for this member leaves with.
-weft_inline u16 packet_leave_tag(const struct pipeline *line, u16 member_tag)
+// A tag that is payload must not reach a trunk port: there it would name another network.
+weft_inline bool packet_may_reach(struct tables *tables, u8 verdict_flags, u32 member_port)
 {
-	if (line->verdict.flags & WEFT_VERDICT_KEEP_TAG)
-		return line->key.vid;
+	struct weft_index index = {member_port};
+	if (!(verdict_flags & WEFT_VERDICT_KEEP_TAG))
+		return true;
+	const struct weft_port_row *port = TABLE_GET(tables, port, &index);
+	return port && !(port->flags & WEFT_PORT_TRUNK);
+}
+
+// The tag that a copy for this member leaves with; vid: that of the frame.
+weft_inline u16 packet_leave_tag(u8 verdict_flags, u16 vid, u16 member_tag)
+{
+	if (verdict_flags & WEFT_VERDICT_KEEP_TAG)
+		return vid;
 	return member_tag == WEFT_MEMBER_PEER ? 0 : member_tag;
 }
 

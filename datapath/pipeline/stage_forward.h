@@ -56,6 +56,8 @@ weft_inline const struct weft_port_row *forward_place(
 	struct weft_tag_key tag = {.port = row->port, .tag = row->tag};
 	if (!port || !(port->flags & WEFT_PORT_PRESENT))
 		return NULL;
+	if (d->verdict->flags & WEFT_VERDICT_KEEP_TAG && port->flags & WEFT_PORT_TRUNK)
+		return NULL; // there a payload tag would name another network
 	if (port->flags & WEFT_PORT_PEER) {
 		if (!(port->flags & WEFT_PORT_LIMITED))
 			return d->verdict->vni ? port : NULL;

@@ -10,20 +10,23 @@ weft_inline void resolve_bind(struct decide *d)
 		return;
 	struct weft_neighbour_key place = neighbour_key(d->verdict->network, ip);
 	const struct weft_neighbour_row *row = TABLE_GET(d->tables, neighbour, &place);
-	if (!row || row->port != key->in_port || !parse_same_mac(&row->mac, &key->src) ||
+	if (!row || row->flags || row->port != key->in_port ||
+		!parse_same_mac(&row->mac, &key->src) ||
 		(s64)(d->now_ns - row->seen_ns) > (s64)WEFT_REFRESH_NS)
 		d->verdict->effects |= WEFT_EFFECT_bind;
 }
 
-// The question asks everybody; probes for a duplicate address (from no address) must reach whoever
-// may defend it.
+// The question asks everybody. Probes for a duplicate address (from no address) and announcements
+// (RFC 5227: of the sender's own) are for everybody to hear, and for the owner to defend.
 weft_inline enum weft_reply resolve_question(const struct weft_key *key)
 {
 	if (!mac_is_group(&key->dst) || key->in_port == 0)
 		return WEFT_REPLY_none;
 	if (key->ethertype == WEFT_ETH_ARP)
-		return key->l4_src == WEFT_ARP_REQUEST && key->ip_src.word[3] ? WEFT_REPLY_arp
-									      : WEFT_REPLY_none;
+		return key->l4_src == WEFT_ARP_REQUEST && key->ip_src.word[3] &&
+				       key->ip_src.word[3] != key->ip_dst.word[3]
+			       ? WEFT_REPLY_arp
+			       : WEFT_REPLY_none;
 	if (key->protocol == WEFT_IP_ICMPV6 && (key->flags & WEFT_KEY_L4) &&
 		!(key->flags & (WEFT_KEY_FRAGMENT | WEFT_KEY_OPTIONS)) &&
 		key->l4_src == WEFT_ND_SOLICIT && !ip_is_zero(&key->ip_src))
@@ -36,7 +39,8 @@ weft_inline bool resolve_fresh(const struct decide *d, const struct weft_neighbo
 {
 	struct weft_fdb_key place = fdb_key(d->verdict->network, &row->mac);
 	const struct weft_fdb_row *fdb = TABLE_GET(d->tables, fdb, &place);
-	if (!fdb || fdb->port != row->port || row->port == d->key->in_port)
+	if (!fdb || fdb->port != row->port || row->port == d->key->in_port ||
+		row->flags & WEFT_NEIGHBOUR_CONTESTED)
 		return false;
 	u64 seen_ns = (s64)(fdb->seen_ns - row->seen_ns) > 0 ? fdb->seen_ns : row->seen_ns;
 	return (s64)(d->now_ns - seen_ns) <= (s64)d->network->neighbour_ns;

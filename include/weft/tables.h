@@ -85,10 +85,15 @@ enum weft_fdb_kind {
 #define WEFT_KEY_neighbour(F) F(u32, network, ) F(u8, ip, [16])
 #define WEFT_ROW_neighbour(F) \
 	F(struct weft_mac, mac, ) \
-	F(u16, reserved, ) \
+	F(u16, flags, ) /* enum weft_neighbour_flag */ \
 	F(u32, port, ) \
-	F(u32, reserved2, ) \
-	F(u64, seen_ns, )
+	F(u32, reserved, ) \
+	F(u64, seen_ns, ) /* contested: of the last claim that contradicted another */
+
+enum weft_neighbour_flag {
+	WEFT_NEIGHBOUR_CONTESTED =
+		WEFT_BIT(0), // two stations claim the address: nobody is answered for
+};
 
 // host: this VTEP. One row, index 0.
 #define WEFT_ROW_host(F) \

@@ -231,6 +231,34 @@ static void a_binding_moves_with_its_station(void **state)
 	assert_int_equal(usage(WEFT_TABLE_network_usage, YELLOW).suppressed, 2);
 }
 
+static void asks(u32 port, const char *in, u32 answered_to)
+{
+	enum weft_action action = answered_to ? WEFT_ACTION_reply : WEFT_ACTION_flood;
+	step(port, in, action, WEFT_DROP_none, answered_to);
+}
+
+// B has 10.1.0.2 and lives; C claims it. Nobody is answered for until the claims end.
+static void a_claimed_address_is_asked_for(void **state)
+{
+	start(state);
+	floods(10, "B>* tag:50 arp:1,10.1.0.2,10.1.0.99,Z");
+	asks(9, "A>* arp:1,10.1.0.1,10.1.0.2,Z", 9);
+	floods(9, "C>* arp:1,10.1.0.2,10.1.0.2,Z");
+	asks(9, "A>* arp:1,10.1.0.1,10.1.0.2,Z", 0);
+	asks(10, "B>* tag:50 arp:1,10.1.0.2,10.1.0.98,Z", 0); // B speaks: contradicts again
+	asks(9, "A>* arp:1,10.1.0.1,10.1.0.2,Z", 0);
+	struct weft_neighbour_key key = {.network = YELLOW, .ip = {[10] = 0xff, 0xff, 10, 1, 0, 2}};
+	struct weft_neighbour_row row;
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_neighbour, &key, &row), 0);
+	assert_int_equal(row.flags, WEFT_NEIGHBOUR_CONTESTED);
+	row.seen_ns = world_now_ns() - 31 * 1000000000ull; // C has been silent since
+	assert_int_equal(ops->table_put(engine, WEFT_TABLE_neighbour, &key, &row), 0);
+	floods(10, "B>* tag:50 arp:1,10.1.0.2,10.1.0.97,Z");
+	asks(9, "A>* arp:1,10.1.0.1,10.1.0.2,Z", 9);
+	assert_int_equal(usage(WEFT_TABLE_port_usage, 9).bindings, 1);
+	assert_int_equal(usage(WEFT_TABLE_port_usage, 10).bindings, 1);
+}
+
 // The frame is dropped each time; the answers are as many as the meter has.
 static void too_big_is_not_always_answered(void **state)
 {
@@ -286,6 +314,7 @@ int sequence_run(struct sequence_arena *arena)
 		TEST(configuration_ends_cached_verdicts),
 		TEST(bindings_have_a_limit),
 		TEST(a_binding_moves_with_its_station),
+		TEST(a_claimed_address_is_asked_for),
 		TEST(too_big_is_not_always_answered),
 		TEST(the_vni_is_part_of_the_flow),
 	};

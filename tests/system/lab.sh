@@ -4,7 +4,8 @@
 #
 #   lab_shipped NAME      topo/labs/NAME.yaml under a name of this test's own: LAB; its file: LAB_FILE
 #   lab_own NAME          a lab of this test, that goes when the test ends
-#   in_lab NODE CMD...    in a node of LAB
+#   in_lab NODE CMD...    in a node of LAB; pid_of NODE: its weftd or QEMU, else null
+#   ctl HOST WORDS...     weftctl to the weftd of a host of LAB; so json, expect and the like ask that
 #   reaches FROM TO ADDRESS [WORDS..]   TCP from node to node of LAB; what iperf3 says is in $WORK/iperf
 #   none_left NAME        nothing of the lab is on the machine
 LABS=()
@@ -16,13 +17,17 @@ done
 export WEFT_TOPO=$PWD/topo # the build directory may lie anywhere
 
 lab_cleanup() {
-	local status=$? lab
+	local status=$? lab socket
 	trap - EXIT
 	set +e
 	kill -9 "${HELPERS[@]}" 2>/dev/null # an `up` under way
 	for lab in "${LABS[@]}"; do
 		if [ "$status" != 0 ] && [ "$status" != 77 ] && [ -d "/run/weftlab/$lab" ]; then
 			tail -n 5 "/run/weftlab/$lab"/*/*.log
+			for socket in "/run/weftlab/$lab"/*/run/weftd.sock; do
+				"$BUILD/weftctl" -s "$socket" port show
+				"$BUILD/weftctl" -s "$socket" drops show
+			done
 		fi
 		weftlab down "$lab" >/dev/null 2>&1
 	done
@@ -45,6 +50,12 @@ lab_shipped() {
 }
 
 in_lab() { weftlab exec "$LAB:$1" "${@:2}"; }
+
+pid_of() { weftlab status -j "$LAB" | jq ".[0].nodes[] | select(.name == \"$1\") | .pid"; }
+
+ended() { [ "$(pid_of "$1")" = null ]; }
+
+ctl() { "$BUILD/weftctl" -s "/run/weftlab/$LAB/$1/run/weftd.sock" "${@:2}"; }
 
 listens() { in_lab "$1" ss -Hltn "sport = 5201" | grep -q .; }
 

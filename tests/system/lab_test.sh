@@ -131,6 +131,32 @@ equal 14 "$(grep -c '<rect class=' "$WORK/svg")" "boxes in the SVG"
 equal 14 "$(grep -c '<line\|<path' "$WORK/svg")" "lines in the SVG"
 equal '</svg>' "$(tail -n 1 "$WORK/svg")" "the end of the SVG"
 
+# weftd again, on the way that it ended; what it was told since is not forgotten
+LAB=$A
+ctl h1 network add green
+for how in '' --kill; do
+	before=$(pid_of h1)
+	# shellcheck disable=SC2086
+	says 0 '' weftlab restart "$A:h1" $how
+	[ "$before" != "$(pid_of h1)" ] || die "weftd of h1 is the same after restart $how"
+	equal 1 "$(grep -c 'msg="stopped"' "/run/weftlab/$A/h1/weftd.log")" "ends of weftd by SIGTERM, after restart $how"
+	expect h1 '["blue","green","red"]' 'map(.name) | sort' network show
+	reaches c1 c2 10.1.0.2 -n 64K
+done
+kill -9 "$(pid_of h1)"
+wait_for 5 ended h1
+says 0 '' weftlab restart "$A:h1"
+reaches c1 c2 10.1.0.2 -n 64K
+says 1 'c1 is a client: only a host or a vm' weftlab restart "$A:c1"
+says 1 'no lab that runs has a node nobody' weftlab restart nobody
+says 2 'usage: weftlab restart' weftlab restart "$A:h1" --hard
+mv "/run/weftlab/$A/h1/state" "$WORK/state" && touch "/run/weftlab/$A/h1/state"
+says 1 'h1: weftd ended: ' weftlab restart "$A:h1"
+says 0 'h1           host    down' weftlab status "$A"
+rm "/run/weftlab/$A/h1/state" && mv "$WORK/state" "/run/weftlab/$A/h1/state"
+says 0 '' weftlab restart "$A:h1"
+equal up "$(weftlab status -j "$A" | jq -r '.[0].state')" "the lab after restarts"
+
 # what an operator started there goes, too
 "$BUILD/weftlab" exec "$A:c1" sleep 1000 &
 helper $!
@@ -141,7 +167,8 @@ unset 'HELPERS[-1]'
 says 0 '' weftlab exec "$B:c1" true
 
 # half of it is gone already
-kill -9 "$(weftlab status "$B" -j | jq '.[0].nodes[] | select(.name == "h1") | .pid')"
+LAB=$B
+kill -9 "$(pid_of h1)"
 wait_for 5 says 0 'h1           host    down' weftlab status "$B"
 umount "/run/weftlab/$B/.bpf"
 ip netns del "weft-$B-c2"
@@ -275,6 +302,18 @@ nodes 'x: {kind: host, apply: objects.yaml}' >"$WORK/wrong.yaml"
 says 1 "$WORK/objects.yaml:2:1: this is no YAML" weftlab up "$WORK/wrong.yaml"
 echo 'networks: [{name: green}]' >"$WORK/objects.yaml"
 says 0 'network green' weftlab graph "$WORK/wrong.yaml"
+
+# a name is a shipped lab
+mkdir -p "$WORK/topo/labs"
+cp "$WORK/b.yaml" "$WORK/topo/labs/$B.yaml"
+WEFT_TOPO=$WORK/topo says 0 "$B is up" weftlab up "$B"
+weftlab down "$B"
+WEFT_TOPO=$WORK/topo says 0 "lab $B" weftlab graph "$B"
+for command in up graph; do
+	says 1 "no lab $B; the labs in $PWD/topo/labs are: leaf-spine, mixed, two-hosts, two-vms, wan" weftlab $command "$B"
+	says 1 "./$B: " weftlab $command "./$B" # a file, as the slash says
+done
+WEFT_TOPO=$WORK says 1 'set WEFT_TOPO' weftlab up "$B"
 says 2 usage weftlab
 says 2 'no command' weftlab upp
 says 0 'build the lab of a file' weftlab --help

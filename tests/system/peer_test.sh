@@ -68,6 +68,9 @@ on a ip link set odd name weft-carrier
 on a ip link del weft-carrier
 wait_for 5 json_is a '"weft-carrier"' '.[0].carrier | tojson' host show
 ! carrier_is "$ID" || die "the old carrier is still there"
+on a ip link set weft-carrier alias somebody-elses
+marked() { on a ip -j -d link show weft-carrier | jq -e '.[0].ifalias | startswith("weft:")' >/dev/null; }
+wait_for 5 marked
 on a ip link set weft-carrier down
 up() { on a ip -j link show up | jq -e '.[] | select(.ifname == "weft-carrier")' >/dev/null; }
 wait_for 5 up
@@ -137,6 +140,15 @@ expect a '[]' . peer show
 ctl a apply "$WORK/a/all.yaml" >/dev/null
 equal "$before" "$(ctl a -j export)" "objects after apply"
 expect a '[]' . neighbour show
+
+# --- tags as payload and trunk ports exclude each other: they would name other networks there
+on a ip link add t0 type veth peer name t1
+ctl a network set blue inner-tags on
+refused a 1 "carries its machines' tags as they are" port add t0 type device trunk blue:10
+ctl a network set blue inner-tags off
+ctl a port add t0 type device trunk blue:10
+refused a 1 'is on the trunk port t0' network set blue inner-tags on
+ctl a port del t0
 
 # --- purge leaves nothing
 ctl a host purge
