@@ -217,9 +217,15 @@ weftd_start() {
 		fail "no $BUILD/weftd: build it, or set BENCH_SWITCHES=bridge"
 	mkdir -p "$dir/state" "$dir/run" "$dir/bpf"
 	mount -t bpf bpf "$dir/bpf"
+	weftd_run "$@"
+}
+
+# weftd_run INSTANCE NETNS: the same one again
+weftd_run() {
+	local dir=$RIG/$1
 	# nsenter becomes weftd: a function in the background would put a shell before it
 	nsenter --net="/run/netns/$(netns "$2")" "$BUILD/weftd" --state-dir "$dir/state" \
-		--run-dir "$dir/run" --bpf-dir "$dir/bpf" >"$dir/log" 2>&1 &
+		--run-dir "$dir/run" --bpf-dir "$dir/bpf" >>"$dir/log" 2>&1 &
 	echo $! >"$RIG/weftd-$1.pid"
 	poll 10 weft "$1" host show || {
 		cat "$dir/log" >&2

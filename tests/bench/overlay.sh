@@ -7,17 +7,22 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 BENCH_SWITCHES=${BENCH_OVERLAYS:-bridge weft carrier}
 
-# overlay_up NETNS...: the two hosts, taps ta and tb, and further namespaces
+# overlay_up NETNS...: the two hosts, and further namespaces
 overlay_up() {
-	local i
 	rig_up h1 h2 "$@"
-	ip -n "$(netns h1)" link add u mtu 1500 type veth peer name u netns "$(netns h2)"
-	for i in 1 2; do
-		ip -n "$(netns h$i)" addr add 192.0.2.$i/24 dev u
-		ip -n "$(netns h$i)" link set u up
+	host_pair h1 h2
+}
+
+# host_pair HOST HOST: a wire between them, taps ta and tb
+host_pair() {
+	local i=0 host
+	ip -n "$(netns "$1")" link add u mtu 1500 type veth peer name u netns "$(netns "$2")"
+	for host in "$@"; do
+		ip -n "$(netns "$host")" addr add 192.0.2.$((++i))/24 dev u
+		ip -n "$(netns "$host")" link set u up
 	done
-	add_host_tap h1 ta
-	add_host_tap h2 tb
+	add_host_tap "$1" ta
+	add_host_tap "$2" tb
 }
 
 add_host_tap() { # add_host_tap HOST TAP

@@ -142,13 +142,13 @@ equal "$before" "$(ctl a -j export)" "objects after apply"
 expect a '[]' . neighbour show
 
 # --- tags as payload and trunk ports exclude each other: they would name other networks there
-on a ip link add t0 type veth peer name t1
+on a ip link add w0 type veth peer name w1
 ctl a network set blue inner-tags on
-refused a 1 "carries its machines' tags as they are" port add t0 type device trunk blue:10
+refused a 1 "carries its machines' tags as they are" port add w0 type device trunk blue:10
 ctl a network set blue inner-tags off
-ctl a port add t0 type device trunk blue:10
-refused a 1 'is on the trunk port t0' network set blue inner-tags on
-ctl a port del t0
+ctl a port add w0 type device trunk blue:10
+refused a 1 'is on the trunk port w0' network set blue inner-tags on
+ctl a port del w0
 
 # --- purge leaves nothing
 ctl a host purge

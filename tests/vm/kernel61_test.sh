@@ -3,8 +3,8 @@
 # Debian's 6.1 kernel, which has no tcx: the golden packets, built by both compilers, and the
 # engine's own test pass in a guest that runs it.
 set -euo pipefail
-# shellcheck source=tests/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/vm/kernel61.sh
+. "$(dirname "$0")/kernel61.sh"
 
 vm_image_kernel61
 passes() { # passes VM PROGRAM

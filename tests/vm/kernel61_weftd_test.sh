@@ -4,8 +4,8 @@
 # tagged wire, while it is there, killed, back; and a purge leaves nothing.
 # shellcheck disable=SC2016 # the shell of the guest expands
 set -euo pipefail
-# shellcheck source=tests/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/vm/kernel61.sh
+. "$(dirname "$0")/kernel61.sh"
 
 vm_image_kernel61
 vm_start_kernel61 k

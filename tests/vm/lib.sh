@@ -1,80 +1,62 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# What the VM tests share: the system tests' library, and guests on the ports of weftd `a`.
+# What the VM tests share, on top of the system tests' libraries:
 #
-#   vm_image NAME [-x FILE:DEST..]   make $BUILD/guest-NAME if it is not there, and boot that
-#   vm_start PORT IPS [WORDS..]      a guest named as the port; WORDS go to `weft-guest start`
-#   vm_wait NAME..                   until they are up
-#   in_vm NAME CMD...                one word: a shell command line; several: run as they are
+#   vm_image KERNEL NAME [-x FILE:DEST..]   $BUILD/NAME, made if it is not there or not as it should be
+#   vm_lab                    the lab whose topology is on standard input, as LAB
+#   guest WORDS..             weft-guest to the VMs of LAB
+#   in_vm NAME CMD..          one word: a shell command line; several: run as they are
+#   vm_start NAME NODE QEMU-WORDS [WORDS..]   a VM of LAB that its file cannot describe: in the
+#                             namespace of a node, its NIC by those words; WORDS: those of `weft-guest start`
+#   node_kill NODE            its weftd or QEMU dies by -9
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 BUILD=$(realpath "${BUILD:-build}")
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
+# shellcheck source=tests/system/lab.sh
+. tests/system/lab.sh
 command -v qemu-system-x86_64 >/dev/null || skip "needs qemu-system-x86_64: make deps"
-export WEFT_GUEST_DIR=$WORK/guests
-VM_IMAGE=
-declare -A VM_BASE=() # counters of a port and its guest, from which on they must agree
+declare -A VM_BASE=() # counters of a port and its VM, from which on they must agree
 
-vm_cleanup() {
-	local status=$? name
-	trap - EXIT
-	set +e
-	if [ "$status" != 0 ] && [ "$status" != 77 ]; then
-		for name in $(vm_names); do
-			echo "--- console of guest $name" && guest console "$name" | tail -n 15
-		done
-		[ ! -S "$WORK/a/run/weftd.sock" ] || { ctl a port show && ctl a drops show; }
-	fi
-	guest stop --all
-	(exit "$status") # what cleanup takes for the test's
-	cleanup
+vm_image() {
+	topo/guest/build.sh -k "$1" -o "$BUILD/$2" -c "$BUILD/guest-cache" "${@:3}"
 }
-trap vm_cleanup EXIT
+
+vm_lab() {
+	lab_own "vm-$$"
+	export WEFT_GUEST_DIR=/run/weftlab/$LAB
+	vm_image cloud guest # weftlab itself makes none when there is one
+	(echo "name: $LAB" && cat) >"$WORK/lab.yaml"
+	weftlab up "$WORK/lab.yaml"
+}
 
 guest() {
 	"$BUILD/weft-guest" "$@"
 }
 
-vm_names() {
-	guest list 2>/dev/null | cut -d ' ' -f 1
-}
-
-vm_image() {
-	VM_IMAGE=$BUILD/guest-$1
-	shift
-	topo/guest/build.sh -k generic -o "$VM_IMAGE" -c "$BUILD/guest-cache" "$@"
-}
-
-# The operator's words, or those of VM_WORDS.
-vm_start() {
-	local name=$1 ips=$2 words
-	shift 2
-	words=${VM_WORDS:-$(ctl a port show "$name" qemu)}
-	guest start "$name" --image "$VM_IMAGE" --netns "$(netns a)" --qemu-net "$words" --ip "$ips" "$@"
-}
-
-vm_wait() {
-	local name
-	for name; do guest wait "$name"; done
-}
-
-vm_kill() {
-	kill -9 "$(guest list | awk -v name="$1" '$1 == name { print $2 }')"
-}
-
 in_vm() {
-	guest exec --timeout 60 "$@"
+	guest exec "$@"
 }
 
-# pings NAME COUNT ADDRESS: all of them are answered.
+vm_start() {
+	guest start "$1" --image "$BUILD/guest" --netns "weft-$LAB-$2" --qemu-net "$3" "${@:4}"
+	guest wait "$1"
+}
+
+node_kill() {
+	kill -9 "$(pid_of "$1")"
+	wait_for 5 ended "$1"
+}
+
+# pings NODE COUNT ADDRESS: all of them are answered.
 pings() {
-	local name=$1 count=$2 address=$3 said
-	said=$(in_vm "$name" ping -c "$count" -i 0.05 -W 2 "$address") || true
-	[[ $said == *"$count packets transmitted, $count packets received"* ]] ||
-		die "$name: ping $address: $(tail -n 3 <<<"$said")"
+	local said
+	said=$(in_vm "$1" ping -c "$2" -i 0.05 -W 2 "$3") || true
+	[[ $said == *"$2 packets transmitted, $2 packets received"* ]] ||
+		die "$1: ping $3: $(tail -n 3 <<<"$said")"
 }
 
-# The page of nginx in guest SERVER, fetched in guest NAME.
+# The page of nginx in VM SERVER, fetched in VM NAME.
 fetches_page() { # fetches_page NAME SERVER ADDRESS
 	equal "This is guest $2." "$(in_vm "$1" wget -q -O - "http://$3/")" "$1: the page of $2"
 }
@@ -85,18 +67,18 @@ fetches_file() { # fetches_file NAME SERVER ADDRESS: the content arrives as it l
 	equal "$wanted" "$(in_vm "$1" "wget -q -O - http://$3/file | sha256sum")" "$1: the file of $2"
 }
 
-# What the device says itself, in the words of `port show`.
+# What the device of a port says itself, in the words of `port show`.
 device_offloads() {
-	on a ethtool -k "$1" | awk '
+	in_lab h1 ethtool -k "$1" | awk '
 		BEGIN { word["tx-checksum-ip-generic:"] = "checksum"; word["tx-tcp-segmentation:"] = "tso4"
 			word["tx-tcp6-segmentation:"] = "tso6"; word["tx-udp-segmentation:"] = "uso" }
 		$1 in word && $2 == "on" { list = list (list ? "," : "") "\"" word[$1] "\"" }
 		END { print "[" list "]" }'
 }
 
-# rx_packets rx_bytes tx_packets tx_bytes tx_dropped of a port; then of its guest's NIC, from the port's side.
+# rx_packets rx_bytes tx_packets tx_bytes tx_dropped of a port; then of its VM's NIC, from the port's side.
 vm_counts() {
-	ctl a -j port show "$1" |
+	ctl h1 -j port show "$1" |
 		jq -r '.[0] | [.rx_packets, .rx_bytes, .tx_packets, .tx_bytes, .tx_dropped] | join(" ")' || return
 	in_vm "$1" 'cd /sys/class/net/eth0/statistics; cat tx_packets tx_bytes rx_packets rx_bytes' | paste -s -d " "
 }
@@ -127,28 +109,4 @@ vm_agrees() {
 		for (i = 1; i <= n; i++) v[i] -= b[i]
 		exit !(v[1] == v[6] && v[2] == v[7] && v[3] == v[8] + v[5] && (v[5] || v[4] == v[9]))
 	}'
-}
-
-# The image of the tests on Debian's own kernel, with what they run there. Whole paths in the guest:
-# its busybox would run its own `ip`.
-vm_image_kernel61() {
-	[ -x "$BUILD/tests/packets" ] || die "no $BUILD/tests/packets: run make tests"
-	make -s "BUILD=$BUILD/clang-19" BPF_CLANG=clang-19 packets-program >"$WORK/make.log" 2>&1 ||
-		die "packets by clang-19: $(tail -n 5 "$WORK/make.log")"
-	vm_image kernel61 -x "$BUILD/tests/packets:/root/packets-clang-14" \
-		-x "$BUILD/clang-19/tests/packets:/root/packets-clang-19" \
-		-x "$BUILD/tests/system/engine_test:/root/" -x "$BUILD/weftd:/usr/sbin/" \
-		-x "$BUILD/weftctl:/usr/bin/" -x /sbin/ip:/sbin/ -x /sbin/tc:/sbin/
-}
-
-# Guests without a NIC, on a kernel that has no tcx.
-vm_start_kernel61() {
-	local name kernel
-	for name; do
-		guest start "$name" --image "$VM_IMAGE" --memory 640 \
-			--modules tun,veth,vxlan,8021q,sch_ingress,cls_bpf,cls_matchall
-	done
-	vm_wait "$@"
-	kernel=$(in_vm "$1" uname -r)
-	[[ $kernel == 6.1.* ]] || skip "Debian's kernel is $kernel here, not 6.1"
 }

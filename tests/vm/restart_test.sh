@@ -6,27 +6,25 @@ set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-vm_image generic
-host_new a
-host_start a
-ctl a network add blue gateway 10.1.0.254
-ctl a network add red gateway 10.2.0.254
-ctl a port add web type tap network blue
-ctl a port add client type tap network blue
-
 # The physical network: a wire to a bridge that weft knows nothing of, where a VM speaks tagged.
-on a ip link add wire type veth peer name wire-far
-on a ip link add far-bridge type bridge
-on a ip tuntap add far-tap mode tap
-for dev in wire-far far-tap; do on a ip link set "$dev" master far-bridge up; done
-on a ip link set far-bridge up
-ctl a port add uplink type device dev wire trunk blue:10,red:20
-
-vm_start web 10.1.0.11/24 --nginx
-vm_start client 10.1.0.10/24
-VM_WORDS="-netdev tap,id=n0,ifname=far-tap,script=no,downscript=no -device virtio-net-pci,netdev=n0,mac=02:00:00:00:00:03" \
-	vm_start far 10.9.0.1/24 --modules 8021q
-vm_wait web client far
+vm_lab <<'END'
+topology:
+  nodes:
+    h1:
+      kind: host
+      objects:
+        networks: [{name: blue, gateway: 10.1.0.254}, {name: red, gateway: 10.2.0.254}]
+        ports: [{name: uplink, type: device, dev: wire, tags: ["blue:10", "red:20"]}]
+    web: {kind: vm, host: h1, network: blue, addresses: [10.1.0.11/24], nginx: true}
+    client: {kind: vm, host: h1, network: blue, addresses: [10.1.0.10/24]}
+    physical: {kind: bridge}
+  links:
+    - endpoints: ["h1:wire", "physical:h1"]
+END
+in_lab physical ip tuntap add far mode tap
+in_lab physical ip link set far master br0 up
+vm_start far physical "-netdev tap,id=n0,ifname=far,script=no,downscript=no -device virtio-net-pci,netdev=n0,mac=02:00:00:00:00:03" \
+	--ip 10.9.0.1/24 --modules 8021q
 for net in 1:10 2:20; do
 	tag=${net#*:}
 	in_vm far "ip link add link eth0 name tag$tag type vlan id $tag && ip link set tag$tag up &&
@@ -41,13 +39,13 @@ everything() { # each way there is, at this moment
 	fetches_page far web 10.1.0.11
 }
 everything
-expect a '[["client",0],["uplink",10],["web",0]]' '[.[] | [.port, .tag]] | sort' fdb show network blue
-expect a '[["uplink",20]]' '[.[] | [.port, .tag]]' fdb show network red
+expect h1 '[["client",0],["uplink",10],["web",0]]' '[.[] | [.port, .tag]] | sort' fdb show network blue
+expect h1 '[["uplink",20]]' '[.[] | [.port, .tag]]' fdb show network red
 
 known() { # what weftd knows, without what moves by itself
-	ctl a export
-	json a 'map(del(.age_seconds)) | sort' fdb show
-	json a 'map(with_entries(select(.key | test("^[rt]x_") | not)))' port show
+	ctl h1 export
+	json h1 'map(del(.age_seconds)) | sort' fdb show
+	json h1 'map(with_entries(select(.key | test("^[rt]x_") | not)))' port show
 }
 session() { # session NAME PORT: a TCP session from this guest to web, longer than what follows
 	in_vm web iperf3 -s -D -p "$2"
@@ -68,15 +66,16 @@ session far 5202
 known >"$WORK/before"
 for way in kill stop; do
 	if [ $way = kill ]; then
-		host_kill a
+		node_kill h1
 	else
-		ctl a host stop
-		wait "${HOST_PID[a]}" || die "weftd ended with status $? after host stop"
+		ctl h1 host stop
+		wait_for 5 ended h1
+		equal 'msg="stopped"' "$(tail -n 1 "/run/weftlab/$LAB/h1/weftd.log" | grep -o 'msg=.*')" "weftd's last word"
 	fi
 	flows client
 	flows far
 	pings far 3 10.2.0.254
-	host_start a
+	weftlab restart "$LAB:h1"
 	flows client
 	flows far
 	known >"$WORK/after"
@@ -92,16 +91,14 @@ wait_for 10 vm_agrees web
 wait_for 10 vm_agrees client
 
 # VMs come and go while weftd is away
-words=$(ctl a port show client qemu)
-host_kill a
-vm_kill client
-host_start a
-expect a '["waiting",false]' '.[0] | [.state, .carrier]' port show client
-host_kill a
-guest stop client
-VM_WORDS=$words vm_start client 10.1.0.10/24
-vm_wait client
+words=$(ctl h1 port show client qemu)
+node_kill h1
+node_kill client
+weftlab restart "$LAB:h1"
+expect h1 '["waiting",false]' '.[0] | [.state, .carrier]' port show client
+node_kill h1
+vm_start client h1 "$words" --ip 10.1.0.10/24
 pings client 3 10.1.0.11
-host_start a
-expect a '["up",true,["checksum","tso4","tso6"]]' '.[0] | [.state, .carrier, .offloads]' port show client
+weftlab restart "$LAB:h1"
+expect h1 '["up",true,["checksum","tso4","tso6"]]' '.[0] | [.state, .carrier, .offloads]' port show client
 everything

@@ -1,28 +1,29 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Two VMs attached with one command each: pages, files, TCP, IPv6, the gateway, the counters; and
+# Two VMs attached with the operator's words: pages, files, TCP, IPv6, the gateway, the counters; and
 # what a port says before, during and after its VM.
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-vm_image generic
-host_new a
-host_start a
-ctl a network add blue mtu 1400 subnet 10.1.0.0/24 gateway 10.1.0.254,fd00:1::fe
-ctl a port add web type tap network blue
-ctl a port add client type tap network blue
+vm_lab <<'END'
+topology:
+  nodes:
+    h1:
+      kind: host
+      objects:
+        networks: [{name: blue, mtu: 1400, subnet: 10.1.0.0/24, gateway: "10.1.0.254,fd00:1::fe"}, {name: red}]
+        ports: [{name: later, type: tap, network: red}]
+    web: {kind: vm, host: h1, network: blue, addresses: [10.1.0.11/24, "fd00:1::11/64"], nginx: true, memory_mb: 384, append: weft.file_mb=100}
+    client: {kind: vm, host: h1, network: blue, addresses: [10.1.0.10/24, "fd00:1::10/64"], gateways: [10.1.0.254], nginx: true}
+END
 
 says() { # says PORT STATE CARRIER OFFLOADS
-	json_is a "[\"$2\",$3,$4]" '.[0] | [.state, .carrier, .offloads]' port show "$1"
+	json_is h1 "[\"$2\",$3,$4]" '.[0] | [.state, .carrier, .offloads]' port show "$1"
 }
 all='["checksum","tso4","tso6"]'
-says client waiting false null || die "a port without a VM: $(ctl a -j port show client)"
-
-# the words as they are
-vm_start web 10.1.0.11/24,fd00:1::11/64 --nginx --memory 384 --append weft.file_mb=100
-vm_start client 10.1.0.10/24,fd00:1::10/64 --gw 10.1.0.254 --nginx
-vm_wait web client
+says later waiting false null || die "a port without a VM: $(ctl h1 -j port show later)"
+ctl h1 port del later
 for port in web client; do
 	wait_for 5 says "$port" up true "$all"
 	equal "$all" "$(device_offloads "$port")" "the device of $port"
@@ -48,13 +49,13 @@ iperf -R
 
 # who is where, and what crossed
 for vm in web client; do
-	expect a "[\"$vm\",\"learned\"]" ".[] | select(.mac == $(json a '.[0].mac | @json' port show "$vm")) | [.port, .kind]" \
+	expect h1 "[\"$vm\",\"learned\"]" ".[] | select(.mac == $(json h1 '.[0].mac | @json' port show "$vm")) | [.port, .kind]" \
 		fdb show network blue
 	wait_for 10 vm_agrees "$vm"
 done
-expect a true '(.[0].rx_packets - .[0].rx_dropped == .[1].tx_packets) and (.[0].rx_bytes == .[1].tx_bytes) and
+expect h1 true '(.[0].rx_packets - .[0].rx_dropped == .[1].tx_packets) and (.[0].rx_bytes == .[1].tx_bytes) and
 	(.[1].rx_packets - .[1].rx_dropped == .[0].tx_packets) and (.[1].rx_bytes == .[0].tx_bytes)' port show
-expect a true '.[0] | .rx_bytes / .rx_packets > 3000' port show web # superpackets went whole
+expect h1 true '.[0] | .rx_bytes / .rx_packets > 3000' port show web # superpackets went whole
 
 # the gateway, which is weft itself
 pings client 5 10.1.0.254
@@ -62,17 +63,15 @@ pings client 5 fd00:1::fe
 equal 02:57:65:66:74:01 "$(in_vm client 'ip neigh show 10.1.0.254' | cut -d ' ' -f 5)" "the gateway's address"
 
 # QEMU dies; the next VM on the same tap takes nothing unfinished, whatever the first one took
-vm_kill client
+node_kill client
 wait_for 5 says client waiting false null
-expect a 'nobody has the tap open: its VM does not run' '.[0].why' port show client
-before=$(json a '.[0].rx_packets' port show client)
+expect h1 'nobody has the tap open: its VM does not run' '.[0].why' port show client
+before=$(json h1 '.[0].rx_packets' port show client)
 in_vm web ping -c 2 -W 1 10.1.0.10 >/dev/null && die "somebody answers for a dead VM"
-expect a true '.[0].tx_dropped > 0' port show client
-expect a '["port",true]' '.[] | select(.port == "client" and .reason == "device_dropped") | [.hop, .packets > 0]' drops show
-guest stop client
-VM_WORDS=$(ctl a port show client qemu),guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off \
-	vm_start client 10.1.0.10/24,fd00:1::10/64 --nginx
-vm_wait client
+expect h1 true '.[0].tx_dropped > 0' port show client
+expect h1 '["port",true]' '.[] | select(.port == "client" and .reason == "device_dropped") | [.hop, .packets > 0]' drops show
+vm_start client h1 "$(ctl h1 port show client qemu),guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off" \
+	--ip 10.1.0.10/24,fd00:1::10/64 --nginx
 wait_for 5 says client up true '[]'
 equal '[]' "$(device_offloads client)" "the device of client"
 vm_count_from_here web
@@ -80,4 +79,4 @@ pings client 10 10.1.0.11
 fetches_file client web 10.1.0.11
 fetches_file web client 10.1.0.10
 wait_for 10 vm_agrees web
-expect a true ".[0].rx_packets > $before" port show client
+expect h1 true ".[0].rx_packets > $before" port show client

@@ -10,6 +10,10 @@ enum { DONE, REFUSED, WRONG_WORDS };
 // Says why on standard error. Returns REFUSED.
 int refuse(const struct lab *lab);
 
+// [LAB:]NODE among the labs that run; changes the word. 0: the lab is loaded.
+int running_node(struct lab *lab, char *word, struct node **node);
+
+int command_restart(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_exec(int argc, char **argv);

@@ -30,7 +30,7 @@ static int exec_in_netns(struct lab *lab, const struct node *node, char **argv)
 	return lab_fail(lab, -home, "%s: %s", argv[0], strerror(-home));
 }
 
-// Finds the running lab with that node; `wanted` NULL: any lab. 0: one; the lab is loaded.
+// `wanted` NULL: any lab.
 static int find(struct lab *found, const char *wanted, const char *node)
 {
 	json_t *labs = wanted ? json_pack("[s]", wanted) : journal_labs(), *name;
@@ -65,26 +65,29 @@ static int find(struct lab *found, const char *wanted, const char *node)
 		node, wanted);
 }
 
+int running_node(struct lab *lab, char *word, struct node **node)
+{
+	char *colon = strchr(word, ':'), *name = colon ? colon + 1 : word;
+	int err;
+
+	if (colon)
+		*colon = 0;
+	err = find(lab, colon ? word : NULL, name);
+	*node = err ? NULL : lab_node(lab, name);
+	return err;
+}
+
 int command_exec(int argc, char **argv)
 {
-	char *node = strchr(argv[0], ':'), *wanted = NULL;
 	struct lab lab = {0};
 	struct node *where;
 	int err;
 
 	(void)argc;
-	if (node) {
-		wanted = argv[0];
-		*node++ = 0;
-	} else {
-		node = argv[0];
-	}
-	err = find(&lab, wanted, node);
-	if (err) {
+	if (running_node(&lab, argv[0], &where)) {
 		refuse(&lab);
 		return NOT_REACHED;
 	}
-	where = lab_node(&lab, node);
 	err = where->kind->exec ? where->kind->exec(&lab, where, argv + 1)
 				: exec_in_netns(&lab, where, argv + 1);
 	refuse(&lab);

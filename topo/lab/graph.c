@@ -10,6 +10,7 @@
 #include "topo/lab/graph.h"
 #include "topo/lab/kind.h"
 #include "topo/lab/link.h"
+#include "topo/lab/shipped.h"
 #include "topo/lab/up.h"
 
 __attribute__((format(printf, 2, 3))) static void add_line(json_t *lines, const char *format, ...)
@@ -218,11 +219,15 @@ static const struct {
 };
 enum { PICTURES = sizeof(pictures) / sizeof(*pictures) };
 
-// A file, or a lab that runs.
+// A file, a lab that runs, or one that weft ships.
 static int load(struct lab *lab, const char *what)
 {
-	return name_is_good(what) && access(what, F_OK) ? lab_reload(lab, what)
-							: lab_load(lab, what);
+	if (name_is_good(what) && access(what, F_OK)) {
+		if (!lab_reload(lab, what))
+			return 0;
+		lab_free(lab);
+	}
+	return shipped_load(lab, what);
 }
 
 int command_graph(int argc, char **argv)
@@ -240,13 +245,13 @@ int command_graph(int argc, char **argv)
 		if (p < PICTURES && i + 1 < argc) {
 			paths[p] = argv[++i];
 		} else if (p < PICTURES || what || argv[i][0] == '-') {
-			fprintf(stderr, "usage: weftlab graph FILE|LAB [--dot F] [--svg F]\n");
+			fprintf(stderr, "usage: weftlab graph FILE|NAME [--dot F] [--svg F]\n");
 			return WRONG_WORDS;
 		} else {
 			what = argv[i];
 		}
 	}
-	err = what ? load(&lab, what) : lab_fail(&lab, EINVAL, "graph: which FILE or LAB?");
+	err = what ? load(&lab, what) : lab_fail(&lab, EINVAL, "graph: which FILE or lab?");
 	for (size_t p = 0; p < PICTURES && !err; p++) {
 		if (!paths[p])
 			continue;

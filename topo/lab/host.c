@@ -3,6 +3,7 @@
 #include "topo/lab/host.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -70,6 +71,7 @@ static int open_notify(struct lab *lab, const char *path)
 	if (strlen(path) >= sizeof(address.sun_path))
 		abort(); // names are short (LAB_NAME_MAX)
 	strcpy(address.sun_path, path);
+	unlink(path); // of a weftd before this one
 	if (fd >= 0 && !bind(fd, (struct sockaddr *)&address, sizeof(address)))
 		return fd;
 	lab_fail(lab, errno, "%s: %m", path);
@@ -150,7 +152,7 @@ static int apply(struct lab *lab, struct node *node)
 	return err;
 }
 
-static int wait_and_apply(struct lab *lab, struct node *node)
+static int wait_until_ready(struct lab *lab, struct node *node)
 {
 	int err = process_wait(node->waiting.ready, node->waiting.pidfd, READY_MS);
 
@@ -158,15 +160,22 @@ static int wait_and_apply(struct lab *lab, struct node *node)
 	close(node->waiting.pidfd);
 	if (err == -EINTR)
 		return lab_fail(lab, EINTR, "interrupted");
-	if (err)
-		return process_fail(
-			lab, node, "weftd", -err, err == -ETIMEDOUT ? "is not ready" : "ended");
-	return apply(lab, node);
+	return err ? process_fail(
+			     lab, node, "weftd", -err, err == -ETIMEDOUT ? "is not ready" : "ended")
+		   : 0;
 }
 
 static pid_t pid(const struct lab *lab, const struct node *node)
 {
 	return process_pid(lab, node, "weftd");
+}
+
+static int end(struct lab *lab, struct node *node, bool kill)
+{
+	char pid_file[PATH_MAX];
+
+	node_path(lab, node, "weftd.pid", pid_file);
+	return process_end(lab, pid_file, kill ? SIGKILL : SIGTERM);
 }
 
 // "3 ports, 2 up"
@@ -196,7 +205,8 @@ const struct kind kind_host = {
 	.rank = 1,
 	.netns = true,
 	.check = check,
-	.passes = {[PASS_START] = start, [PASS_READY] = wait_and_apply},
+	.passes = {[PASS_START] = start, [PASS_READY] = wait_until_ready, [PASS_OBJECTS] = apply},
 	.pid = pid,
+	.end = end,
 	.notes = notes,
 };

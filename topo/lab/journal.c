@@ -6,13 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "topo/guest/guest.h"
+#include "topo/lab/client.h"
 #include "topo/lab/netns.h"
 #include "topo/lab/process.h"
 
@@ -26,14 +27,9 @@ static int undo_mount(struct lab *lab, const char *path)
 		       : lab_fail(lab, errno, "cannot unmount %s: %m", path);
 }
 
-static int undo_guest(struct lab *lab, const char *name)
+static int undo_process(struct lab *lab, const char *pid_file)
 {
-	struct guest guest;
-	int err = guest_open(&guest, lab->dir, name);
-
-	if (!err)
-		err = guest_stop(&guest);
-	return err && err != -ENOENT ? lab_fail(lab, -err, "%s", guest.why) : 0;
+	return process_end(lab, pid_file, SIGKILL);
 }
 
 static int undo_nothing(struct lab *lab, const char *name)
@@ -48,8 +44,8 @@ static const struct {
 } undos[] = {
 	{"netns", netns_remove},
 	{"mount", undo_mount},
-	{"process", process_end},
-	{"guest", undo_guest},
+	{"process", undo_process},
+	{"guest", vm_stop},
 	{"up", undo_nothing},
 };
 

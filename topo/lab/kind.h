@@ -21,6 +21,7 @@ enum pass {
 	PASS_DEVICES, // devices that are no links
 	PASS_START,   // processes that switch
 	PASS_READY,   // until they do
+	PASS_OBJECTS, // what they are told, once
 	PASS_BOOT,    // guests
 	PASS_BOOTED,  // until they are up
 	PASSES
@@ -36,6 +37,9 @@ struct kind {
 	int (*passes[PASSES])(struct lab *lab, struct node *node);
 	// Its process, 0 when it does not run; NULL: it has none.
 	pid_t (*pid)(const struct lab *lab, const struct node *node);
+	// Ends that process, if it runs, so that the passes START to BOOTED without OBJECTS bring
+	// it back; kill: at once, by SIGKILL. NULL: the node cannot be restarted.
+	int (*end)(struct lab *lab, struct node *node, bool kill);
 	// Becomes the command (exec). Returns -errno only when it could not. NULL: in the
 	// namespace.
 	int (*exec)(struct lab *lab, struct node *node, char **argv);

@@ -10,6 +10,7 @@
 #include "topo/lab/journal.h"
 #include "topo/lab/kind.h"
 #include "topo/lab/process.h"
+#include "topo/lab/shipped.h"
 #include "topo/lab/up.h"
 
 int refuse(const struct lab *lab)
@@ -52,7 +53,7 @@ static int command_up(int argc, char **argv)
 
 	(void)argc;
 	process_catch_signals();
-	err = lab_load(&lab, argv[0]);
+	err = shipped_load(&lab, argv[0]);
 	if (!err)
 		err = lab_up(&lab);
 	if (err) {
@@ -105,12 +106,14 @@ static const struct command {
 	const char *words;
 	const char *help;
 } commands[] = {
-	{"up", 1, 1, command_up, "FILE", "build the lab of a file"},
+	{"up", 1, 1, command_up, "FILE|NAME", "build the lab of a file, or a shipped one"},
 	{"down", 0, 1, command_down, "[LAB|--all]", "take a lab down: nothing of it is left"},
 	{"exec", 2, 1 << 20, command_exec, "[LAB:]NODE CMD...",
 		"run a command in a node; ends with its status"},
+	{"restart", 1, 2, command_restart, "[LAB:]NODE [--kill]",
+		"end a host's weftd, or a VM, if it runs, and start it again"},
 	{"status", 0, 2, command_status, "[LAB] [-j]", "the nodes and wires, and how they are"},
-	{"graph", 1, 5, command_graph, "FILE|LAB [--dot F] [--svg F]",
+	{"graph", 1, 5, command_graph, "FILE|NAME [--dot F] [--svg F]",
 		"the topology as text, or as a picture (- is standard output)"},
 	{"list", 0, 1, command_list, "[-j]", "the labs that run"},
 };
@@ -122,7 +125,7 @@ static int usage(FILE *out)
 	      "and foreign switches on one machine.\n\n",
 		out);
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(out, "  %-6s %-28s %s\n", commands[i].name, commands[i].words,
+		fprintf(out, "  %-7s %-30s %s\n", commands[i].name, commands[i].words,
 			commands[i].help);
 	fputs("\nLabs are files in YAML: see topo/README.md and topo/labs.\n", out);
 	return out == stdout ? DONE : WRONG_WORDS;

@@ -177,11 +177,11 @@ pid_t process_pid(const struct lab *lab, const struct node *node, const char *na
 	return pid;
 }
 
-static int end_pidfd(struct lab *lab, int pidfd, pid_t pid)
+static int end_pidfd(struct lab *lab, int pidfd, pid_t pid, int signal)
 {
 	struct pollfd wait = {.fd = pidfd, .events = POLLIN};
 
-	pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+	pidfd_send_signal(pidfd, signal, NULL, 0);
 	return poll(&wait, 1, KILL_WAIT_MS) == 1
 		       ? 0
 		       : lab_fail(lab, ETIMEDOUT, "process %d does not end", (int)pid);
@@ -190,14 +190,14 @@ static int end_pidfd(struct lab *lab, int pidfd, pid_t pid)
 int process_kill(struct lab *lab, pid_t pid)
 {
 	int pidfd = pidfd_open(pid, 0);
-	int err = pidfd < 0 ? 0 : end_pidfd(lab, pidfd, pid);
+	int err = pidfd < 0 ? 0 : end_pidfd(lab, pidfd, pid, SIGKILL);
 
 	if (pidfd >= 0)
 		close(pidfd);
 	return err;
 }
 
-int process_end(struct lab *lab, const char *pid_file)
+int process_end(struct lab *lab, const char *pid_file, int signal)
 {
 	int fd, pidfd, err = 0;
 	pid_t pid;
@@ -208,7 +208,7 @@ int process_end(struct lab *lab, const char *pid_file)
 	pidfd = pidfd_open(pid, 0);
 	// Still locked: only now is it certain that the descriptor is not a successor's.
 	if (pidfd >= 0 && flock(fd, LOCK_SH | LOCK_NB))
-		err = end_pidfd(lab, pidfd, pid);
+		err = end_pidfd(lab, pidfd, pid, signal);
 	if (pidfd >= 0)
 		close(pidfd);
 	close(fd);

@@ -21,8 +21,8 @@ struct daemon {
 int process_start(struct lab *lab, struct node *node, const struct daemon *daemon);
 // 0: it does not run.
 pid_t process_pid(const struct lab *lab, const struct node *node, const char *name);
-// Ends the process of a pid file, if it runs.
-int process_end(struct lab *lab, const char *pid_file);
+// Ends the process of a pid file by that signal, if it runs, and waits until it is gone.
+int process_end(struct lab *lab, const char *pid_file, int signal);
 // Kills a process and waits until it is gone.
 int process_kill(struct lab *lab, pid_t pid);
 // Until `fd` is readable. -ESRCH: the process of pidfd ended; -ETIMEDOUT; -EINTR: interrupted.

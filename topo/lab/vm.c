@@ -11,6 +11,7 @@
 #include "topo/lab/journal.h"
 #include "topo/lab/netns.h"
 #include "topo/lab/process.h"
+#include "topo/lab/shipped.h"
 
 enum { BOOT_MS = 120000, SLICE_MS = 500, LIST_MAX = 512 };
 
@@ -84,16 +85,6 @@ static void image_path(const struct node *node, char path[PATH_MAX])
 		process_beside(nics[find_nic(node->nic)].image, path);
 }
 
-// The script of the checkout in which weftlab was built, or of $WEFT_TOPO.
-static void script_path(char path[PATH_MAX])
-{
-	const char *topo = getenv("WEFT_TOPO");
-
-	if (topo && snprintf(path, PATH_MAX, "%s/guest/build.sh", topo) < PATH_MAX)
-		return;
-	process_beside("../topo/guest/build.sh", path);
-}
-
 // Makes the image if there is none yet.
 static int make_image(struct lab *lab, struct node *node)
 {
@@ -108,13 +99,12 @@ static int make_image(struct lab *lab, struct node *node)
 		return lab_fail(lab, ENOENT,
 			"%s: there is no guest image %s (topo/guest/build.sh makes one)",
 			node->name, image);
-	script_path(script);
 	process_beside("guest-cache", cache);
-	if (access(script, X_OK))
+	if (!shipped_path("guest/build.sh", script))
 		return lab_fail(lab, ENOENT,
-			"there is no guest image %s, and no %s that makes one: set WEFT_TOPO to "
-			"the folder topo of weft's sources",
-			image, script);
+			"there is no guest image %s, and no guest/build.sh that makes one: set "
+			"WEFT_TOPO to the folder topo of weft's sources",
+			image);
 	printf("making a guest image in %s\n", image);
 	return process_run(lab, NULL,
 		(char *[]){script, "-k", (char *)kernel, "-o", image, "-c", cache, NULL}, NULL);
@@ -225,6 +215,21 @@ static pid_t pid(const struct lab *lab, const struct node *node)
 	return guest_open(&guest, lab->dir, node->name) ? 0 : guest_pid(&guest);
 }
 
+int vm_stop(struct lab *lab, const char *name)
+{
+	struct guest guest;
+	int err = guest_open(&guest, lab->dir, name);
+
+	if (!err)
+		err = guest_stop(&guest);
+	return err && err != -ENOENT ? lab_fail(lab, -err, "%s", guest.why) : 0;
+}
+
+static int end(struct lab *lab, struct node *node, bool kill)
+{
+	return kill ? process_kill(lab, pid(lab, node)) : vm_stop(lab, node->name);
+}
+
 static int exec_in_guest(struct lab *lab, struct node *node, char **argv)
 {
 	char program[PATH_MAX];
@@ -253,6 +258,7 @@ const struct kind kind_vm = {
 	.check = check,
 	.passes = {[PASS_DEVICES] = make_image, [PASS_BOOT] = boot, [PASS_BOOTED] = wait_for_agent},
 	.pid = pid,
+	.end = end,
 	.exec = exec_in_guest,
 	.makes_device = guest_makes_device,
 };
