@@ -14,6 +14,31 @@ enum own_kind {
 	OWN_DROPPED, // counted
 };
 
+struct own_peek { // an IPv4 VTEP's frame, as far as the inner IP header's protocol
+	struct overlay4_header outer;
+	struct eth_header inner;
+	u8 l3[10];
+};
+
+// TCP between hosts is most of what an underlay carries, and none of it is for the own path: seen
+// before anything is looked up. p->data may be short: then it is asked again later.
+weft_inline bool own_is_tcp(const struct packet *p)
+{
+	u32 zero = 0;
+	const u8 *data = p->data;
+	if (data + sizeof(struct own_peek) - 2 > (const u8 *)p->data_end)
+		return false;
+	const struct own_peek *peek = (const void *)(data - 2);
+	const struct weft_host_row *host = TABLE_GET(NULL, host, &zero);
+	if (!host || peek->outer.eth.type != weft_hton16(WEFT_ETH_IPV4) ||
+		peek->outer.ip.version_ihl != 0x45 || peek->outer.ip.protocol != WEFT_IP_UDP ||
+		peek->outer.udp.dst_port != weft_hton16(host->udp_port))
+		return false;
+	if (peek->inner.type == weft_hton16(WEFT_ETH_IPV4))
+		return peek->l3[9] == WEFT_IP_TCP;
+	return peek->inner.type == weft_hton16(WEFT_ETH_IPV6) && peek->l3[6] == WEFT_IP_TCP;
+}
+
 // Would TC leave it to the carrier? The inner frame, at the packet's beginning.
 weft_inline bool own_regular(const struct packet *p, u8 outer_tos)
 {

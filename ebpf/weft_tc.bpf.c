@@ -351,6 +351,11 @@ int weft_tc(struct __sk_buff *skb)
 	struct weft_record *record = weft_inject ? bpf_map_lookup_elem(&weft_record, &zero) : NULL;
 	if (!device)
 		return TC_ACT_UNSPEC;
+	if (device & WEFT_DEVICE_UNDERLAY && packet_open(&packet, skb, 0) && own_is_tcp(&packet)) {
+		if (record)
+			record->passed = true;
+		return TC_ACT_UNSPEC;
+	}
 	if (!skb_receive(&line, device, &port, record))
 		return packet.code;
 	line.now_ns = clock_now_ns();
