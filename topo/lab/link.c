@@ -57,9 +57,24 @@ pid_t link_pid(const struct lab *lab, const struct link *link)
 	return process_pid(lab, link->ends[0].node, name);
 }
 
+// A wire without a seed has one of its own, the same each time: two wires do not lose alike.
+static void seed_word(const struct link *link, char word[16])
+{
+	unsigned int hash = 2166136261u; // FNV-1a
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *texts[] = {link->ends[i].node->name, ":", link->ends[i].dev, " "};
+
+		for (size_t k = 0; k < 4; k++)
+			for (const char *c = texts[k]; *c; c++)
+				hash = (hash ^ (unsigned char)*c) * 16777619u;
+	}
+	snprintf(word, 16, "%u", hash);
+}
+
 static int start_wire(struct lab *lab, struct link *link)
 {
-	char program[PATH_MAX], ends[2][NAME_MAX + 32], words[512], name[32];
+	char program[PATH_MAX], ends[2][NAME_MAX + 32], words[512], name[32], seed[16];
 	char *argv[WORDS_MAX] = {program, ends[0], ends[1]}, *rest = words;
 	size_t argc = 3;
 	int out[2], err;
@@ -70,8 +85,13 @@ static int start_wire(struct lab *lab, struct link *link)
 	for (size_t i = 0; i < 2; i++)
 		snprintf(ends[i], sizeof(ends[i]), "%s@weft-%s-%s", link->ends[i].dev, lab->name,
 			link->ends[i].node->name);
-	while (rest && argc < WORDS_MAX - 1)
+	while (rest && argc < WORDS_MAX - 3)
 		argv[argc++] = strsep(&rest, " ");
+	if (!link->seed) {
+		seed_word(link, seed);
+		argv[argc++] = "seed";
+		argv[argc++] = seed;
+	}
 	if (pipe2(out, O_CLOEXEC))
 		return lab_fail(lab, errno, "pipe: %m");
 	err = process_start(lab, link->ends[0].node,
