@@ -171,7 +171,10 @@ docs: $(BUILD)/weftd ## man pages from the command table
 
 install: all ## install below PREFIX (default /usr/local)
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/weftd
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/weftctl
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(addprefix $(BUILD)/,weftctl weftlab weft-wire weft-guest)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/weft/topo/labs topo/labs/*.yaml
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/weft/topo/guest topo/guest/build.sh topo/guest/init topo/guest/agent
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/weft/topo/guest topo/guest/nginx.conf
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/weftctl.8
 	install -D -m 644 ctl/weftctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weftctl
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -186,6 +189,7 @@ deb: all ## a Debian package in build/
 		'Architecture: $(shell dpkg --print-architecture 2>/dev/null)' \
 		'Maintainer: the Weft authors <weft@localhost>' \
 		'Depends: $(subst $(empty) ,$(comma) ,$(strip $(PACKAGES_DEB)))' \
+		'Suggests: qemu-system-x86, openvswitch-switch' \
 		'Description: virtual switch and network virtualization for hosts that run VMs' \
 		> $(BUILD)/deb/DEBIAN/control
 	@dpkg-deb --root-owner-group --build $(BUILD)/deb $(DEB)
