@@ -26,7 +26,6 @@ struct carrier {
 	struct engine_overlay refused; // what it would not
 	char note[320];                // and why
 	u16 udp_port;                  // of the bound device
-	bool searched;                 // for what an earlier weftd has left
 	bool busy;                     // the links' news are of our own making
 	bool removed;                  // for good
 	char *why;                     // owned
@@ -88,9 +87,8 @@ static int delete (struct carrier *c, struct link *link, struct failure *failure
 static struct link *take(struct carrier *c, u16 udp_port, struct failure *failure)
 {
 	struct link *link = c->watch.link;
-	if (!link && !c->searched)
+	if (!link)
 		link = carrier_find(c->weftd);
-	c->searched = true;
 	if (link && link != c->watch.link && carrier_fits(c->weftd, link, udp_port))
 		c->udp_port = udp_port;
 	if (link && c->udp_port == udp_port)
@@ -135,9 +133,8 @@ static int drop(struct carrier *c, struct failure *failure)
 {
 	static const struct engine_overlay none;
 	struct link *link = c->watch.link;
-	if (!link && !c->searched)
+	if (!link)
 		link = carrier_find(c->weftd);
-	c->searched = true;
 	c->udp_port = 0;
 	return link ? delete (c, link, failure) : tell_engine(c, &none, failure);
 }

@@ -144,7 +144,7 @@ static json_t *show_underlay(struct weftd *weftd)
 static json_t *host_show(struct weftd *weftd, const struct object *object)
 {
 	struct utsname kernel;
-	u32 mtu = underlay_mtu(weftd);
+	u32 mtu = underlay_mtu(weftd, NULL);
 	const char *why = carrier_why(weftd) ? carrier_why(weftd) : carrier_note(weftd);
 	uname(&kernel);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s, s:s?}", "name",

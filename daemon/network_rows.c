@@ -67,7 +67,8 @@ bool network_inner_tags(const json_t *spec)
 
 u32 network_mtu_largest(struct weftd *weftd, const json_t *spec)
 {
-	u32 underlay = network_vni(spec) ? underlay_mtu(weftd) : 0;
+	const char *name = spec_text(spec, "name", "");
+	u32 underlay = network_vni(spec) ? underlay_mtu(weftd, name) : 0;
 	u32 overhead = network_overhead(weftd, spec);
 	return underlay > overhead ? underlay - overhead : 0;
 }
@@ -152,6 +153,15 @@ static void fill_gateway(const json_t *spec, struct weft_network_row *row)
 	}
 }
 
+// However many addresses a network may have, it leaves most of the table to the others.
+static u32 binding_limit(struct weftd *weftd, const json_t *spec)
+{
+	struct engine_table_status table;
+	u64 limit = (u64)spec_number(spec, "mac_limit", MAC_LIMIT_DEFAULT) * WEFT_BINDINGS_PER_MAC;
+	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_neighbour, &table);
+	return limit < table.capacity / 4 ? (u32)limit : table.capacity / 4;
+}
+
 static int put_row(struct weftd *weftd, struct object *object, struct failure *failure)
 {
 	struct network *network = object->live;
@@ -166,6 +176,7 @@ static int put_row(struct weftd *weftd, struct object *object, struct failure *f
 		.member_epoch = network->members.epoch,
 		.member_count = network->members.count,
 		.vni = network_vni(spec),
+		.binding_limit = binding_limit(weftd, spec),
 		.neighbour_ns = (u64)network_suppress_seconds(spec) * 1000000000,
 	};
 	fill_gateway(spec, &row);

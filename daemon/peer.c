@@ -128,13 +128,16 @@ static int peer_check(
 static int peer_apply(
 	struct weftd *weftd, struct object *object, const json_t *old, struct failure *failure)
 {
-	(void)old;
+	bool elsewhere = old && !json_equal(json_object_get(old, "networks"),
+					json_object_get(object->spec, "networks"));
 	if (!object->live)
 		object->live = calloc(1, sizeof(struct peer));
 	if (!object->live)
 		return fail(failure, -ENOMEM, "no_memory", "out of memory");
 	int error = peer_rows_set(weftd, object, failure);
 	underlay_changed(weftd);
+	if (elsewhere) // their MTU hangs on their peers
+		network_underlay_changed(weftd);
 	return error;
 }
 

@@ -3,6 +3,7 @@
 //
 // Events and commands say what is stale. It is read again when somebody asks, and soon anyway; only
 // the latter writes rows and tells others.
+#include "daemon/fdb.h"
 #include "daemon/underlay.h"
 
 #include <errno.h>
@@ -116,16 +117,25 @@ struct underlay_peer *underlay_peer(struct weftd *weftd, u32 id)
 	return peer;
 }
 
+// Changes when the MTU of any way does: networks have different peers.
+static u32 mtu_sum(const struct underlay *u)
+{
+	u32 sum = u->host_mtu;
+	for (const struct underlay_peer *peer = u->peers; peer; peer = peer->hh.next)
+		sum += (peer->id * 65537 + 1) * peer->mtu;
+	return sum;
+}
+
 static void tell(struct underlay *u)
 {
 	u32 device[ENGINE_UNDERLAYS];
 	u32 count = underlay_devices(u->weftd, device, ENGINE_UNDERLAYS);
-	u32 mtu = underlay_mtu(u->weftd);
+	u32 mtus = mtu_sum(u);
 
-	if (mtu == u->told_mtu && count == u->told_count &&
+	if (mtus == u->told_mtus && count == u->told_count &&
 		memcmp(device, u->told, count * sizeof(device[0])) == 0)
 		return;
-	u->told_mtu = mtu;
+	u->told_mtus = mtus;
 	u->told_count = count;
 	memcpy(u->told, device, count * sizeof(device[0]));
 	network_underlay_changed(u->weftd);
@@ -172,7 +182,7 @@ void underlay_changed(struct weftd *weftd)
 		underlay_routes_stale(weftd->underlay);
 }
 
-u32 underlay_mtu(struct weftd *weftd)
+u32 underlay_mtu(struct weftd *weftd, const char *network)
 {
 	struct underlay *u = fresh(weftd);
 	struct underlay_peer *peer, *next;
@@ -181,7 +191,9 @@ u32 underlay_mtu(struct weftd *weftd)
 	if (!u)
 		return 0;
 	HASH_ITER (hh, u->peers, peer, next) {
-		if (peer->mtu && (!mtu || peer->mtu < mtu))
+		const struct object *object = object_by_id(weftd, &noun_peer, peer->id);
+		bool spans = !network || !object || peer_spec_uses(object->spec, network);
+		if (spans && peer->mtu && (!mtu || peer->mtu < mtu))
 			mtu = peer->mtu;
 	}
 	return mtu ? mtu : u->host_mtu;
@@ -232,9 +244,22 @@ u32 underlay_devices(struct weftd *weftd, u32 ifindex[], u32 capacity)
 	return count;
 }
 
+// The datapath believes the next hops for as long as somebody follows the underlay (WEFT_ALIVE_NS).
+static void on_beat(evutil_socket_t fd, short what, void *context)
+{
+	struct weftd *weftd = context;
+	(void)fd, (void)what;
+	struct weft_host_row *row =
+		weftd->engine ? weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_host, 0)
+			      : NULL;
+	if (row)
+		__atomic_store_n(&row->alive_ns, clock_ns(), __ATOMIC_RELAXED);
+}
+
 int underlay_open(struct weftd *weftd, struct failure *failure)
 {
 	struct underlay *u = calloc(1, sizeof(*u));
+	const struct timeval second = {.tv_sec = 1};
 	int error = -ENOMEM;
 	if (!u)
 		return fail(failure, error, "no_memory", "out of memory");
@@ -242,8 +267,9 @@ int underlay_open(struct weftd *weftd, struct failure *failure)
 	u->weftd = weftd;
 	u->routes_stale = true;
 	u->timer = evtimer_new(weftd->base, on_timer, weftd);
-	if (u->timer)
-		error = underlay_events_open(u);
+	u->beat = event_new(weftd->base, -1, EV_PERSIST, on_beat, weftd);
+	if (u->timer && u->beat)
+		error = evtimer_add(u->beat, &second) ? -ENOMEM : underlay_events_open(u);
 	if (!error)
 		error = neighbours_adopt(u);
 	if (!error)
@@ -264,6 +290,8 @@ void underlay_close(struct weftd *weftd)
 		event_free(u->event);
 	if (u->timer)
 		event_free(u->timer);
+	if (u->beat)
+		event_free(u->beat);
 	nl_socket_free(u->events);
 	neighbours_free(u, weftd->purging);
 	HASH_ITER (hh, u->peers, peer, next) {

@@ -32,9 +32,9 @@ void underlay_changed(struct weftd *weftd);
 // The same, now: at start, so that what commit publishes is whole.
 void underlay_update(struct weftd *weftd);
 
-// The smallest L3 MTU of the ways to all peers, in bytes; while there is no peer that of the device
-// with the host's address. 0: not known.
-u32 underlay_mtu(struct weftd *weftd);
+// The smallest L3 MTU of the ways to the network's peers (NULL: to all), in bytes; while there is
+// no peer that of the device with the host's address. 0: not known.
+u32 underlay_mtu(struct weftd *weftd, const char *network);
 
 u32 underlay_rows(struct weftd *weftd); // of the nexthop table that are in use
 

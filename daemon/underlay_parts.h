@@ -63,7 +63,7 @@ struct underlay_peer {
 struct underlay {
 	struct weftd *weftd;
 	struct nl_sock *events;
-	struct event *event, *timer;
+	struct event *event, *timer, *beat;
 	bool has_address;
 	struct weft_ip address; // of this host
 	u32 host_ifindex;       // the device with this address; 0: no device has it
@@ -72,7 +72,7 @@ struct underlay {
 	struct underlay_neighbour *neighbours;
 	bool routes_stale, neighbours_stale;
 	bool routes_due; // by the next timer: link.c may not have seen the event yet
-	u32 told_mtu;    // what networks and carrier were told last
+	u32 told_mtus;   // what networks and carrier were told last
 	u32 told[ENGINE_UNDERLAYS], told_count;
 };
 

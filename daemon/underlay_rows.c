@@ -43,7 +43,11 @@ static u32 make_rows(const struct underlay_peer *peer, struct weft_nexthop_row r
 			continue;
 		weight[n] = way->weight;
 		one[n++] = (struct weft_nexthop_row){
-			way->ifindex, way->mtu, way->neighbour->mac, way->mac};
+			.mtu = way->mtu,
+			.dst = way->neighbour->mac,
+			.src = way->mac,
+			.ifindex = way->ifindex,
+		};
 	}
 	underlay_shares(weight, n, share);
 	for (u32 i = 0; i < n; i++)

@@ -89,8 +89,6 @@ weft_inline enum own_kind own_receive(
 		pipeline_reject(NULL, 0, o.drop, record);
 	else if (kind != OWN_INNER || superpacket || !packet_open(p, p->context, OWN_BYTES))
 		kind = OWN_CARRIER;
-	if (record)
-		record->passed = kind == OWN_CARRIER;
 	if (kind != OWN_INNER)
 		return kind;
 	line->vni = o.vni;
@@ -104,6 +102,9 @@ static __noinline bool own_way(struct pipeline *line, struct overlay_way *way)
 	if (!(line->verdict.flags & WEFT_VERDICT_OWN))
 		return false;
 	overlay_find_way(NULL, &line->key, line->verdict.port, way);
+	if (way->host && way->host->alive_ns &&
+		(s64)(line->now_ns - way->host->alive_ns) > (s64)WEFT_ALIVE_NS)
+		return false;
 	if (!way->host || !way->peer || !way->nexthop || !overlay_is_ip4(way->peer->address))
 		return false;
 	way->vni = line->verdict.vni;

@@ -3,6 +3,7 @@
 // Superpackets and partial checksums stay as they are; the kernel completes them on the way out.
 #define HOOK_CONTEXT struct __sk_buff
 #include "ebpf/hook.h"
+#include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 #include "ebpf/carrier.h"
 #include "ebpf/own_path.h"
@@ -334,7 +335,7 @@ weft_inline bool skb_receive(
 		return carrier_receive(line, port, record);
 	if (!(device & WEFT_DEVICE_UNDERLAY))
 		return true;
-	enum own_kind kind = p->context->vlan_present
+	enum own_kind kind = p->context->vlan_present || p->context->pkt_type != PACKET_HOST
 				     ? OWN_NONE
 				     : own_receive(line, p->context->gso_size, port, record);
 	if (kind == OWN_CARRIER || (kind == OWN_NONE && !*port))
@@ -356,8 +357,11 @@ int weft_tc(struct __sk_buff *skb)
 			record->passed = true;
 		return TC_ACT_UNSPEC;
 	}
-	if (!skb_receive(&line, device, &port, record))
+	if (!skb_receive(&line, device, &port, record)) {
+		if (record)
+			record->passed = packet.code == TC_ACT_UNSPEC;
 		return packet.code;
+	}
 	line.now_ns = clock_now_ns();
 	if (!pipeline_run(&line, port, record))
 		return TC_ACT_UNSPEC;

@@ -164,10 +164,13 @@ int weft_xdp(struct xdp_md *xdp)
 		if (kind == OWN_DROPPED)
 			return XDP_DROP;
 		if (kind == OWN_CARRIER)
-			return XDP_PASS;
+			port = 0;
 	}
-	if (!port)
+	if (!port) {
+		if (record)
+			record->passed = true;
 		return XDP_PASS;
+	}
 	line.now_ns = clock_now_ns();
 	return pipeline_run(&line, port, record) ? packet.code : XDP_PASS;
 }

@@ -20,10 +20,9 @@ weft_inline bool commit_take_mac(struct weft_usage_row *usage, u64 limit)
 	return commit_take(&usage->macs, &usage->learn_refused, limit);
 }
 
-weft_inline bool commit_take_binding(struct weft_usage_row *usage, u64 mac_limit)
+weft_inline bool commit_take_binding(struct weft_usage_row *usage, u64 limit)
 {
-	return commit_take(
-		&usage->bindings, &usage->bindings_refused, mac_limit * WEFT_BINDINGS_PER_MAC);
+	return commit_take(&usage->bindings, &usage->bindings_refused, limit);
 }
 
 weft_inline void commit_release(u64 *used)
@@ -182,7 +181,7 @@ weft_inline bool binding_stands(struct binding *b, const struct weft_neighbour_r
 	if (parse_same_mac(&old->mac, &b->row.mac))
 		return contested;
 	if (contested || binding_owner_lives(b, old, network))
-		b->row.flags = WEFT_NEIGHBOUR_CONTESTED;
+		b->row.flags |= WEFT_NEIGHBOUR_CONTESTED;
 	return false;
 }
 
@@ -201,14 +200,16 @@ weft_inline void commit_binding(struct tables *tables, const struct weft_key *ke
 	};
 	if (!port_row || !network_row || !network_usage || !b.port_usage)
 		return;
-	b.limit = port_row->mac_limit;
+	b.limit = port_row->mac_limit * (u64)WEFT_BINDINGS_PER_MAC;
 	const struct weft_neighbour_row *old = TABLE_GET(tables, neighbour, &b.place);
+	b.row.flags =
+		neighbour_flags(key, old && parse_same_mac(&old->mac, &key->src) ? old->flags : 0);
 	if (old && binding_stands(&b, old, network_row))
 		return;
 	if (old)
 		binding_replace(&b, old->port);
 	else
-		binding_insert(&b, network_usage, network_row->mac_limit);
+		binding_insert(&b, network_usage, network_row->binding_limit);
 }
 
 weft_inline void commit_suppress(struct tables *tables, u32 network)

@@ -76,10 +76,24 @@ weft_inline struct weft_neighbour_key neighbour_key(u32 network, const struct we
 	return key;
 }
 
+weft_inline bool neighbour_advertises(const struct weft_key *key)
+{
+	return key->flags & WEFT_KEY_ND && key->l4_src == WEFT_ND_ADVERT;
+}
+
 weft_inline const struct weft_ip *neighbour_of(const struct weft_key *key)
 {
-	return key->protocol == WEFT_IP_ICMPV6 && key->l4_src == WEFT_ND_ADVERT ? &key->ip_dst
-										: &key->ip_src;
+	return neighbour_advertises(key) ? &key->ip_dst : &key->ip_src;
+}
+
+// What the frame says of its station. Only an advertisement says whether it routes, and without
+// that an answer could take a router from its hosts (RFC 4861 section 7.2.5).
+weft_inline u16 neighbour_flags(const struct weft_key *key, u16 known)
+{
+	if (!neighbour_advertises(key))
+		return known & (WEFT_NEIGHBOUR_ADVERTISED | WEFT_NEIGHBOUR_ROUTER);
+	return WEFT_NEIGHBOUR_ADVERTISED |
+	       (key->flags & WEFT_KEY_ROUTER ? WEFT_NEIGHBOUR_ROUTER : 0);
 }
 
 #define X(name) weft_inline bool stage_##name(struct decide *d);

@@ -88,6 +88,12 @@ weft_inline enum overlay_kind overlay_parse4(
 	if (!ip || ip->version_ihl != 0x45 || ip->protocol != WEFT_IP_UDP ||
 		weft_ntoh16(ip->fragment) & 0x3fff)
 		return OVERLAY_NO;
+	u32 sum = 0;
+	for (int i = 0; i < 10; i++)
+		sum += ((const be16 *)ip)[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	if ((u16)((sum & 0xffff) + (sum >> 16)) != 0xffff)
+		return OVERLAY_NO;
 	parse_ip4(&dst, ip->dst);
 	u32 length = weft_ntoh16(ip->total_length);
 	if (!overlay_same_ip(&dst, host->address) ||

@@ -123,6 +123,9 @@ weft_inline enum weft_drop parse_nd(const struct packet *p, u32 at, u32 end, str
 		return WEFT_DROP_truncated;
 	PARSE_NEED(nd, p, at, sizeof(*nd));
 	key->ip_dst = nd->target;
+	key->flags |= WEFT_KEY_ND;
+	if (!solicit && weft_ntoh32(nd->flags) >> 31)
+		key->flags |= WEFT_KEY_ROUTER;
 	if (at + sizeof(*nd) + sizeof(*option) > end ||
 		(solicit && !(from[0] | from[1] | from[2] | from[3])))
 		return WEFT_DROP_none;
@@ -150,6 +153,7 @@ weft_inline enum weft_drop parse_ipv6(
 		return WEFT_DROP_bad_ipv6;
 	key->ip_src = ip->src;
 	key->ip_dst = ip->dst;
+	bool on_link = ip->hop_limit == 255;
 
 	u32 at = offset + (u32)sizeof(*ip);
 	u32 end = at + payload;
@@ -182,7 +186,9 @@ weft_inline enum weft_drop parse_ipv6(
 	enum weft_drop drop = parse_l4(p, at, end, key, layout);
 	if (drop || !(key->flags & WEFT_KEY_L4) || next != WEFT_IP_ICMPV6)
 		return drop;
-	if (key->l4_src == WEFT_ND_SOLICIT || key->l4_src == WEFT_ND_ADVERT)
+	// RFC 4861 section 7.1: from another link, it is no ND.
+	if (on_link && key->l4_dst == 0 &&
+		(key->l4_src == WEFT_ND_SOLICIT || key->l4_src == WEFT_ND_ADVERT))
 		return parse_nd(p, at, end, key);
 	return WEFT_DROP_none;
 }

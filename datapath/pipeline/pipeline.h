@@ -156,7 +156,10 @@ weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_re
 	u32 action = v->action;
 	bool too_big = pipeline_too_big(line);
 	if (too_big) {
-		v->reply = reply_too_big_kind(&line->key);
+		// A flooded frame's destination is elsewhere: an answer would teach a peer
+		// otherwise.
+		bool stranger = v->action == WEFT_ACTION_flood && v->flags & WEFT_VERDICT_FROM_PEER;
+		v->reply = stranger ? WEFT_REPLY_none : reply_too_big_kind(&line->key);
 		v->reply_mac = line->key.dst; // as if the destination had said it
 		action = v->reply ? WEFT_ACTION_reply : WEFT_ACTION_drop;
 	}

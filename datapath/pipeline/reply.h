@@ -95,12 +95,10 @@ weft_inline void reply_arp(const struct weft_key *key, struct reply *r)
 }
 
 // RFC 4861 section 7.2.4. A solicitation from :: (duplicate address detection) is answered to
-// all nodes, unsolicited. Only the gateway is a router.
-weft_inline void reply_nd(const struct weft_key *key, struct reply *r)
+// all nodes, unsolicited.
+weft_inline void reply_nd(const struct weft_key *key, bool router, struct reply *r)
 {
-	const struct weft_mac gateway = WEFT_GATEWAY_MAC;
-	u32 flags =
-		parse_same_mac(&r->src, &gateway) ? 0xa0000000 : 0x20000000; // (router,) override
+	u32 flags = router ? 0xa0000000 : 0x20000000; // (router,) override
 	const be32 *from = key->ip_src.word;
 	bool probe = !(from[0] | from[1] | from[2] | from[3]);
 	const struct weft_mac all_nodes_mac = {{0x33, 0x33, 0, 0, 0, 1}};
@@ -277,7 +275,7 @@ weft_inline enum weft_drop reply_build(const struct packet *p, const struct weft
 		reply_arp(key, r);
 		return WEFT_DROP_none;
 	case WEFT_REPLY_nd:
-		reply_nd(key, r);
+		reply_nd(key, verdict->flags & WEFT_VERDICT_ROUTER, r);
 		return WEFT_DROP_none;
 	case WEFT_REPLY_echo:
 		return reply_echo(p, layout, r);

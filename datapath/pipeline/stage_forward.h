@@ -9,13 +9,15 @@ weft_inline enum weft_reply forward_gateway_reply(const struct decide *d, bool t
 	bool v4 = key->ethertype == WEFT_ETH_IPV4 && key->protocol == WEFT_IP_ICMP;
 	bool v6 = key->ethertype == WEFT_ETH_IPV6 && key->protocol == WEFT_IP_ICMPV6;
 	bool arp = key->ethertype == WEFT_ETH_ARP;
+	if (d->verdict->flags & WEFT_VERDICT_KEEP_TAG)
+		return WEFT_REPLY_none;
 	if (!(v4 || v6 || arp) || !ip_is_gateway(d->network, &key->ip_dst))
 		return WEFT_REPLY_none;
 	if (arp)
 		return key->l4_src == WEFT_ARP_REQUEST ? WEFT_REPLY_arp : WEFT_REPLY_none;
 	if (!(key->flags & WEFT_KEY_L4) || (key->flags & (WEFT_KEY_FRAGMENT | WEFT_KEY_OPTIONS)))
 		return WEFT_REPLY_none;
-	if (v6 && key->l4_src == WEFT_ND_SOLICIT)
+	if (key->flags & WEFT_KEY_ND && key->l4_src == WEFT_ND_SOLICIT)
 		return WEFT_REPLY_nd;
 	if (v6 && key->l4_src == WEFT_ICMPV6_ECHO && to_gateway_mac)
 		return WEFT_REPLY_echo6;
@@ -90,6 +92,7 @@ weft_inline bool stage_forward(struct decide *d)
 	bool to_gateway_mac = parse_same_mac(&d->key->dst, &gateway);
 	if (to_gateway_mac || mac_is_group(&d->key->dst)) {
 		enum weft_reply reply = forward_gateway_reply(d, to_gateway_mac);
+		d->verdict->flags |= reply ? WEFT_VERDICT_ROUTER : 0;
 		if (reply)
 			return decide_reply(d, reply, &gateway);
 		if (to_gateway_mac)

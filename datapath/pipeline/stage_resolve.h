@@ -10,7 +10,7 @@ weft_inline void resolve_bind(struct decide *d)
 		return;
 	struct weft_neighbour_key place = neighbour_key(d->verdict->network, ip);
 	const struct weft_neighbour_row *row = TABLE_GET(d->tables, neighbour, &place);
-	if (!row || row->flags || row->port != key->in_port ||
+	if (!row || row->flags != neighbour_flags(key, row->flags) || row->port != key->in_port ||
 		!parse_same_mac(&row->mac, &key->src) ||
 		(s64)(d->now_ns - row->seen_ns) > (s64)WEFT_REFRESH_NS)
 		d->verdict->effects |= WEFT_EFFECT_bind;
@@ -27,8 +27,7 @@ weft_inline enum weft_reply resolve_question(const struct weft_key *key)
 				       key->ip_src.word[3] != key->ip_dst.word[3]
 			       ? WEFT_REPLY_arp
 			       : WEFT_REPLY_none;
-	if (key->protocol == WEFT_IP_ICMPV6 && (key->flags & WEFT_KEY_L4) &&
-		!(key->flags & (WEFT_KEY_FRAGMENT | WEFT_KEY_OPTIONS)) &&
+	if (key->flags & WEFT_KEY_ND && !(key->flags & (WEFT_KEY_FRAGMENT | WEFT_KEY_OPTIONS)) &&
 		key->l4_src == WEFT_ND_SOLICIT && !ip_is_zero(&key->ip_src))
 		return WEFT_REPLY_nd;
 	return WEFT_REPLY_none;
@@ -49,7 +48,9 @@ weft_inline bool resolve_fresh(const struct decide *d, const struct weft_neighbo
 weft_inline bool stage_resolve(struct decide *d)
 {
 	const struct weft_key *key = d->key;
-	if (key->ethertype != WEFT_ETH_ARP && key->protocol != WEFT_IP_ICMPV6)
+	if (key->ethertype != WEFT_ETH_ARP && !(key->flags & WEFT_KEY_ND))
+		return false;
+	if (d->verdict->flags & WEFT_VERDICT_KEEP_TAG) // a payload tag is a world of its own
 		return false;
 	resolve_bind(d);
 	enum weft_reply reply = resolve_question(key);
@@ -58,8 +59,11 @@ weft_inline bool stage_resolve(struct decide *d)
 		return false;
 	struct weft_neighbour_key asked = neighbour_key(d->verdict->network, &key->ip_dst);
 	const struct weft_neighbour_row *row = TABLE_GET(d->tables, neighbour, &asked);
-	if (!row || !resolve_fresh(d, row))
+	if (!row || !resolve_fresh(d, row) ||
+		(reply == WEFT_REPLY_nd && !(row->flags & WEFT_NEIGHBOUR_ADVERTISED)))
 		return false;
+	if (row->flags & WEFT_NEIGHBOUR_ROUTER)
+		d->verdict->flags |= WEFT_VERDICT_ROUTER;
 	d->verdict->effects |= WEFT_EFFECT_suppress;
 	return decide_reply(d, reply, &row->mac);
 }

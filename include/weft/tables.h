@@ -42,9 +42,11 @@ enum weft_port_flag {
 	F(u32, move_meter, )   /* spent by address moves; 0: no limit */ \
 	F(u32, member_epoch, ) /* which list of the member table holds */ \
 	F(u32, member_count, ) \
-	F(u32, gateway4, )     /* wire order; 0: none */ \
-	F(u32, vni, )          /* 0: not between hosts */ \
-	F(u8, gateway6, [16])  /* all zero: none */ \
+	F(u32, gateway4, )      /* wire order; 0: none */ \
+	F(u32, vni, )           /* 0: not between hosts */ \
+	F(u8, gateway6, [16])   /* all zero: none */ \
+	F(u32, binding_limit, ) /* rows in the neighbour table */ \
+	F(u32, reserved, ) \
 	F(u64, neighbour_ns, ) /* ARP and ND are answered for who was seen so long ago at most; \
 				  0: never */
 
@@ -91,15 +93,21 @@ enum weft_fdb_kind {
 	F(u64, seen_ns, ) /* contested: of the last claim that contradicted another */
 
 enum weft_neighbour_flag {
-	WEFT_NEIGHBOUR_CONTESTED =
-		WEFT_BIT(0), // two stations claim the address: nobody is answered for
+	WEFT_NEIGHBOUR_CONTESTED = WEFT_BIT(0),  // two stations claim it: nobody is answered for
+	WEFT_NEIGHBOUR_ADVERTISED = WEFT_BIT(1), // by an ND advertisement: ND may be answered
+	WEFT_NEIGHBOUR_ROUTER = WEFT_BIT(2),     // which said that it routes
 };
 
 // host: this VTEP. One row, index 0.
 #define WEFT_ROW_host(F) \
 	F(u8, address, [16]) /* as struct weft_ip; all zero: no overlay */ \
 	F(u32, udp_port, ) \
-	F(u32, reserved, )
+	F(u32, reserved, ) \
+	F(u64, alive_ns, ) /* CLOCK_MONOTONIC, by weftd every second: its next hops hold; 0: \
+			      always */
+
+// Nobody has followed the underlay for so long: the carrier takes all.
+#define WEFT_ALIVE_NS 5000000000ull
 
 // vtep: outer source address -> peer.
 #define WEFT_KEY_vtep(F) F(u8, address, [16])
@@ -109,11 +117,11 @@ enum weft_neighbour_flag {
 // the peer's port.nexthops. A row that is being changed has ifindex 0: no way of weft's own.
 enum { WEFT_NEXTHOPS_PER_PEER = 16 };
 #define WEFT_ROW_nexthop(F) \
-	F(u32, ifindex, ) \
 	F(u32, mtu, ) /* bytes of L3 */ \
 	F(struct weft_mac, dst, ) \
 	F(struct weft_mac, src, ) \
-	F(u32, reserved, )
+	F(u32, reserved, ) \
+	F(u32, ifindex, ) /* last: a reader who sees it sees the rest */
 
 // Rows are refreshed at most this often: a store per packet would bounce the cache line.
 #define WEFT_REFRESH_NS 500000000ull
@@ -140,7 +148,7 @@ enum { WEFT_NEXTHOPS_PER_PEER = 16 };
 	F(u64, bindings_refused, ) /* not taken: over the limit or table full */ \
 	F(u64, suppressed, )       /* network: ARP and ND questions answered from the table */
 
-// An address has several IP addresses: the limit of bindings is this many times mac_limit.
+// An address has several IP addresses: a port's limit of bindings is this many times mac_limit.
 enum { WEFT_BINDINGS_PER_MAC = 8 };
 
 // port_count: what crossed the port, one row per CPU. A superpacket is one packet.
@@ -250,14 +258,14 @@ struct weft_drop_row {
 #undef WEFT_FIELD
 
 _Static_assert(sizeof(struct weft_port_row) == 40, "port row");
-_Static_assert(sizeof(struct weft_network_row) == 64, "network row");
+_Static_assert(sizeof(struct weft_network_row) == 72, "network row");
 _Static_assert(sizeof(struct weft_tag_key) == 8, "tag key");
 _Static_assert(sizeof(struct weft_member_key) == 12, "member key");
 _Static_assert(sizeof(struct weft_fdb_key) == 12, "fdb key");
 _Static_assert(sizeof(struct weft_fdb_row) % 8 == 0, "fdb row");
 _Static_assert(sizeof(struct weft_neighbour_key) == 20, "neighbour key");
 _Static_assert(sizeof(struct weft_neighbour_row) == 24, "neighbour row");
-_Static_assert(sizeof(struct weft_host_row) == 24, "host row");
+_Static_assert(sizeof(struct weft_host_row) == 32, "host row");
 _Static_assert(sizeof(struct weft_nexthop_row) == 24, "nexthop row");
 
 // Anycast gateway address, the same on every host: locally administered.

@@ -16,6 +16,8 @@ enum weft_key_flag {
 	WEFT_KEY_OPTIONS = WEFT_BIT(4),  // IPv4 options or IPv6 extension headers
 	WEFT_KEY_BINDING = WEFT_BIT(5),  // ARP or ND that tells the IP of the frame's own source:
 					 // ip_src, but the target (ip_dst) of an ND advertisement
+	WEFT_KEY_ROUTER = WEFT_BIT(6),   // an ND advertisement of a router
+	WEFT_KEY_ND = WEFT_BIT(7),       // an ND solicitation or advertisement, from on link
 };
 
 // Everything decide may read of a packet. Host byte order, except addresses. No pointers, no
@@ -99,6 +101,7 @@ enum weft_verdict_flag {
 	WEFT_VERDICT_OWN = WEFT_BIT(0),       // weft's own encapsulation may be used
 	WEFT_VERDICT_KEEP_TAG = WEFT_BIT(1),  // the network carries tags as payload
 	WEFT_VERDICT_FROM_PEER = WEFT_BIT(2), // flood: not to peers
+	WEFT_VERDICT_ROUTER = WEFT_BIT(3),    // reply: the address is a router's
 };
 
 // One packet's fate, as an engine's inject reports it: decide's verdict and what became of it.

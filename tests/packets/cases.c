@@ -25,6 +25,8 @@
 #define TOO_BIG4 "ip4:10.1.0.2,10.1.0.1,1 id:0 eol:5"
 #define TOO_BIG6 "ip6:fd00::2,fd00::1,58 skip:24"
 #define A_TO_B6  "ip6:fd00::1,fd00::2,17 udp:1000,2000 data:20"
+#define ND_B     "ip6:fd00::1,ff02::1:ff00:fe,58 ns:fd00::2,A"
+#define ROUTER   (WEFT_NEIGHBOUR_ADVERTISED | WEFT_NEIGHBOUR_ROUTER)
 #define ARP_B    "arp:1,10.1.0.1,10.1.0.2,Z"
 
 // clang-format off
@@ -250,6 +252,9 @@ const struct packet_case packet_cases[] = {
 	{"from a peer, too big for the network", P1, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:1,2 data:1423",
 		{{YELLOW, "B", 9}}, DROP(too_big), .vni = YELLOW_VNI,
 		.out = {{P1, "B>A " TOO_BIG4 " fragneeded:1450"}}, .sim_only = "the underlay takes 1500"},
+	{"from a peer, too big and unknown: no answer", P1,
+		"A>C ip4:10.1.0.1,10.1.0.2,17 udp:1,2 data:1423", {}, DROP(too_big), .vni = YELLOW_VNI,
+		.sim_only = "the underlay takes 1500"},
 	{"a flood goes to ports, then to peers", 9, "A>* " UDP4, {}, FLOOD, .vni = YELLOW_VNI,
 		.out = {{10, "A>* tag:50 " UDP4}, {P1, "A>* " UDP4}}},
 	{"a flood from a peer never goes to a peer", P1, "A>* " UDP4, {}, FLOOD, .vni = VIOLET_VNI,
@@ -316,10 +321,29 @@ const struct packet_case packet_cases[] = {
 		.binds = {{YELLOW, "10.1.0.1", "A", 9}}},
 	{"behind a tag, too", 10, "A>* tag:50 " ARP_B, {{YELLOW, "B", 9}}, REPLY,
 		.bound = {{YELLOW, "10.1.0.2", "B", 9}}, .out = {{10, "B>A tag:50 arp:2,10.1.0.2,10.1.0.1,A"}}},
-	{"ND for a neighbour is answered", 9, "A>S ip6:fd00::1,ff02::1:ff00:fe,58 ns:fd00::2,A",
-		{{YELLOW, "B", P1}}, REPLY, .bound = {{YELLOW, "fd00::2", "B", P1}},
+	{"ND for a neighbour is answered", 9, "A>S " ND_B, {{YELLOW, "B", P1}}, REPLY,
+		.bound = {{YELLOW, "fd00::2", "B", P1, .flags = WEFT_NEIGHBOUR_ADVERTISED}},
 		.out = {{9, "B>A ip6:fd00::2,fd00::1,58 na:fd00::2,B,6000"}},
 		.binds = {{YELLOW, "fd00::1", "A", 9}}},
+	{"ND for a router says that it is one", 9, "A>S " ND_B, {{YELLOW, "B", P1}}, REPLY,
+		.bound = {{YELLOW, "fd00::2", "B", P1, .flags = ROUTER}},
+		.out = {{9, "B>A ip6:fd00::2,fd00::1,58 na:fd00::2,B,e000"}}},
+	{"ND for who never advertised is asked", 9, "A>S " ND_B, {{YELLOW, "B", P1}}, FLOOD,
+		.vni = YELLOW_VNI, .bound = {{YELLOW, "fd00::2", "B", P1}},
+		.out = {{10, "A>S tag:50 " ND_B}, {P1, "A>S " ND_B}}},
+	{"an advertisement teaches, router and all", P1,
+		"B>A ip6:fd00::2,fd00::1,58 na:fd00::2,B,e000", {{YELLOW, "A", 9}}, FORWARD,
+		.vni = YELLOW_VNI, .out = {{9, "B>A ip6:fd00::2,fd00::1,58 na:fd00::2,B,e000"}},
+		.binds = {{YELLOW, "fd00::2", "B", P1, .flags = ROUTER}}},
+	{"an advertisement from off link teaches nothing", P1,
+		"B>A ip6:fd00::2,fd00::1,58 na:fd00::2,B,e000 set:21=3f", {{YELLOW, "A", 9}}, FORWARD,
+		.vni = YELLOW_VNI,
+		.out = {{9, "B>A ip6:fd00::2,fd00::1,58 na:fd00::2,B,e000 set:21=3f"}},
+		.binds = {{YELLOW, "fd00::2", "B", .absent = true}}},
+	{"payload tags: no bindings, no answers", 11, "A>* tag:7 " ARP_B, {{VIOLET, "B", P1}}, FLOOD,
+		.vni = VIOLET_VNI, .bound = {{VIOLET, "10.1.0.2", "B", P1}},
+		.out = {{P1, "A>* tag:7 " ARP_B}, {P2, "A>* tag:7 " ARP_B}},
+		.binds = {{VIOLET, "10.1.0.1", "A", .absent = true}}},
 	{"a neighbour that was not seen lately is asked", 9, "A>* " ARP_B,
 		{{YELLOW, "B", P1, .age_seconds = 40}}, FLOOD, .vni = YELLOW_VNI,
 		.bound = {{YELLOW, "10.1.0.2", "B", P1, .age_seconds = 60}},

@@ -39,6 +39,7 @@ struct binding_expect {
 	u32 port;
 	u32 age_seconds;
 	bool absent;
+	u16 flags; // enum weft_neighbour_flag
 };
 
 struct packet_case {

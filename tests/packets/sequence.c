@@ -300,6 +300,55 @@ static void the_vni_is_part_of_the_flow(void **state)
 	}
 }
 
+// The underlay's kernel would not take these for its own: nor does weft.
+static void outer_headers_must_be_ours(void **state)
+{
+	static struct engine_result result;
+	start(state);
+	floods(9, "B>* " UDP4);
+	struct frame inner = frame_build("A>B " UDP4);
+	struct frame frame = tunnel_wrap(P1, YELLOW_VNI, &inner, NULL);
+	struct engine_packet packet = {0, frame.bytes, frame.length};
+	assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
+	assert_int_equal(result.record.action, WEFT_ACTION_forward);
+	frame.bytes[24] ^= 1; // the IP checksum
+	assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
+	assert_true(result.record.passed);
+	frame.bytes[24] ^= 1;
+	if (ops != &engine_ebpf) // sim has no MAC of its own
+		return;
+	frame.bytes[5] ^= 0x40; // another station's MAC
+	memset(&result, 0, sizeof(result));
+	assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
+	assert_int_equal(result.outputs, 0);
+}
+
+// Next hops that nobody looks after are not believed: the carrier takes the frame.
+static void stale_next_hops_are_not_used(void **state)
+{
+	static struct engine_result result;
+	struct weft_host_row row;
+	u32 zero = 0;
+	start(state);
+	floods(10, "B>* tag:50 " UDP4);
+	struct frame frame = frame_build("A>B " UDP4);
+	struct weft_fdb_key key = {.network = YELLOW};
+	struct weft_fdb_row place = {.port = P1, .kind = WEFT_FDB_STATIC};
+	memcpy(&key.mac, frame.bytes, 6);
+	assert_int_equal(ops->table_put(engine, WEFT_TABLE_fdb, &key, &place), 0);
+	struct engine_packet packet = {9, frame.bytes, frame.length};
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_host, &zero, &row), 0);
+	for (int stale = 0; stale < 2; stale++) {
+		row.alive_ns = world_now_ns() - (stale ? 6 : 1) * 1000000000ull;
+		assert_int_equal(ops->table_put(engine, WEFT_TABLE_host, &zero, &row), 0);
+		assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
+		assert_int_equal(result.record.action, WEFT_ACTION_encap);
+		assert_int_equal(result.output[0].inner, ops == &engine_ebpf && stale);
+	}
+	row.alive_ns = 0;
+	assert_int_equal(ops->table_put(engine, WEFT_TABLE_host, &zero, &row), 0);
+}
+
 int sequence_run(struct sequence_arena *arena)
 {
 #define TEST(function) cmocka_unit_test_prestate(function, arena)
@@ -316,6 +365,8 @@ int sequence_run(struct sequence_arena *arena)
 		TEST(a_binding_moves_with_its_station),
 		TEST(a_claimed_address_is_asked_for),
 		TEST(too_big_is_not_always_answered),
+		TEST(outer_headers_must_be_ours),
+		TEST(stale_next_hops_are_not_used),
 		TEST(the_vni_is_part_of_the_flow),
 	};
 	return _cmocka_run_group_tests(arena->name, tests, WEFT_ARRAY_SIZE(tests), NULL, NULL);

@@ -60,6 +60,7 @@ static void configure_network(const struct engine_ops *ops, struct engine *engin
 				      : 1500,
 		.ageing_ns = 300 * 1000000000ull,
 		.mac_limit = 16,
+		.binding_limit = 16 * WEFT_BINDINGS_PER_MAC,
 		.member_epoch = id, // any value must do
 	};
 	if (id == YELLOW) {
@@ -198,6 +199,7 @@ void world_before(const struct engine_ops *ops, struct engine *engine, const str
 		struct weft_neighbour_row row = {
 			.mac = place.mac,
 			.port = e->port,
+			.flags = e->flags,
 			.seen_ns = now_ns - e->age_seconds * 1000000000ull,
 		};
 		PUT(neighbour, &key, &row);
@@ -292,6 +294,7 @@ void world_check(const struct engine_ops *ops, struct engine *engine, const stru
 		if (error)
 			continue;
 		assert_int_equal(row.port, e->port);
+		assert_int_equal(row.flags, e->flags);
 		assert_memory_equal(&row.mac, &place.mac, sizeof(row.mac));
 	}
 }

@@ -141,6 +141,19 @@ ctl a apply "$WORK/a/all.yaml" >/dev/null
 equal "$before" "$(ctl a -j export)" "objects after apply"
 expect a '[]' . neighbour show
 
+# --- a network's MTU is that of the ways to its own peers
+on a ip route add 192.0.2.99/32 dev u0 mtu 600
+ctl a network add green vni 999
+ctl a peer add small address 192.0.2.99 networks green
+wait_for 5 json_is a 550 '.[0].mtu' network show green
+expect a 1450 '.[0].mtu' network show blue
+ctl a peer set small networks blue
+wait_for 5 json_is a 550 '.[0].mtu' network show blue
+expect a 1450 '.[0].mtu' network show green
+ctl a network set green ageing 100
+ctl a peer del small
+ctl a network del green
+
 # --- tags as payload and trunk ports exclude each other: they would name other networks there
 on a ip link add w0 type veth peer name w1
 ctl a network set blue inner-tags on
