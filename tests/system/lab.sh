@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# What the tests of labs share, on top of lib.sh (or tests/vm/lib.sh):
+# What the tests of labs share, on top of lib.sh:
 #
 #   lab_shipped NAME      topo/labs/NAME.yaml under a name of this test's own: LAB; its file: LAB_FILE
 #   lab_own NAME          a lab of this test, that goes when the test ends
@@ -9,7 +9,6 @@
 #   reaches FROM TO ADDRESS [WORDS..]   TCP from node to node of LAB; what iperf3 says is in $WORK/iperf
 #   none_left NAME        nothing of the lab is on the machine
 LABS=()
-LAB_TRAP=$(trap -p EXIT | cut -d "'" -f 2) # what cleans up after the library below
 
 for program in weftlab weft-wire; do
 	[ -x "$BUILD/$program" ] || die "no $BUILD/$program: run make"
@@ -32,7 +31,7 @@ lab_cleanup() {
 		weftlab down "$lab" >/dev/null 2>&1
 	done
 	(exit "$status") # what the library takes for the test's
-	"$LAB_TRAP"
+	cleanup
 }
 trap lab_cleanup EXIT
 

@@ -4,8 +4,6 @@
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
-# shellcheck source=tests/system/lab.sh
-. tests/system/lab.sh
 
 finish() {
 	weftlab down "$LAB"
@@ -26,8 +24,15 @@ page_is client web 10.1.0.11
 got=0
 in_lab client 'exit 7' || got=$?
 equal 7 $got "status of a command in a VM"
+# a VM again, whether it runs or not
+weftlab restart "$LAB:web"
+page_is client web 10.1.0.11
+node_kill client
+weftlab restart "$LAB:client"
+page_is client web 10.1.0.11
+equal '["up","up","up"]' "$(states)" "states after restarts"
 # a VM dies: the lab says so, and goes down all the same
-kill -9 "$(weftlab status -j "$LAB" | jq '.[0].nodes[] | select(.name == "client") | .pid')"
+node_kill client
 wait_for 5 state_is client down
 finish
 

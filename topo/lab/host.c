@@ -90,6 +90,8 @@ static int start(struct lab *lab, struct node *node)
 	int ready, pidfd;
 
 	process_beside("weftd", program);
+	if (access(program, X_OK)) // installed
+		process_beside("../sbin/weftd", program);
 	node_path(lab, node, "state", state);
 	node_path(lab, node, "run", run);
 	node_path(lab, node, "notify", notify);

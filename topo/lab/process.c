@@ -74,11 +74,8 @@ void process_beside(const char *program, char path[PATH_MAX])
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	self[n > 0 ? n : 0] = 0;
-	const char *folder = dirname(self);
-	if (snprintf(path, PATH_MAX, "%s%s%s", folder, *program ? "/" : "", program) >= PATH_MAX)
-		abort();
-	if (access(path, F_OK) && // installed: weftd is in sbin
-		snprintf(path, PATH_MAX, "%s/../sbin/%s", folder, program) >= PATH_MAX)
+	if (snprintf(path, PATH_MAX, "%s%s%s", dirname(self), *program ? "/" : "", program) >=
+		PATH_MAX)
 		abort();
 }
 

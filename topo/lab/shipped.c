@@ -30,6 +30,15 @@ bool shipped_path(const char *file, char path[PATH_MAX])
 	return false;
 }
 
+void shipped_cache(const char *file, char path[PATH_MAX])
+{
+	process_beside("../share/weft/topo", path);
+	if (access(path, F_OK))
+		process_beside(file, path);
+	else
+		snprintf(path, PATH_MAX, "/var/cache/weft/%s", file);
+}
+
 // The length of a lab's name in the name of its file; 0: it is none.
 static size_t name_length(const char *file)
 {

@@ -10,6 +10,10 @@
  */
 bool shipped_path(const char *file, char path[PATH_MAX]);
 
+// Where a thing made from them is kept: beside weftlab, or, where that is installed, in
+// /var/cache/weft.
+void shipped_cache(const char *file, char path[PATH_MAX]);
+
 // lab_load of a file; a word that names none and has no slash is the lab that weft ships by that
 // name. lab_free in any case.
 int shipped_load(struct lab *lab, const char *word);

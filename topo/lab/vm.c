@@ -19,7 +19,7 @@ enum { BOOT_MS = 120000, SLICE_MS = 500, LIST_MAX = 512 };
 static const struct {
 	const char *nic;
 	const char *kernel;
-	const char *image; // beside weftlab
+	const char *image; // shipped_cache
 } nics[] = {
 	{"virtio", "cloud", "guest"},
 	{"vmxnet3", "cloud", "guest"},
@@ -82,7 +82,7 @@ static void image_path(const struct node *node, char path[PATH_MAX])
 	if (node->image)
 		snprintf(path, PATH_MAX, "%s", node->image);
 	else
-		process_beside(nics[find_nic(node->nic)].image, path);
+		shipped_cache(nics[find_nic(node->nic)].image, path);
 }
 
 // Makes the image if there is none yet.
@@ -99,7 +99,7 @@ static int make_image(struct lab *lab, struct node *node)
 		return lab_fail(lab, ENOENT,
 			"%s: there is no guest image %s (topo/guest/build.sh makes one)",
 			node->name, image);
-	process_beside("guest-cache", cache);
+	shipped_cache("guest-cache", cache);
 	if (!shipped_path("guest/build.sh", script))
 		return lab_fail(lab, ENOENT,
 			"there is no guest image %s, and no guest/build.sh that makes one: set "
