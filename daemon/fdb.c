@@ -49,19 +49,14 @@ struct object *fdb_object(struct weftd *weftd, const struct weft_fdb_key *key)
 	return object_find(weftd, &noun_fdb, name);
 }
 
-static struct weft_usage_row *usage_at(struct weftd *weftd, enum weft_table table, u32 index)
-{
-	return weftd->engine_ops->table_at(weftd->engine, table, index);
-}
-
 int fdb_forget_row(struct weftd *weftd, const struct weft_fdb_key *key)
 {
 	struct weft_fdb_row row;
 	int error = engine_del(weftd, fdb, key, &row);
 	if (error || row.kind != WEFT_FDB_LEARNED)
 		return error;
-	struct weft_usage_row *port = usage_at(weftd, WEFT_TABLE_port_usage, row.port);
-	struct weft_usage_row *network = usage_at(weftd, WEFT_TABLE_network_usage, key->network);
+	struct weft_usage_row *port = place_usage(weftd, row.port);
+	struct weft_usage_row *network = network_usage(weftd, key->network);
 	if (port)
 		__atomic_fetch_sub(&port->macs, 1, __ATOMIC_RELAXED);
 	if (network)
@@ -119,7 +114,7 @@ u64 fdb_flush(struct weftd *weftd, const struct place_filter *filter)
 
 void fdb_forget_place(struct weftd *weftd, u32 place)
 {
-	struct weft_usage_row *usage = usage_at(weftd, WEFT_TABLE_port_usage, place);
+	struct weft_usage_row *usage = place_usage(weftd, place);
 	if (usage && __atomic_load_n(&usage->macs, __ATOMIC_RELAXED))
 		forget((struct forget){.weftd = weftd, .filter = {.place = place}});
 }
@@ -131,7 +126,7 @@ void fdb_forget_strays(struct weftd *weftd, u32 network, u32 place)
 
 void fdb_forget_network(struct weftd *weftd, u32 network)
 {
-	struct weft_usage_row *usage = usage_at(weftd, WEFT_TABLE_network_usage, network);
+	struct weft_usage_row *usage = network_usage(weftd, network);
 	if (usage && __atomic_load_n(&usage->macs, __ATOMIC_RELAXED))
 		forget((struct forget){.weftd = weftd, .filter = {.network = network}});
 }

@@ -110,16 +110,9 @@ static const struct argument del_arguments[] = {
 	{0},
 };
 
-static const struct argument flush_arguments[] = {
-	{"network", NULL, ARGUMENT_NAME, 0, NULL, "network", 0, 0, NULL, "only in this network"},
-	{"port", NULL, ARGUMENT_NAME, 0, NULL, "port", 0, 0, NULL, "only behind this port"},
-	{"peer", NULL, ARGUMENT_NAME, 0, NULL, "peer", 0, 0, NULL, "only behind this peer"},
-	{0},
-};
-
 extern const struct command fdb_commands[];
 const struct command fdb_commands[] = {
 	{"fdb", "del", del_arguments, "Delete a row, static or learned", NULL, run_del, &noun_fdb},
-	{"fdb", "flush", flush_arguments, "Forget learned addresses", NULL, run_flush, NULL},
+	{"fdb", "flush", place_filter_arguments, "Forget learned addresses", NULL, run_flush, NULL},
 	{0},
 };

@@ -11,19 +11,14 @@
 #include "daemon/network.h"
 #include "daemon/sweep.h"
 
-static struct weft_usage_row *usage_at(struct weftd *weftd, enum weft_table table, u32 index)
-{
-	return weftd->engine_ops->table_at(weftd->engine, table, index);
-}
-
 int neighbour_forget_row(struct weftd *weftd, const struct weft_neighbour_key *key)
 {
 	struct weft_neighbour_row row;
 	int error = engine_del(weftd, neighbour, key, &row);
 	if (error)
 		return error;
-	struct weft_usage_row *place = usage_at(weftd, WEFT_TABLE_port_usage, row.port);
-	struct weft_usage_row *network = usage_at(weftd, WEFT_TABLE_network_usage, key->network);
+	struct weft_usage_row *place = place_usage(weftd, row.port);
+	struct weft_usage_row *network = network_usage(weftd, key->network);
 	if (place)
 		__atomic_fetch_sub(&place->bindings, 1, __ATOMIC_RELAXED);
 	if (network)
@@ -69,14 +64,14 @@ static u64 forget(struct forget f)
 
 void neighbour_forget_place(struct weftd *weftd, u32 place)
 {
-	struct weft_usage_row *usage = usage_at(weftd, WEFT_TABLE_port_usage, place);
+	struct weft_usage_row *usage = place_usage(weftd, place);
 	if (usage && __atomic_load_n(&usage->bindings, __ATOMIC_RELAXED))
 		forget((struct forget){.weftd = weftd, .filter = {.place = place}});
 }
 
 void neighbour_forget_network(struct weftd *weftd, u32 network)
 {
-	struct weft_usage_row *usage = usage_at(weftd, WEFT_TABLE_network_usage, network);
+	struct weft_usage_row *usage = network_usage(weftd, network);
 	if (usage && __atomic_load_n(&usage->bindings, __ATOMIC_RELAXED))
 		forget((struct forget){.weftd = weftd, .filter = {.network = network}});
 }
@@ -171,18 +166,12 @@ static int run_flush(struct request *request)
 	return error ? error : place_answer_flush(request, forget(f));
 }
 
-static const struct argument filter_arguments[] = {
-	{"network", NULL, ARGUMENT_NAME, 0, NULL, "network", 0, 0, NULL, "only in this network"},
-	{"port", NULL, ARGUMENT_NAME, 0, NULL, "port", 0, 0, NULL, "only behind this port"},
-	{"peer", NULL, ARGUMENT_NAME, 0, NULL, "peer", 0, 0, NULL, "only behind this peer"},
-	{0},
-};
-
 extern const struct command neighbour_commands[];
 const struct command neighbour_commands[] = {
-	{"neighbour", "show", filter_arguments, "Show who has which IP address, as ARP and ND told",
+	{"neighbour", "show", place_filter_arguments,
+		"Show who has which IP address, as ARP and ND told",
 		"network,ip,mac,port,peer,age_seconds", run_show, NULL},
-	{"neighbour", "flush", filter_arguments, "Forget who has which IP address", NULL, run_flush,
-		NULL},
+	{"neighbour", "flush", place_filter_arguments, "Forget who has which IP address", NULL,
+		run_flush, NULL},
 	{0},
 };

@@ -26,7 +26,8 @@ u32 network_vni(const json_t *spec);                 // 0: not between hosts
 u64 network_ageing_ns(const struct object *network); // 0: never
 u32 network_suppress_seconds(const json_t *spec);    // 0: never
 // The MTU that holds: the words', or what the underlay carries (largest), the smaller.
-bool network_inner_tags(const json_t *spec); // tags are payload
+struct weft_usage_row *network_usage(struct weftd *weftd, u32 id); // as place_usage
+bool network_inner_tags(const json_t *spec);                       // tags are payload
 u32 network_mtu(struct weftd *weftd, const json_t *spec);
 u32 network_mtu_settled(
 	struct weftd *weftd, const json_t *spec); // 0: hangs on an underlay not known

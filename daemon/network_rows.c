@@ -60,6 +60,11 @@ u32 network_overhead(struct weftd *weftd, const json_t *spec)
 	return outer + (network_inner_tags(spec) ? TAG_BYTES : 0);
 }
 
+struct weft_usage_row *network_usage(struct weftd *weftd, u32 id)
+{
+	return weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_network_usage, id);
+}
+
 bool network_inner_tags(const json_t *spec)
 {
 	return spec_bool(spec, "inner_tags", false);

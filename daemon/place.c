@@ -90,6 +90,18 @@ int place_filter(struct weftd *weftd, const json_t *spec, struct place_filter *f
 	return 0;
 }
 
+const struct argument place_filter_arguments[] = {
+	{"network", NULL, ARGUMENT_NAME, 0, NULL, "network", 0, 0, NULL, "only in this network"},
+	{"port", NULL, ARGUMENT_NAME, 0, NULL, "port", 0, 0, NULL, "only behind this port"},
+	{"peer", NULL, ARGUMENT_NAME, 0, NULL, "peer", 0, 0, NULL, "only behind this peer"},
+	{0},
+};
+
+struct weft_usage_row *place_usage(struct weftd *weftd, u32 id)
+{
+	return weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_port_usage, id);
+}
+
 bool place_fits(const struct place_filter *filter, u32 network, u32 place)
 {
 	return (!filter->network || filter->network == network) &&
