@@ -30,12 +30,14 @@ add_host_tap() { # add_host_tap HOST TAP
 	ip -n "$(netns "$1")" link set "$2" mtu 1450 up
 }
 
-# wire segments|keeps: does the underlay device take superpackets?
+# wire segments|nic|keeps: what the underlay device does. `segments`: takes single frames only. `nic`: so it does, and
+# what it receives is merged before anybody looks (GRO), as a NIC's driver does. `keeps`: superpackets pass.
 wire() {
-	local i state=on
+	local i state=on gro=off
 	[[ $1 == keeps ]] || state=off
+	[[ $1 != nic ]] || gro=on
 	for i in 1 2; do
-		in_netns h$i ethtool -K u tx $state tso $state gso $state >/dev/null
+		in_netns h$i ethtool -K u tx $state tso $state gso $state gro $gro >/dev/null
 	done
 }
 
