@@ -221,7 +221,7 @@ const struct packet_case packet_cases[] = {
 
 	// to and from peers
 	{"to a peer", 9, "A>B " UDP4, {{YELLOW, "B", P1}}, ENCAP, .vni = YELLOW_VNI,
-		.out = {{P1, "A>B " UDP4}}, .after = {{YELLOW, "A", 9}}, .in_bench = true},
+		.out = {{P1, "A>B " UDP4}}, .after = {{YELLOW, "A", 9}}},
 	{"to a peer, IPv6", 9, "A>B " A_TO_B6, {{YELLOW, "B", P1}}, ENCAP, .vni = YELLOW_VNI,
 		.out = {{P1, "A>B " A_TO_B6}}},
 	{"to a peer, TCP", 9, "A>B ip4:10.1.0.1,10.1.0.2,6 tcp:1,2 data:5", {{YELLOW, "B", P1}}, ENCAP,
