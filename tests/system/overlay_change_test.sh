@@ -70,6 +70,22 @@ route a 192.0.2.2 via 10.0.1.2
 wait_for 5 hops_are a b eth1
 stream_stop routes
 
+# --- weftd is away: after five seconds the carrier takes all, so that a next hop that changes does no harm
+carried() { # carried MORE-THAN
+	[ "$(on a ip -j -s link show weft-carrier | jq '.[0].stats64.tx.packets')" -gt "$1" ]
+}
+before=$(on a ip -j -s link show weft-carrier | jq '.[0].stats64.tx.packets')
+stream_start away v1 v2 10.1.0.2 --pps 5000
+host_kill a
+wait_for 10 carried $((before + 1000))
+stream_stop away
+on b ip link set eth1 address 02:00:00:00:77:01
+on a ip neigh flush dev eth1
+wait_for 5 reaches
+host_start a
+wait_for 5 hops_are a b eth1
+wait_for 5 reaches
+
 # --- ECMP: flows spread over both wires, each flow on one
 route a 192.0.2.2 nexthop via 10.0.1.2 nexthop via 10.0.2.2
 wait_for 5 hops_are a b "eth1 eth2"
