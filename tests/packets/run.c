@@ -308,9 +308,16 @@ static int run_ebpf(enum live_kind kind, const char *pin_root)
 	return failed;
 }
 
+static char root[] = "/tmp/weft-packets.XXXXXX";
+
+static void remove_root(void) // however the program ends
+{
+	umount2(root, MNT_DETACH);
+	rmdir(root);
+}
+
 int main(int argc, char **argv)
 {
-	char root[] = "/tmp/weft-packets.XXXXXX";
 	if (argc > 1 && !strcmp(argv[1], "--bench"))
 		return testrun_bench();
 	int failed = run_sim();
@@ -323,10 +330,9 @@ int main(int argc, char **argv)
 		perror("namespace or bpffs");
 		return 1;
 	}
+	atexit(remove_root);
 	failed += run_xdp();
 	failed += run_ebpf(LIVE_TAP, root);
 	failed += run_ebpf(LIVE_VETH, root);
-	umount2(root, MNT_DETACH);
-	rmdir(root);
 	return failed != 0;
 }
