@@ -66,7 +66,7 @@ static int host_check(
 static int put_row(struct weftd *weftd, struct failure *failure)
 {
 	struct weft_index index = {0};
-	struct weft_host_row row = {.udp_port = host_udp_port(weftd)};
+	struct weft_host_row row = {.udp_port = host_udp_port(weftd), .alive_ns = clock_ns()};
 	struct weft_ip address;
 	if (host_address(weftd, &address))
 		memcpy(row.address, address.byte, sizeof(row.address));

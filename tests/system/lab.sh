@@ -5,6 +5,7 @@
 #   lab_shipped NAME      topo/labs/NAME.yaml under a name of this test's own: LAB; its file: LAB_FILE
 #   lab_own NAME          a lab of this test, that goes when the test ends
 #   in_lab NODE CMD...    in a node of LAB; pid_of NODE: its weftd or QEMU, else null
+#   node_kill NODE        kill -9 that, and wait for its end
 #   ctl HOST WORDS...     weftctl to the weftd of a host of LAB; so json, expect and the like ask that
 #   reaches FROM TO ADDRESS [WORDS..]   TCP from node to node of LAB; what iperf3 says is in $WORK/iperf
 #   none_left NAME        nothing of the lab is on the machine
@@ -52,7 +53,12 @@ in_lab() { weftlab exec "$LAB:$1" "${@:2}"; }
 
 pid_of() { weftlab status -j "$LAB" | jq ".[0].nodes[] | select(.name == \"$1\") | .pid"; }
 
-ended() { [ "$(pid_of "$1")" = null ]; }
+node_ended() { [ "$(pid_of "$1")" = null ]; }
+
+node_kill() {
+	kill -9 "$(pid_of "$1")"
+	wait_for 5 node_ended "$1"
+}
 
 ctl() { "$BUILD/weftctl" -s "/run/weftlab/$LAB/$1/run/weftd.sock" "${@:2}"; }
 

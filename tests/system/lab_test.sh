@@ -144,7 +144,7 @@ for how in '' --kill; do
 	reaches c1 c2 10.1.0.2 -n 64K
 done
 kill -9 "$(pid_of h1)"
-wait_for 5 ended h1
+wait_for 5 node_ended h1
 says 0 '' weftlab restart "$A:h1"
 reaches c1 c2 10.1.0.2 -n 64K
 says 1 'c1 is a client: only a host or a vm' weftlab restart "$A:c1"

@@ -1,45 +1,29 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# Hosts that reach each other over an underlay, on top of lib.sh and traffic.sh.
+# Two hosts a and b as a lab, with light VMs v1 and v2 on their taps, on top of lib.sh, traffic.sh and lab.sh. The lab
+# is named like this process, so that its nodes' namespaces are those that `on` enters.
 #
-#   vtep a 192.0.2.1 eth1    the host's address, on that device
-#   peers_all a b c          each of them knows the others as peers
-declare -A VTEP=()
-
-address() { # address HOST DEVICE ADDRESS/LENGTH...: IPv6 holds at once
-	local host=$1 device=$2 address words
-	shift 2
-	for address; do
-		words=()
-		case $address in
-		*:*)
-			on "$host" sysctl -q -w "net.ipv6.conf.$device.disable_ipv6=0"
-			words=(nodad)
-			;;
-		esac
-		on "$host" ip addr add "$address" dev "$device" "${words[@]}"
-	done
+#   pair_up FILE        the lab; v1 and v2 are namespaces, not attached yet
+#   pair_down [GUEST..] and everything is gone; further guests of the test too
+#   weftd_again a       after node_kill a: start it again
+pair_up() {
+	lab_own $$
+	weftlab up "$1"
+	for guest in v1 v2; do guest_new $guest; done
+	on a ip link set v1 txqueuelen "$QUEUE"
+	on b ip link set v2 txqueuelen "$QUEUE"
 }
 
-vtep() { # vtep HOST ADDRESS DEVICE
-	VTEP[$1]=$2
-	case $2 in
-	*:*) address "$1" "$3" "$2/64" ;;
-	*) address "$1" "$3" "$2/24" ;;
-	esac
-	ctl "$1" host set address "$2"
+pair_down() {
+	local guest
+	for guest in v1 v2 "$@"; do
+		ip netns del "$(netns "$guest")"
+		rm -rf "${WORK:?}/$guest"
+	done
+	weftlab down "$LAB" >/dev/null
+	none_left "$LAB"
 }
 
-peers_all() {
-	local a b
-	for a; do
-		for b; do
-			[ "$a" = "$b" ] || ctl "$a" peer add "$b" address "${VTEP[$b]}"
-		done
-	done
-	for a; do
-		for b; do
-			[ "$a" = "$b" ] || wait_for 5 json_is "$a" up '.[0].state' peer show "$b"
-		done
-	done
+weftd_again() {
+	weftlab restart "$LAB:$1" >/dev/null
 }

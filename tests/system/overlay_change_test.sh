@@ -3,27 +3,45 @@
 # An overlay while things change: routes, addresses, peers that go and come, frames of every size, and rubbish on the
 # underlay beside good traffic.
 set -euo pipefail
+cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
-. "$(dirname "$0")/lib.sh"
+. tests/system/lib.sh
 # shellcheck source=tests/system/traffic.sh
-. "$(dirname "$0")/traffic.sh"
+. tests/system/traffic.sh
+# shellcheck source=tests/system/lab.sh
+. tests/system/lab.sh
 # shellcheck source=tests/system/overlay.sh
-. "$(dirname "$0")/overlay.sh"
+. tests/system/overlay.sh
 [ "$ENGINE" = ebpf ] || skip "needs the ebpf engine"
 BYTES=10000000
 all=csum,tso4,tso6
 
 # Two wires between the hosts; the VTEPs' addresses are on neither of them.
-for host in a b; do
-	host_new $host
-	host_start $host
-done
-wire a eth1 b eth1
-wire a eth2 b eth2
-address a eth1 10.0.1.1/30
-address b eth1 10.0.1.2/30
-address a eth2 10.0.2.1/30
-address b eth2 10.0.2.2/30
+cat >"$WORK/lab.yaml" <<END
+name: "$$"
+topology:
+  nodes:
+    a:
+      kind: host
+      addresses: {eth1: [10.0.1.1/30], eth2: [10.0.2.1/30]}
+      objects:
+        host: {address: 192.0.2.1}
+        networks: [{name: blue, vni: 100, mtu: 1450}]
+        peers: [{name: b, address: 192.0.2.2}]
+        ports: [{name: v1, type: tap, network: blue}]
+    b:
+      kind: host
+      addresses: {eth1: [10.0.1.2/30], eth2: [10.0.2.2/30]}
+      objects:
+        host: {address: 192.0.2.2}
+        networks: [{name: blue, vni: 100, mtu: 1450}]
+        peers: [{name: a, address: 192.0.2.1}]
+        ports: [{name: v2, type: tap, network: blue}]
+  links:
+    - endpoints: ["a:eth1", "b:eth1"]
+    - endpoints: ["a:eth2", "b:eth2"]
+END
+pair_up "$WORK/lab.yaml"
 on a ip addr add 192.0.2.1/32 dev lo
 on b ip addr add 192.0.2.2/32 dev lo
 route() { # route HOST PEER-ADDRESS WORDS...
@@ -31,24 +49,14 @@ route() { # route HOST PEER-ADDRESS WORDS...
 }
 route a 192.0.2.2 via 10.0.1.2
 route b 192.0.2.1 via 10.0.1.1
-ctl a host set address 192.0.2.1
-ctl b host set address 192.0.2.2
-for host in a b; do
-	ctl $host network add blue vni 100
-done
-ctl a peer add b address 192.0.2.2
-ctl b peer add a address 192.0.2.1
 for i in 1:a 2:b; do
-	ctl "${i#*:}" port add "v${i%:*}" type tap network blue
-	on "${i#*:}" ip link set "v${i%:*}" txqueuelen $QUEUE
-	guest_new "v${i%:*}"
 	guest_tap "${i#*:}" "v${i%:*}" "v${i%:*}" "10.1.0.${i%:*}/24" $all $all
 	on "v${i%:*}" ip link set eth0 mtu 1450
 done
-reaches() {
+arrives() {
 	on v1 ping -n -q -c 1 -W 1 10.1.0.2 >/dev/null
 }
-wait_for 5 reaches
+wait_for 5 arrives
 
 hops() { # hops HOST PEER: devices of the ways that have a MAC
 	json "$1" '[.[0].nexthops[] | select(.mac).device] | sort | join(" ")' peer show "$2"
@@ -76,15 +84,15 @@ carried() { # carried MORE-THAN
 }
 before=$(on a ip -j -s link show weft-carrier | jq '.[0].stats64.tx.packets')
 stream_start away v1 v2 10.1.0.2 --pps 5000
-host_kill a
+node_kill a
 wait_for 10 carried $((before + 1000))
 stream_stop away
 on b ip link set eth1 address 02:00:00:00:77:01
 on a ip neigh flush dev eth1
-wait_for 5 reaches
-host_start a
+wait_for 5 arrives
+weftd_again a
 wait_for 5 hops_are a b eth1
-wait_for 5 reaches
+wait_for 5 arrives
 
 # --- ECMP: flows spread over both wires, each flow on one
 route a 192.0.2.2 nexthop via 10.0.1.2 nexthop via 10.0.2.2
@@ -110,7 +118,7 @@ route a 192.0.2.2 via 10.0.2.2 metric 200
 on a ip link set eth1 down
 wait_for 5 hops_are a b eth2
 route b 192.0.2.1 via 10.0.2.1
-wait_for 5 reaches
+wait_for 5 arrives
 on a ip link set eth1 up
 
 # --- the VTEP's address changes
@@ -118,7 +126,7 @@ on a ip addr add 192.0.2.11/32 dev lo
 on b ip route replace 192.0.2.11/32 via 10.0.2.1 src 192.0.2.2
 ctl a host set address 192.0.2.11
 ctl b peer set a address 192.0.2.11
-wait_for 5 reaches
+wait_for 5 arrives
 tcp v1 v2 10.1.0.2
 
 # --- a peer vanishes, its address too: it is said, and it comes back by itself
@@ -126,13 +134,13 @@ on b ip link set eth2 down
 ! on v1 ping -n -q -c 2 -i 0.2 -W 1 10.1.0.2 >/dev/null || die "an answer from behind a dead wire"
 on b ip link set eth2 up
 route b 192.0.2.11 via 10.0.2.1
-wait_for 20 reaches
+wait_for 20 arrives
 ctl a peer del b
 ! on v1 ping -n -q -c 2 -i 0.2 -W 1 10.1.0.2 >/dev/null || die "an answer from a peer that was deleted"
 expect a '[]' '[.[] | select(.peer)]' fdb show
 expect a '[]' '[.[] | select(.peer)]' neighbour show
 ctl a peer add b address 192.0.2.2
-wait_for 5 reaches
+wait_for 5 arrives
 
 # --- frames of every size arrive, whatever the two ends believe their MTU to be
 on a ip link set v1 mtu 9000
@@ -178,3 +186,4 @@ stream_stop beside
 [ "$(json a '[.[] | select(.port == null and .peer == null).packets] | add // 0' drops show)" -gt 5000 ] ||
 	die "the malformed frames are not in: $(ctl a drops show)"
 ctl a drops show
+pair_down x

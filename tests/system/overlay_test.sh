@@ -3,52 +3,62 @@
 # Two hosts, one network: every kind of traffic over the carrier and over weft's own encapsulation, over an
 # IPv4 and an IPv6 underlay; while weftd is away; while peers and underlays come and go.
 set -euo pipefail
+cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
-. "$(dirname "$0")/lib.sh"
+. tests/system/lib.sh
 # shellcheck source=tests/system/traffic.sh
-. "$(dirname "$0")/traffic.sh"
+. tests/system/traffic.sh
+# shellcheck source=tests/system/lab.sh
+. tests/system/lab.sh
 # shellcheck source=tests/system/overlay.sh
-. "$(dirname "$0")/overlay.sh"
+. tests/system/overlay.sh
 [ "$ENGINE" = ebpf ] || skip "needs the ebpf engine"
 BYTES=50000000
 SEGMENT=1398
 all=csum,tso4,tso6
 
-host_pair() { # host_pair MODE ADDRESS-A ADDRESS-B
-	local host
-	for host in a b; do
-		host_new $host
-		host_start $host
-	done
-	wire a eth1 b eth1
-	vtep a "$2" eth1
-	vtep b "$3" eth1
-	for host in a b; do
-		ctl $host network add blue vni 100 overlay "$1" gateway 10.1.0.254
-		ctl $host network add red vni 200 overlay "$1"
-	done
-	peers_all a b
-	ctl a port add v1 type tap network blue
-	ctl b port add v2 type tap network blue
-	on a ip link set v1 txqueuelen $QUEUE
-	on b ip link set v2 txqueuelen $QUEUE
-	guest_new v1
-	guest_new v2
+lab_file() { # lab_file MODE ADDRESS-A ADDRESS-B PREFIX-LENGTH
+	local networks="[{name: blue, vni: 100, overlay: $1, gateway: [10.1.0.254]}, {name: red, vni: 200, overlay: $1}]"
+	cat <<-END
+		name: "$$"
+		topology:
+		  nodes:
+		    a:
+		      kind: host
+		      addresses: {eth1: ["$2/$4"]}
+		      objects:
+		        host: {address: "$2"}
+		        networks: $networks
+		        peers: [{name: b, address: "$3"}]
+		        ports: [{name: v1, type: tap, network: blue}]
+		    b:
+		      kind: host
+		      addresses: {eth1: ["$3/$4"]}
+		      objects:
+		        host: {address: "$3"}
+		        networks: $networks
+		        peers: [{name: a, address: "$2"}]
+		        ports: [{name: v2, type: tap, network: blue}]
+		  links:
+		    - endpoints: ["a:eth1", "b:eth1"]
+	END
 }
 
-pair_gone() {
+host_pair() { # host_pair MODE ADDRESS-A ADDRESS-B PREFIX-LENGTH
+	lab_file "$@" >"$WORK/lab.yaml"
+	pair_up "$WORK/lab.yaml"
+	wait_for 5 json_is a up '.[0].state' peer show b
+	wait_for 5 json_is b up '.[0].state' peer show a
+}
+
+purged() { # nothing of weft is left after a purge
 	local name
 	for name in a b; do
 		ctl $name host purge
-		wait_for 5 gone "${HOST_PID[$name]}"
-		unset "HOST_PID[$name]"
+		wait_for 5 node_ended $name
 		equal '' "$(on $name ip -br link show type vxlan)" "VXLAN devices after purge"
 	done
-	for name in a b v1 v2; do
-		ip netns del "$(netns $name)"
-		umount "$WORK/$name/bpf" 2>/dev/null || true
-		rm -rf "${WORK:?}/$name"
-	done
+	pair_down
 }
 
 attach_both() { # attach_both OFFLOADS-1 OFFLOADS-2 MTU
@@ -91,7 +101,7 @@ nothing_dropped() {
 }
 
 for mode in own carrier; do
-	host_pair $mode 192.0.2.1 192.0.2.2
+	host_pair $mode 192.0.2.1 192.0.2.2 24
 	expect a 1450 '.[0].mtu' network show blue
 	equal 1450 "$(mtu_of a v1)" "the tap's MTU"
 	traffic "$mode, all offloads" $all $all 1450
@@ -120,10 +130,10 @@ for mode in own carrier; do
 	# --- weftd dies and comes back under a stream: nothing is lost, and questions are answered
 	stream_start restart v1 v2 10.1.0.2 --pps 5000
 	for host in a b a; do
-		host_kill $host
+		node_kill $host
 		on v1 ip neigh flush dev eth0
 		on v1 ping -c 2 -i 0.1 -W 2 10.1.0.2 >/dev/null || die "$mode: no echo while weftd $host is dead"
-		host_start $host
+		weftd_again $host
 	done
 	stream_stop restart
 
@@ -141,12 +151,13 @@ for mode in own carrier; do
 	tcp v1 v2 fd00::2
 	on a ip link set v1 mtu 1450
 	detach_both
-	pair_gone
+	purged
 	echo "$mode: done"
 done
 
 # --- IPv6 outside
-host_pair own 2001:db8::1 2001:db8::2
+host_pair own 2001:db8::1 2001:db8::2 64
 expect a 1430 '.[0].mtu' network show blue
 traffic "IPv6 underlay" $all $all 1430
 nothing_dropped
+pair_down

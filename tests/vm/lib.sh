@@ -43,11 +43,6 @@ vm_start() {
 	guest wait "$1"
 }
 
-node_kill() {
-	kill -9 "$(pid_of "$1")"
-	wait_for 5 ended "$1"
-}
-
 # pings NODE COUNT ADDRESS: all of them are answered.
 pings() {
 	local said

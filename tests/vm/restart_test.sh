@@ -69,7 +69,7 @@ for way in kill stop; do
 		node_kill h1
 	else
 		ctl h1 host stop
-		wait_for 5 ended h1
+		wait_for 5 node_ended h1
 		equal 'msg="stopped"' "$(tail -n 1 "/run/weftlab/$LAB/h1/weftd.log" | grep -o 'msg=.*')" "weftd's last word"
 	fi
 	flows client
