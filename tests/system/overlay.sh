@@ -4,19 +4,21 @@
 # is named like this process, so that its nodes' namespaces are those that `on` enters.
 #
 #   pair_up FILE        the lab; v1 and v2 are namespaces, not attached yet
-#   pair_down [GUEST..] and everything is gone; further guests of the test too
+#   pair_down           and everything is gone, the GUESTS too
 #   weftd_again a       after node_kill a: start it again
+GUESTS=(v1 v2)
+
 pair_up() {
 	lab_own $$
 	weftlab up "$1"
-	for guest in v1 v2; do guest_new $guest; done
+	for guest in "${GUESTS[@]}"; do guest_new "$guest"; done
 	on a ip link set v1 txqueuelen "$QUEUE"
 	on b ip link set v2 txqueuelen "$QUEUE"
 }
 
 pair_down() {
 	local guest
-	for guest in v1 v2 "$@"; do
+	for guest in "${GUESTS[@]}"; do
 		ip netns del "$(netns "$guest")"
 		rm -rf "${WORK:?}/$guest"
 	done

@@ -172,6 +172,7 @@ echo "segments out of order: carrier $carrier, own $own"
 
 # --- rubbish on the underlay: nothing is lost beside it, nobody dies
 guest_new x
+GUESTS+=(x)
 on a ip link add evil type veth peer name eth0 netns "$(netns x)"
 on a ip addr add 198.51.100.1/24 dev evil
 on a ip link set evil up
@@ -186,4 +187,4 @@ stream_stop beside
 [ "$(json a '[.[] | select(.port == null and .peer == null).packets] | add // 0' drops show)" -gt 5000 ] ||
 	die "the malformed frames are not in: $(ctl a drops show)"
 ctl a drops show
-pair_down x
+pair_down
