@@ -283,7 +283,7 @@ static bool sim_ecn(u8 *frame, u32 length, u8 outer)
 	u16 type = length < 34 ? 0 : (u16)(frame[12] << 8 | frame[13]);
 	if (type != WEFT_ETH_IPV4 && type != WEFT_ETH_IPV6)
 		return (outer & 3) != 3;
-	u8 inner = type == WEFT_ETH_IPV4 ? l3[1] : (u8)(l3[1] >> 4);
+	u8 inner = overlay_inner_tos(type, l3);
 	int ecn = overlay_ecn(inner, outer);
 	if (ecn < 0)
 		return false;

@@ -20,6 +20,14 @@ struct own_peek { // an IPv4 VTEP's frame, as far as the inner IP header's proto
 	u8 l3[10];
 };
 
+// The protocol in a plain IP header; 0: no IP.
+weft_inline u8 own_protocol(be16 type, const u8 *l3)
+{
+	if (type == weft_hton16(WEFT_ETH_IPV4))
+		return l3[9];
+	return type == weft_hton16(WEFT_ETH_IPV6) ? l3[6] : 0;
+}
+
 // TCP between hosts is most of what an underlay carries, and none of it is for the own path: seen
 // before anything is looked up. p->data may be short: then it is asked again later.
 weft_inline bool own_is_tcp(const struct packet *p)
@@ -30,13 +38,11 @@ weft_inline bool own_is_tcp(const struct packet *p)
 		return false;
 	const struct own_peek *peek = (const void *)(data - 2);
 	const struct weft_host_row *host = TABLE_GET(NULL, host, &zero);
-	if (!host || peek->outer.eth.type != weft_hton16(WEFT_ETH_IPV4) ||
-		peek->outer.ip.version_ihl != 0x45 || peek->outer.ip.protocol != WEFT_IP_UDP ||
-		peek->outer.udp.dst_port != weft_hton16(host->udp_port))
-		return false;
-	if (peek->inner.type == weft_hton16(WEFT_ETH_IPV4))
-		return peek->l3[9] == WEFT_IP_TCP;
-	return peek->inner.type == weft_hton16(WEFT_ETH_IPV6) && peek->l3[6] == WEFT_IP_TCP;
+	return host && peek->outer.eth.type == weft_hton16(WEFT_ETH_IPV4) &&
+	       peek->outer.ip.version_ihl == 0x45 && peek->outer.ip.protocol == WEFT_IP_UDP &&
+	       peek->outer.ip.dst == *(const be32 *)(host->address + 12) &&
+	       peek->outer.udp.dst_port == weft_hton16(host->udp_port) &&
+	       own_protocol(peek->inner.type, peek->l3) == WEFT_IP_TCP;
 }
 
 // Would TC leave it to the carrier? The inner frame, at the packet's beginning.
@@ -46,17 +52,20 @@ weft_inline bool own_regular(const struct packet *p, u8 outer_tos)
 	if (!eth)
 		return false;
 	const u8 *l3 = (const u8 *)(eth + 1);
-	u8 ecn = 0, protocol = 0;
-	if (eth->type == weft_hton16(WEFT_ETH_IPV4)) {
-		ecn = l3[1];
-		protocol = l3[9];
-	} else if (eth->type == weft_hton16(WEFT_ETH_IPV6) && weft_decap_ipv6) {
-		ecn = (u8)(l3[1] >> 4);
-		protocol = l3[6];
-	} else {
+	u16 type = weft_ntoh16(eth->type);
+	if (type != WEFT_ETH_IPV4 && !(type == WEFT_ETH_IPV6 && weft_decap_ipv6))
 		return false;
-	}
-	return protocol != WEFT_IP_TCP && overlay_ecn(ecn, outer_tos) == (ecn & 3);
+	u8 tos = overlay_inner_tos(type, l3);
+	return own_protocol(eth->type, l3) != WEFT_IP_TCP &&
+	       overlay_ecn(tos, outer_tos) == (tos & 3);
+}
+
+// What came with outer headers goes to one port or nowhere; for all else the carrier takes it
+// apart.
+weft_inline bool own_takes(const struct pipeline *line, u32 action)
+{
+	return action == WEFT_ACTION_drop ||
+	       (action == WEFT_ACTION_forward && line->verdict.flags & WEFT_VERDICT_OWN);
 }
 
 __noinline int weft_outer(HOOK_CONTEXT *context, struct overlay *o)

@@ -168,7 +168,8 @@ weft_inline enum weft_drop skb_to_peer(struct pipeline *line, u32 peer, u16 vid,
 	return WEFT_DROP_none;
 }
 
-static __noinline enum weft_drop skb_send_to_peer(struct pipeline *line)
+// This one and the next two are subprograms: see "Subprograms" in docs/architecture.md.
+static __noinline enum weft_drop apply_encap(struct pipeline *line)
 {
 	struct overlay_way way = {
 		.tos = overlay_tos(line->packet, &line->key, &line->layout),
@@ -183,11 +184,6 @@ static __noinline enum weft_drop skb_send_to_peer(struct pipeline *line)
 	if (!drop)
 		account_tx(line->tables, line->verdict.port, bytes);
 	return drop;
-}
-
-weft_inline enum weft_drop apply_encap(struct pipeline *line)
-{
-	return skb_send_to_peer(line);
 }
 
 struct flood {
@@ -227,7 +223,7 @@ static long flood_one(u32 index, struct flood *f)
 	return 0;
 }
 
-static __noinline enum weft_drop skb_flood(struct pipeline *line)
+static __noinline enum weft_drop apply_flood(struct pipeline *line)
 {
 	struct weft_index index = {line->verdict.network};
 	const struct weft_network_row *network = TABLE_GET(line->tables, network, &index);
@@ -257,12 +253,7 @@ static __noinline enum weft_drop skb_flood(struct pipeline *line)
 	return WEFT_DROP_none;
 }
 
-weft_inline enum weft_drop apply_flood(struct pipeline *line)
-{
-	return skb_flood(line);
-}
-
-static __noinline enum weft_drop skb_reply(struct pipeline *line)
+static __noinline enum weft_drop apply_reply(struct pipeline *line)
 {
 	struct packet *p = line->packet;
 	u32 zero = 0;
@@ -287,11 +278,6 @@ static __noinline enum weft_drop skb_reply(struct pipeline *line)
 		line, line->key.in_port, p->context->ifindex, line->key.vid, skb_bytes(line));
 }
 
-weft_inline enum weft_drop apply_reply(struct pipeline *line)
-{
-	return skb_reply(line);
-}
-
 weft_inline enum weft_drop apply_to_host(struct pipeline *line)
 {
 	line->packet->code =
@@ -299,13 +285,9 @@ weft_inline enum weft_drop apply_to_host(struct pipeline *line)
 	return WEFT_DROP_none;
 }
 
-// What weft decapsulates itself goes to one port; for all else the carrier takes it apart.
 weft_inline bool hook_takes(struct pipeline *line, u32 action)
 {
-	if (!line->packet->outer_bytes)
-		return true;
-	return action == WEFT_ACTION_drop ||
-	       (action == WEFT_ACTION_forward && line->verdict.flags & WEFT_VERDICT_OWN);
+	return !line->packet->outer_bytes || own_takes(line, action);
 }
 
 // The headers must lie in the linear part; a small frame from a tap already does.
@@ -315,9 +297,7 @@ weft_inline bool skb_load(struct packet *p, u32 window)
 	u32 want = skb->len < window ? skb->len : window;
 	if ((u64)skb->data + want > (u64)skb->data_end && bpf_skb_pull_data(skb, want))
 		return false;
-	p->data = (void *)(long)skb->data;
-	p->data_end = (void *)(long)skb->data_end;
-	return true;
+	return packet_open(p, skb, 0);
 }
 
 // Which port the frame comes from. False: it is dealt with, packet->code says how.
@@ -327,6 +307,12 @@ weft_inline bool skb_receive(
 	struct packet *p = line->packet;
 	u32 window = WEFT_PARSE_BYTES + (device & WEFT_DEVICE_UNDERLAY ? OWN_BYTES : 0);
 	*port = device & WEFT_DEVICE_PORT;
+	bool mine = p->context->pkt_type == PACKET_HOST && !p->context->vlan_present;
+	if (device & WEFT_DEVICE_UNDERLAY && mine && packet_open(p, p->context, 0) &&
+		own_is_tcp(p)) {
+		p->code = TC_ACT_UNSPEC;
+		return false;
+	}
 	if (!skb_load(p, window)) {
 		pipeline_reject(NULL, *port, WEFT_DROP_rewrite_failed, record);
 		return false;
@@ -335,9 +321,8 @@ weft_inline bool skb_receive(
 		return carrier_receive(line, port, record);
 	if (!(device & WEFT_DEVICE_UNDERLAY))
 		return true;
-	enum own_kind kind = p->context->vlan_present || p->context->pkt_type != PACKET_HOST
-				     ? OWN_NONE
-				     : own_receive(line, p->context->gso_size, port, record);
+	enum own_kind kind =
+		mine ? own_receive(line, p->context->gso_size, port, record) : OWN_NONE;
 	if (kind == OWN_CARRIER || (kind == OWN_NONE && !*port))
 		p->code = TC_ACT_UNSPEC;
 	return kind == OWN_INNER || (kind == OWN_NONE && *port);
@@ -352,11 +337,6 @@ int weft_tc(struct __sk_buff *skb)
 	struct weft_record *record = weft_inject ? bpf_map_lookup_elem(&weft_record, &zero) : NULL;
 	if (!device)
 		return TC_ACT_UNSPEC;
-	if (device & WEFT_DEVICE_UNDERLAY && packet_open(&packet, skb, 0) && own_is_tcp(&packet)) {
-		if (record)
-			record->passed = true;
-		return TC_ACT_UNSPEC;
-	}
 	if (!skb_receive(&line, device, &port, record)) {
 		if (record)
 			record->passed = packet.code == TC_ACT_UNSPEC;

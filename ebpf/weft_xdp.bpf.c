@@ -94,7 +94,7 @@ weft_inline enum weft_drop apply_to_host(struct pipeline *line)
 	return WEFT_DROP_none;
 }
 
-static __noinline enum weft_drop xdp_encapsulate(struct pipeline *line)
+static __noinline enum weft_drop apply_encap(struct pipeline *line)
 {
 	struct xdp_md *xdp = line->packet->context;
 	struct overlay_way way = {
@@ -115,19 +115,11 @@ static __noinline enum weft_drop xdp_encapsulate(struct pipeline *line)
 	return WEFT_DROP_none;
 }
 
-weft_inline enum weft_drop apply_encap(struct pipeline *line)
-{
-	return xdp_encapsulate(line);
-}
-
-// Outer headers: only what TC would take apart itself; a packet that came with some is not
-// encapsulated.
 weft_inline bool hook_takes(struct pipeline *line, u32 action)
 {
 	struct overlay_way way = {0};
 	if (line->packet->outer_bytes)
-		return action == WEFT_ACTION_drop ||
-		       (action == WEFT_ACTION_forward && line->verdict.flags & WEFT_VERDICT_OWN);
+		return own_takes(line, action);
 	if (action == WEFT_ACTION_encap)
 		return own_way(line, &way);
 	return action == WEFT_ACTION_drop || action == WEFT_ACTION_forward ||
@@ -151,14 +143,10 @@ SEC("xdp")
 int weft_xdp(struct xdp_md *xdp)
 {
 	u32 device = device_at(xdp->ingress_ifindex), port = device & WEFT_DEVICE_PORT, zero = 0;
-	struct packet packet = {
-		.context = xdp,
-		.data = (void *)(long)xdp->data,
-		.data_end = (void *)(long)xdp->data_end,
-		.code = XDP_DROP,
-	};
+	struct packet packet = {.code = XDP_DROP};
 	struct pipeline line = {.packet = &packet};
 	struct weft_record *record = weft_inject ? bpf_map_lookup_elem(&weft_record, &zero) : NULL;
+	packet_open(&packet, xdp, 0);
 	if (device & WEFT_DEVICE_UNDERLAY) {
 		enum own_kind kind = own_receive(&line, false, &port, record);
 		if (kind == OWN_DROPPED)

@@ -173,6 +173,14 @@ weft_inline u32 overlay_entropy(const struct weft_key *key)
 
 enum { OVERLAY_FIRST_PORT = 49152 }; // the dynamic ports: 14 bits of them
 
+// The TOS byte or traffic class of an IP header; other types: 0.
+weft_inline u8 overlay_inner_tos(u16 ethertype, const u8 *l3)
+{
+	if (ethertype == WEFT_ETH_IPV4)
+		return l3[1];
+	return ethertype == WEFT_ETH_IPV6 ? (u8)(l3[0] << 4 | l3[1] >> 4) : 0;
+}
+
 // DSCP and ECN of the inner packet, for the outer one: uniform DSCP (RFC 2983), ECN in normal mode
 // (RFC 6040 section 4.1). Other protocols: 0.
 weft_inline u8 overlay_tos(
@@ -182,13 +190,7 @@ weft_inline u8 overlay_tos(
 	if (at > WEFT_PARSE_BYTES)
 		return 0;
 	const u8 *l3 = packet_at(p, at, 2);
-	if (!l3)
-		return 0;
-	if (key->ethertype == WEFT_ETH_IPV4)
-		return l3[1];
-	if (key->ethertype == WEFT_ETH_IPV6)
-		return (u8)(l3[0] << 4 | l3[1] >> 4);
-	return 0;
+	return l3 ? overlay_inner_tos(key->ethertype, l3) : 0;
 }
 
 // What is known when a frame is to leave for a peer.

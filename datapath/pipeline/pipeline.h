@@ -38,11 +38,11 @@ weft_inline void flow_keep(struct pipeline *line);
 
 // Each changes the packet and hands it over, or returns the reason why it did not. They count
 // what they send (account_tx); the driver counts the rest.
-weft_inline enum weft_drop apply_forward(struct pipeline *line);
-weft_inline enum weft_drop apply_encap(struct pipeline *line);
-weft_inline enum weft_drop apply_flood(struct pipeline *line);
-weft_inline enum weft_drop apply_reply(struct pipeline *line);
-weft_inline enum weft_drop apply_to_host(struct pipeline *line);
+static enum weft_drop apply_forward(struct pipeline *line);
+static enum weft_drop apply_encap(struct pipeline *line);
+static enum weft_drop apply_flood(struct pipeline *line);
+static enum weft_drop apply_reply(struct pipeline *line);
+static enum weft_drop apply_to_host(struct pipeline *line);
 
 // The length that the MTU is held against: of a superpacket, its largest segment with headers.
 weft_inline u32 packet_segment_length(const struct packet *p, const struct weft_layout *layout);

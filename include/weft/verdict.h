@@ -109,7 +109,7 @@ struct weft_record {
 	struct weft_verdict verdict;
 	u32 action; // after apply: a storm or a too-big frame has become a drop
 	u32 reason;
-	u32 passed; // the action is outside the hook's mask: nothing was done
+	u32 passed; // the hook did not take it: nothing was done
 	u16 tci;    // tag the frame leaves with, beside the bytes; valid if tagged
 	u8 tagged;
 	u8 answered; // an answer went out of the in-port, whatever became of the frame itself

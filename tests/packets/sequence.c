@@ -323,6 +323,26 @@ static void outer_headers_must_be_ours(void **state)
 	assert_int_equal(result.outputs, 0);
 }
 
+// An underlay device that is a port, too: VXLAN of others, TCP inside, is a frame of its network.
+static void an_underlay_still_switches(void **state)
+{
+	static struct engine_result result;
+	struct engine_overlay overlay = {
+		.carrier = live_carrier(), .underlay = {live_ifindex(0), 0}, .underlays = 2};
+	start(state);
+	if (ops != &engine_ebpf) // the only one with devices
+		return;
+	overlay.underlay[1] = live_ifindex(4);
+	assert_int_equal(ops->overlay_set(engine, &overlay, NULL), 0);
+	struct frame inner = frame_build("A>B ip4:10.1.0.1,10.1.0.2,6 tcp:1,2 data:5");
+	struct frame frame = tunnel_wrap(P1, YELLOW_VNI, &inner, NULL);
+	struct engine_packet packet = {4, frame.bytes, frame.length};
+	assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
+	assert_int_equal(result.record.action, WEFT_ACTION_flood); // another station's MAC
+	overlay.underlays = 1;
+	assert_int_equal(ops->overlay_set(engine, &overlay, NULL), 0);
+}
+
 // Next hops that nobody looks after are not believed: the carrier takes the frame.
 static void stale_next_hops_are_not_used(void **state)
 {
@@ -366,6 +386,7 @@ int sequence_run(struct sequence_arena *arena)
 		TEST(a_claimed_address_is_asked_for),
 		TEST(too_big_is_not_always_answered),
 		TEST(outer_headers_must_be_ours),
+		TEST(an_underlay_still_switches),
 		TEST(stale_next_hops_are_not_used),
 		TEST(the_vni_is_part_of_the_flow),
 	};
