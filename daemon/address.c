@@ -57,6 +57,15 @@ bool address_link_local(const struct weft_ip *ip)
 	return ip->byte[0] == 0xfe && (ip->byte[1] & 0xc0) == 0x80;
 }
 
+bool address_in(const struct weft_ip *ip, const struct weft_ip *net, u32 bits)
+{
+	u32 whole = bits / 8;
+	if (memcmp(ip->byte, net->byte, whole) != 0)
+		return false;
+	u8 mask = (u8)(0xff00 >> bits % 8);
+	return bits % 8 == 0 || ((ip->byte[whole] ^ net->byte[whole]) & mask) == 0;
+}
+
 bool address_within(const struct weft_ip *ip, const char *prefix)
 {
 	char text[64];
@@ -69,11 +78,7 @@ bool address_within(const struct weft_ip *ip, const char *prefix)
 	if (address_v4(&net) != address_v4(ip))
 		return false;
 	u32 bits = (u32)strtoul(slash + 1, NULL, 10) + (address_v4(&net) ? 8 * MAPPED_BYTES : 0);
-	u32 whole = bits / 8;
-	if (memcmp(ip->byte, net.byte, whole) != 0)
-		return false;
-	u8 mask = (u8)(0xff00 >> bits % 8);
-	return bits % 8 == 0 || ((ip->byte[whole] ^ net.byte[whole]) & mask) == 0;
+	return address_in(ip, &net, bits);
 }
 
 void mac_text(const struct weft_mac *mac, char text[MAC_TEXT_BYTES])

@@ -180,7 +180,8 @@ static struct peer_state state_of(const char *state, const char *why)
 	return s;
 }
 
-struct peer_state peer_state(struct weftd *weftd, const struct object *object)
+static struct peer_state state_by(
+	struct weftd *weftd, const struct object *object, const json_t *way)
 {
 	struct weft_ip host;
 	if (!object->live || object->trouble)
@@ -191,17 +192,22 @@ struct peer_state peer_state(struct weftd *weftd, const struct object *object)
 		return state_of("waiting", "no network has a vni: `network set N vni V`");
 	if (carrier_why(weftd))
 		return state_of("down", carrier_why(weftd));
-	json_t *way = underlay_peer_show(weftd, object->id);
 	const char *why = spec_text(way, "why", NULL);
-	struct peer_state state = state_of(why ? "down" : "up", why);
+	return state_of(why ? "down" : "up", why);
+}
+
+struct peer_state peer_state(struct weftd *weftd, const struct object *object)
+{
+	json_t *way = underlay_peer_show(weftd, object->id);
+	struct peer_state state = state_by(weftd, object, way);
 	json_decref(way);
 	return state;
 }
 
 static json_t *peer_show(struct weftd *weftd, const struct object *object)
 {
-	struct peer_state state = peer_state(weftd, object);
 	json_t *shown = underlay_peer_show(weftd, object->id);
+	struct peer_state state = state_by(weftd, object, shown);
 	json_object_del(shown, "why"); // the state's goes before the way's
 	place_show_numbers(weftd, object->id, 0, shown);
 	json_object_set_new(shown, "state", json_string(state.state));

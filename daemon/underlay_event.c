@@ -11,17 +11,6 @@
 
 enum { EVENT_READS = 64 }; // before other work has its turn
 
-static bool within(const struct weft_ip *ip, const struct weft_ip *net, u32 bits)
-{
-	for (u32 i = 0; i < sizeof(*ip) && i * 8 < bits; i++) {
-		u32 rest = bits - i * 8;
-		u8 mask = rest < 8 ? (u8)(0xff00 >> rest) : 0xff;
-		if ((ip->byte[i] ^ net->byte[i]) & mask)
-			return false;
-	}
-	return true;
-}
-
 // A host may have a whole Internet of routes: only those that lead to a peer matter.
 static bool route_concerns(struct underlay *u, struct nlmsghdr *message)
 {
@@ -38,10 +27,10 @@ static bool route_concerns(struct underlay *u, struct nlmsghdr *message)
 	if (!part[RTA_DST] || !ip_take(&net, nla_data(part[RTA_DST]), nla_len(part[RTA_DST])))
 		return true; // the default route
 	HASH_ITER (hh, u->peers, peer, next) {
-		if (within(&peer->address, &net, bits))
+		if (address_in(&peer->address, &net, bits))
 			return true;
 	}
-	return u->has_address && within(&u->address, &net, bits);
+	return u->has_address && address_in(&u->address, &net, bits);
 }
 
 static bool link_concerns(struct underlay *u, struct nlmsghdr *message)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The ways to a peer, for people.
-#include <stdio.h>
 #include "daemon/underlay_parts.h"
 
 static const char *device_name(struct underlay *u, u32 ifindex)
@@ -11,14 +10,12 @@ static const char *device_name(struct underlay *u, u32 ifindex)
 
 static json_t *show_way(struct underlay *u, const struct way *way)
 {
-	char gateway[ADDRESS_TEXT_BYTES], mac[18];
-	const u8 *b = way->neighbour ? way->neighbour->mac.byte : NULL;
+	char gateway[ADDRESS_TEXT_BYTES], mac[MAC_TEXT_BYTES];
 	bool valid = way->neighbour && way->neighbour->valid;
 
 	address_text(&way->gateway, gateway);
 	if (valid)
-		snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3],
-			b[4], b[5]);
+		mac_text(&way->neighbour->mac, mac);
 	return json_pack("{s:s, s:s?, s:s?}", "device", device_name(u, way->ifindex), "gateway",
 		way->on_link ? NULL : gateway, "mac", valid ? mac : NULL);
 }
