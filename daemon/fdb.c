@@ -11,7 +11,6 @@
 #include "daemon/network.h"
 #include "daemon/peer.h"
 #include "daemon/port.h"
-#include "daemon/sweep.h"
 
 static const struct argument fdb_arguments[] = {
 	{"mac", NULL, ARGUMENT_MAC, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL | ARGUMENT_FIXED, NULL,
@@ -76,59 +75,6 @@ bool fdb_placed(struct weftd *weftd, const struct weft_fdb_key *key, const struc
 	if (!row->tag)
 		return ((const struct port *)place->live)->row.network == key->network;
 	return engine_get(weftd, tag, &tag, &network) == 0 && network.network == key->network;
-}
-
-// Which learned rows go.
-struct forget {
-	struct weftd *weftd;
-	struct place_filter filter;
-	bool strays; // only those that are not in their place
-	u64 rows;    // that went
-};
-
-static int forget_row(const void *key, const void *data, void *context)
-{
-	struct forget *f = context;
-	struct weft_fdb_key at;
-	struct weft_fdb_row row;
-	memcpy(&at, key, sizeof(at));
-	memcpy(&row, data, sizeof(row));
-	if (row.kind != WEFT_FDB_LEARNED || !place_fits(&f->filter, at.network, row.port) ||
-		(f->strays && fdb_placed(f->weftd, &at, &row)))
-		return 0;
-	f->rows += fdb_forget_row(f->weftd, &at) == 0;
-	return 0;
-}
-
-static u64 forget(struct forget f)
-{
-	f.weftd->engine_ops->table_walk(f.weftd->engine, WEFT_TABLE_fdb, forget_row, &f);
-	sweep_soon(f.weftd);
-	return f.rows;
-}
-
-u64 fdb_flush(struct weftd *weftd, const struct place_filter *filter)
-{
-	return forget((struct forget){.weftd = weftd, .filter = *filter});
-}
-
-void fdb_forget_place(struct weftd *weftd, u32 place)
-{
-	struct weft_usage_row *usage = place_usage(weftd, place);
-	if (usage && __atomic_load_n(&usage->macs, __ATOMIC_RELAXED))
-		forget((struct forget){.weftd = weftd, .filter = {.place = place}});
-}
-
-void fdb_forget_strays(struct weftd *weftd, u32 network, u32 place)
-{
-	forget((struct forget){.weftd = weftd, .filter = {network, place}, .strays = true});
-}
-
-void fdb_forget_network(struct weftd *weftd, u32 network)
-{
-	struct weft_usage_row *usage = network_usage(weftd, network);
-	if (usage && __atomic_load_n(&usage->macs, __ATOMIC_RELAXED))
-		forget((struct forget){.weftd = weftd, .filter = {.network = network}});
 }
 
 static int check_place(struct weftd *weftd, const json_t *spec, struct failure *failure)

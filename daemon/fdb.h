@@ -8,12 +8,6 @@
 
 extern const struct noun noun_fdb;
 
-// Learned rows only; each that goes is taken off the quotas it counted against.
-void fdb_forget_place(struct weftd *weftd, u32 place); // a port or a peer
-void fdb_forget_network(struct weftd *weftd, u32 network);
-// Of places that are not in their network any more, or not with this tag. 0: of any.
-void fdb_forget_strays(struct weftd *weftd, u32 network, u32 place);
-u64 fdb_flush(struct weftd *weftd, const struct place_filter *filter); // how many went
 // A row of either kind, as it goes. -ENOENT.
 int fdb_forget_row(struct weftd *weftd, const struct weft_fdb_key *key);
 // May this learned row exist: is its place in its network, with its tag?

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "daemon/address.h"
 #include "daemon/fdb.h"
+#include "daemon/forget.h"
 #include "daemon/network.h"
 #include "daemon/place.h"
 
@@ -99,7 +100,9 @@ static int run_flush(struct request *request)
 {
 	struct place_filter filter;
 	int error = place_filter(request->weftd, request->arguments, &filter, &request->failure);
-	return error ? error : place_answer_flush(request, fdb_flush(request->weftd, &filter));
+	return error ? error
+		     : place_answer_flush(
+			       request, forget_matching(request->weftd, &filter, FORGET_MACS));
 }
 
 static const struct argument del_arguments[] = {

@@ -8,8 +8,8 @@
 #include "daemon/address.h"
 #include "daemon/command_table.h"
 #include "daemon/fdb.h"
+#include "daemon/forget.h"
 #include "daemon/network.h"
-#include "daemon/sweep.h"
 
 int neighbour_forget_row(struct weftd *weftd, const struct weft_neighbour_key *key)
 {
@@ -32,53 +32,6 @@ bool neighbour_placed(struct weftd *weftd, const struct weft_neighbour_key *key,
 	const struct object *place = place_at(weftd, row->port);
 	u16 tag;
 	return place && place_there(place) && place_in(weftd, place, key->network, &tag);
-}
-
-// Which rows go.
-struct forget {
-	struct weftd *weftd;
-	struct place_filter filter;
-	bool strays; // only those that are not in their place
-	u64 rows;    // that went
-};
-
-static int forget_row(const void *key, const void *data, void *context)
-{
-	struct forget *f = context;
-	struct weft_neighbour_key at;
-	struct weft_neighbour_row row;
-	memcpy(&at, key, sizeof(at));
-	memcpy(&row, data, sizeof(row));
-	if (place_fits(&f->filter, at.network, row.port) &&
-		!(f->strays && neighbour_placed(f->weftd, &at, &row)))
-		f->rows += neighbour_forget_row(f->weftd, &at) == 0;
-	return 0;
-}
-
-static u64 forget(struct forget f)
-{
-	f.weftd->engine_ops->table_walk(f.weftd->engine, WEFT_TABLE_neighbour, forget_row, &f);
-	sweep_soon(f.weftd);
-	return f.rows;
-}
-
-void neighbour_forget_place(struct weftd *weftd, u32 place)
-{
-	struct weft_usage_row *usage = place_usage(weftd, place);
-	if (usage && __atomic_load_n(&usage->bindings, __ATOMIC_RELAXED))
-		forget((struct forget){.weftd = weftd, .filter = {.place = place}});
-}
-
-void neighbour_forget_network(struct weftd *weftd, u32 network)
-{
-	struct weft_usage_row *usage = network_usage(weftd, network);
-	if (usage && __atomic_load_n(&usage->bindings, __ATOMIC_RELAXED))
-		forget((struct forget){.weftd = weftd, .filter = {.network = network}});
-}
-
-void neighbour_forget_strays(struct weftd *weftd, u32 network, u32 place)
-{
-	forget((struct forget){.weftd = weftd, .filter = {network, place}, .strays = true});
 }
 
 struct found {
@@ -161,9 +114,11 @@ static int run_show(struct request *request)
 
 static int run_flush(struct request *request)
 {
-	struct forget f = {.weftd = request->weftd};
-	int error = place_filter(request->weftd, request->arguments, &f.filter, &request->failure);
-	return error ? error : place_answer_flush(request, forget(f));
+	struct place_filter filter = {0};
+	int error = place_filter(request->weftd, request->arguments, &filter, &request->failure);
+	return error ? error
+		     : place_answer_flush(
+			       request, forget_matching(request->weftd, &filter, FORGET_BINDINGS));
 }
 
 extern const struct command neighbour_commands[];

@@ -8,10 +8,9 @@
 #include <string.h>
 #include "daemon/address.h"
 #include "daemon/carrier.h"
-#include "daemon/fdb.h"
+#include "daemon/forget.h"
 #include "daemon/host.h"
 #include "daemon/meter.h"
-#include "daemon/neighbour.h"
 #include "daemon/network.h"
 #include "daemon/peer.h"
 #include "daemon/port.h"
@@ -243,8 +242,7 @@ int network_rows_set(struct weftd *weftd, struct object *object, struct failure 
 		return error;
 	network->vni = vni;
 	if (old_vni && !vni) {
-		fdb_forget_strays(weftd, object->id, 0);
-		neighbour_forget_strays(weftd, object->id, 0);
+		forget_strays(weftd, object->id, 0);
 	}
 	if (vni)
 		error = peers_follow(weftd, object, failure);
@@ -262,8 +260,7 @@ void network_rows_clear(struct weftd *weftd, struct object *object)
 	u32 none;
 	del_vni(weftd, network->vni, object->id);
 	engine_put(weftd, network, &index, &no_network);
-	fdb_forget_network(weftd, object->id);
-	neighbour_forget_network(weftd, object->id);
+	forget_network(weftd, object->id);
 	engine_put(weftd, network_usage, &index, &no_usage);
 	meter_set(weftd, meter_of_network(weftd, object->id), 0, &none, NULL);
 }

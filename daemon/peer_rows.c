@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/address.h"
-#include "daemon/fdb.h"
-#include "daemon/neighbour.h"
+#include "daemon/forget.h"
 #include "daemon/network.h"
 #include "daemon/peer.h"
 #include "daemon/place.h"
@@ -192,8 +191,7 @@ int peer_rows_set(struct weftd *weftd, struct object *object, struct failure *fa
 	if (error)
 		return error;
 	if (drop_old(weftd, object, count) || (was_common && !common)) {
-		fdb_forget_strays(weftd, 0, object->id);
-		neighbour_forget_strays(weftd, 0, object->id);
+		forget_strays(weftd, 0, object->id);
 	}
 	return join_floods(weftd, object, common, failure);
 }

@@ -6,9 +6,9 @@
 #include <string.h>
 #include "daemon/drops.h"
 #include "daemon/fdb.h"
+#include "daemon/forget.h"
 #include "daemon/meter.h"
 #include "daemon/names.h"
-#include "daemon/neighbour.h"
 #include "daemon/network.h"
 #include "daemon/peer.h"
 #include "daemon/port.h"
@@ -205,8 +205,7 @@ void place_clear(struct weftd *weftd, u32 id)
 	struct weft_index index = {id};
 	u32 none;
 	engine_put(weftd, port, &index, &no_port);
-	fdb_forget_place(weftd, id);
-	neighbour_forget_place(weftd, id);
+	forget_place(weftd, id, FORGET_ALL);
 	engine_put(weftd, port_usage, &index, &no_usage);
 	engine_put(weftd, port_count, &index, &no_count);
 	meter_set(weftd, meter_of_port(id), 0, &none, NULL);

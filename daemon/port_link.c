@@ -12,9 +12,8 @@
 #include <weft/log.h>
 #include "daemon/carrier.h"
 #include "daemon/drops.h"
-#include "daemon/fdb.h"
+#include "daemon/forget.h"
 #include "daemon/mark.h"
-#include "daemon/neighbour.h"
 #include "daemon/network.h"
 #include "daemon/port.h"
 
@@ -269,7 +268,7 @@ static void follow_carrier(struct port *port, const struct link *link)
 {
 	bool carrier = link && link->flags & IFF_LOWER_UP;
 	if (port->carrier && !carrier)
-		neighbour_forget_place(port->weftd, port->object->id);
+		forget_place(port->weftd, port->object->id, FORGET_BINDINGS);
 	port->carrier = carrier;
 }
 
@@ -280,7 +279,7 @@ void port_link_changed(struct link_watch *watch, struct link *link)
 	if (!link) {
 		log_info("port=%s: its device is gone", port->object->name);
 		detach(port);
-		fdb_forget_place(port->weftd, port->object->id);
+		forget_place(port->weftd, port->object->id, FORGET_MACS);
 	}
 	follow_carrier(port, link);
 	int error = port_link_take(port, false, &failure);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/fdb.h"
-#include "daemon/neighbour.h"
+#include "daemon/forget.h"
 #include "daemon/network.h"
 #include "daemon/place.h"
 #include "daemon/port.h"
@@ -168,8 +168,7 @@ int port_rows_set(struct port *port, struct failure *failure)
 	bool left = !same && leave_unwanted(port, wanted, count);
 	int error = put_row(port, untagged, failure);
 	if (left) {
-		fdb_forget_strays(port->weftd, 0, port->object->id);
-		neighbour_forget_strays(port->weftd, 0, port->object->id);
+		forget_strays(port->weftd, 0, port->object->id);
 	}
 	if (!error && !same)
 		error = join_wanted(port, wanted, count, failure);
