@@ -14,7 +14,8 @@ say        = $(if $(V),,@echo '  $(1)	$@')
 
 PACKAGES_BUILD := gcc make clang-14 clang-19 llvm-14 bpftool libbpf-dev libelf-dev zlib1g-dev \
 	libevent-dev libnl-3-dev libnl-route-3-dev libjansson-dev libyaml-dev libsqlite3-dev \
-	libcurl4-openssl-dev uthash-dev libxxhash-dev libcap-ng-dev libsystemd-dev
+	libcurl4-openssl-dev uthash-dev libxxhash-dev libcap-ng-dev libsystemd-dev \
+	libdpdk-dev pkg-config
 PACKAGES_RUN   := iproute2 iputils-ping qemu-system-x86 cpio kmod
 PACKAGES_TEST  := libcmocka-dev iperf3 tcpdump ethtool jq curl procps shellcheck \
 	clang-format-14 libclang-rt-14-dev gnuplot-nox bash-completion openvswitch-switch
@@ -38,6 +39,7 @@ BPF_DEPS     := $(wildcard ebpf/*.h include/weft/*.h datapath/pipeline/*.h)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 DATAPATH := $(call objects,$(wildcard datapath/*.c datapath/ebpf/*.c))
 DAEMON   := $(call objects,$(filter-out daemon/main.c,$(wildcard daemon/*.c)))
+DPDK     := $(call objects,$(wildcard datapath/dpdk/*.c))
 GUEST    := $(call objects,$(wildcard topo/guest/*.c))
 WIRE     := $(call objects,$(wildcard topo/wire/*.c))
 LAB      := $(call objects,$(wildcard topo/lab/*.c))
@@ -46,15 +48,16 @@ PROGRAMS := $(BUILD)/weftd $(BUILD)/weftctl $(BUILD)/weft-guest $(BUILD)/weft-wi
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 SYSTEM_C := $(patsubst tests/system/%.c,$(BUILD)/tests/system/%,$(wildcard tests/system/*_test.c))
 TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
+DPDK_C   := $(patsubst tests/dpdk/%.c,$(BUILD)/tests/dpdk/%,$(wildcard tests/dpdk/*_test.c))
 PACKETS  := $(BUILD)/tests/packets
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps test unit packets system vm fuzz bench lint format asan cover docs install deb demo \
+.PHONY: all module deps test unit packets system vm fuzz bench lint format asan cover docs install deb demo \
 	help clean tests unit-programs packets-program fuzz-programs
 
-all: $(PROGRAMS) ## build weftd, weftctl, weftlab and what labs need into build/
+all: $(PROGRAMS) module ## build weftd, weftctl, weftlab and what labs need into build/
 
 ## Packages: installed by name; anything that is compiled waits for them.
 $(BUILD)/.packages: Makefile
@@ -80,7 +83,27 @@ $(BUILD)/obj/%.o: %.c | $(BUILD)/.packages $(SKELETONS)
 
 $(BUILD)/weftd: $(call objects,daemon/main.c) $(DAEMON) $(DATAPATH)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -rdynamic $(LDFLAGS) $^ $(LIBS) -o $@
+
+## The dpdk engine: a module, built where libdpdk is installed. It takes tables and logging from the program
+## that opens it. DPDK's flags are asked for when they are used: make itself may have just installed it.
+module: | $(BUILD)/.packages
+	@if pkg-config --exists libdpdk; then $(MAKE) --no-print-directory $(BUILD)/weft-dpdk.so; \
+	else echo 'no libdpdk: weft-dpdk.so is not built, weftd has no dpdk engine'; fi
+
+DPDK_CFLAGS = $(subst -I,-isystem ,$(shell pkg-config --cflags libdpdk))
+DPDK_LIBS   = $(shell pkg-config --libs libdpdk) -lrte_mempool_ring
+
+$(BUILD)/obj/datapath/dpdk/%.o $(BUILD)/obj/tests/dpdk/%.o: CPPFLAGS += $(DPDK_CFLAGS) -DALLOW_EXPERIMENTAL_API -fPIC
+
+$(BUILD)/weft-dpdk.so: $(DPDK)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -shared $(LDFLAGS) $^ $(DPDK_LIBS) -o $@
+
+$(BUILD)/tests/dpdk/%: $(BUILD)/obj/tests/dpdk/%.o $(DPDK) $(call objects,daemon/log.c) $(DATAPATH)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(DPDK_LIBS) $(LIBS) -lcmocka -o $@
 
 $(BUILD)/weftctl: $(call objects,$(wildcard ctl/*.c))
 	$(call say,LINK)
@@ -116,7 +139,7 @@ $(BUILD)/tests/system/%: $(BUILD)/obj/tests/system/%.o $(DAEMON) $(DATAPATH)
 $(PACKETS): $(call objects,$(wildcard tests/packets/*.c)) $(call objects,daemon/log.c) $(DATAPATH)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -rdynamic $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
 
 ## libFuzzer wants the whole program built by clang with its own flags, in a tree of its own.
 WORLD := $(call objects,$(addprefix tests/packets/,world.c frame.c tunnel.c))

@@ -22,11 +22,14 @@ LOG_MODULE(weftd);
 
 static int find_engine(struct weftd *weftd, struct failure *failure)
 {
-	weftd->engine_ops = engine_find(weftd->settings.engine);
+	const char *why = NULL;
+
+	weftd->engine_ops = engine_find(weftd->settings.engine, &why);
 	if (weftd->engine_ops)
 		return 0;
-	if (strcmp(weftd->settings.engine, "dpdk") == 0)
-		fail(failure, -ENOENT, "no_engine", "this build of weftd has no dpdk engine");
+	if (why)
+		fail(failure, -ENOENT, "no_engine", "the engine %s cannot be loaded: %s",
+			weftd->settings.engine, why);
 	else
 		fail(failure, -ENOENT, "no_engine", "there is no engine '%s'",
 			weftd->settings.engine);

@@ -204,7 +204,7 @@ static int check_type(
 		fail(failure, -ENOTSUP, "wrong_engine",
 			"ports of type %s need the %s engine; this weftd runs %s", type->name,
 			type->engine, weftd->engine_ops->name);
-		return engine_find(type->engine)
+		return engine_find(type->engine, NULL)
 			       ? fail_hint(failure, "use type tap, or start weftd with --engine %s",
 					 type->engine)
 			       : fail_hint(failure, "use type tap: this build has no %s engine",

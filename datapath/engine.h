@@ -15,12 +15,55 @@ struct engine_config {
 	const char *pin_dir;            // ebpf: directory on a bpffs that holds everything pinned
 	u32 capacity[WEFT_TABLE_count]; // rows; 0: the default in weft/tables.h
 	bool force_clsact;              // ebpf: attach as on kernels before 6.6 (for tests)
+	struct engine_dpdk_config {
+		const char *cores; // for the workers, as in "1-2,4"; NULL: one worker, any core
+		u32 memory_mb;     // of mbufs and tables; 0: the default
+		const char *pages; // "huge", "small"; NULL or "auto": huge if reserved
+		u32 flow_slots;    // of each worker's flow cache, a power of two; 0: the default
+	} dpdk;
+};
+
+enum engine_port_kind {
+	ENGINE_PORT_NETDEV,
+	ENGINE_PORT_VHOST_USER, // dpdk
+	ENGINE_PORT_PCI,        // dpdk
 };
 
 struct engine_port {
 	u32 id;           // port id, 1 .. capacity - 1
-	u32 ifindex;      // the netdev; 0 for sim
+	u32 ifindex;      // the netdev; 0 for sim and ports without one
 	const char *name; // for messages
+	enum engine_port_kind kind;
+	const char *path; // vhost-user: the socket; pci: the address, "0000:01:00.0"
+	bool client;      // vhost-user: the hypervisor listens and weft connects
+	u32 queues;       // vhost-user: most pairs of queues; 0: 1
+};
+
+// Of a port without a netdev: netlink tells of the others.
+struct engine_port_state {
+	bool carrier;    // somebody is there: the guest's driver, a link
+	u32 queues;      // pairs in use
+	u32 mtu;         // 0: not known
+	const char *why; // without carrier: a static sentence
+};
+
+// What a worker did since the engine started. Its times add up to its life.
+struct engine_cpu {
+	u32 cores_first, cores_last;    // where it may run
+	u64 busy_ns, idle_ns, sleep_ns; // idle: polled in vain
+	u64 packets, bursts;
+	u64 receive_ns, decide_ns, send_ns; // of busy: receiving; parse, decide and apply; sending
+	u64 hits, misses;                   // of the flow cache
+	u64 sleeps;
+	u64 wake_p50_ns,
+		wake_p99_ns; // from the descriptor's wake-up to the first poll; 0: none yet
+};
+
+// Per port: what its traffic costs. Sampled times scaled up.
+struct engine_port_cpu {
+	u32 port;
+	u64 packets;
+	u64 busy_ns;
 };
 
 enum { ENGINE_UNDERLAYS = 16 };
@@ -66,6 +109,7 @@ typedef int engine_walk_fn(const void *key, const void *row, void *context);
 
 struct engine_ops {
 	const char *name;
+	bool own_overlay; // writes and reads all outer headers itself: needs no carrier
 
 	// Makes a datapath with empty configuration tables and, where an earlier one left them in
 	// config->pin_dir, its dynamic tables (adopted when the ABI is equal, else converted, else
@@ -121,6 +165,18 @@ struct engine_ops {
 	void (*table_status)(
 		struct engine *engine, enum weft_table table, struct engine_table_status *out);
 
+	// Only for engines with ports that have no netdev; else NULL. port_state: -ENOENT.
+	int (*port_state)(struct engine *engine, u32 port_id, struct engine_port_state *out);
+	// Readable when the state of some port has changed; owned by the engine. events reads it
+	// empty and calls back once for each such port.
+	int (*event_fd)(struct engine *engine);
+	void (*events)(
+		struct engine *engine, void (*changed)(u32 port_id, void *context), void *context);
+
+	// Only for engines with workers of their own; else NULL. -ENOENT: no such worker, port.
+	int (*cpu)(struct engine *engine, u32 worker, struct engine_cpu *out);
+	int (*port_cpu)(struct engine *engine, u32 port_id, struct engine_port_cpu *out);
+
 	// Runs one frame through the very datapath, effects and counters included, but sends
 	// nothing but the copies of a flood. now_ns is used by engines without a clock of their
 	// own. Errors: -EINVAL length, -ENOENT port.
@@ -128,10 +184,11 @@ struct engine_ops {
 		struct engine_result *result);
 };
 
-// List 3: the engines.
+// List 3: the engines. dpdk is in a module (weft-dpdk.so) that is opened when it is asked for.
 extern const struct engine_ops engine_sim;
 extern const struct engine_ops engine_ebpf;
-const struct engine_ops *engine_find(const char *name); // NULL: no such engine
+// NULL: no such engine; *why (may be NULL) is then a static sentence if there could be one.
+const struct engine_ops *engine_find(const char *name, const char **why);
 
 // What weft/tables.h declares, as data.
 struct table_info {

@@ -75,13 +75,3 @@ const char *drop_hop(enum weft_drop reason)
 {
 	return drops[reason].hop;
 }
-
-static const struct engine_ops *const engines[] = {&engine_ebpf, &engine_sim};
-
-const struct engine_ops *engine_find(const char *name)
-{
-	for (size_t i = 0; i < WEFT_ARRAY_SIZE(engines); i++)
-		if (strcmp(engines[i]->name, name) == 0)
-			return engines[i];
-	return NULL;
-}

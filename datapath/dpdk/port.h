@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A port of the DPDK engine and its driver: the contract between workers and whatever carries
+// frames.
+//
+// Frames are mbufs of the engine's pool: refcnt 1, direct, tags in the bytes, the first segment
+// holding at least the first WEFT_PARSE_BYTES of the frame (or all of it), RTE_PKTMBUF_HEADROOM in
+// front. A partial checksum or a superpacket is said by TX flags and lengths, as docs/dpdk.md has
+// it; other ol_flags are zero.
+#pragma once
+
+#include <rte_mbuf.h>
+#include <rte_spinlock.h>
+#include "datapath/engine.h"
+
+enum { DPDK_BURST = 32, DPDK_QUEUES = 16 };
+
+// What the other end of a port takes from weft as it is. UDP segmentation:
+// VIRTIO_NET_HDR_GSO_UDP_L4.
+enum dpdk_takes {
+	DPDK_TAKES_CHECKSUM = WEFT_BIT(0),
+	DPDK_TAKES_TSO4 = WEFT_BIT(1),
+	DPDK_TAKES_TSO6 = WEFT_BIT(2),
+	DPDK_TAKES_USO = WEFT_BIT(3),
+};
+
+struct dpdk_port;
+
+// open and close: weftd's thread; no worker knows the port then. Everything else: one worker at a
+// time per call (rx and arm: the port's own worker; tx: any, under the queue's tx_lock).
+struct dpdk_driver {
+	const char *name;
+
+	// Sets port->state and what the driver fills in. The port works, or will when its other end
+	// comes. Returns -errno and a static sentence that names the next step in *why.
+	int (*open)(struct dpdk_port *port, const struct engine_port *config, const char **why);
+	void (*close)(struct dpdk_port *port);
+
+	// Up to `capacity` frames of a queue below rx_queues; they are the caller's then.
+	u32 (*rx)(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 capacity);
+
+	// Sends from the front of the list on a queue below tx_queues; returns how many it took
+	// (and freed, or will). The rest stay the caller's. Every frame is one that the other end
+	// takes (port->takes), and may be longer than one segment. Does not change a frame it does
+	// not take.
+	u32 (*tx)(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 count);
+
+	// on: from now on wake_fd of the queue becomes readable when a frame comes; returns true if
+	// frames wait already (the caller polls on). off: no more wake-ups; what has come is eaten.
+	bool (*arm)(struct dpdk_port *port, u32 queue, bool on);
+
+	void (*state)(struct dpdk_port *port, struct engine_port_state *out);
+};
+
+struct dpdk_port {
+	u32 id;
+	u32 ifindex; // 0: no netdev
+	char name[64];
+	const struct dpdk_driver *driver;
+	void *driver_state;       // the driver's own
+	struct rte_mempool *pool; // frames come from here
+	// Calls back that the port's state has changed (any thread).
+	void (*changed)(struct dpdk_port *port);
+
+	// Set by the driver, at any time: workers read them once per burst.
+	u32 takes;                // enum dpdk_takes
+	u32 rx_queues;            // 0: nothing to receive from now
+	u32 tx_queues;            // 0: nobody there: frames are device_dropped
+	int wake_fd[DPDK_QUEUES]; // by rx queue; -1: none; fixed from open to close
+
+	rte_spinlock_t tx_lock[DPDK_QUEUES];
+	u32 worker; // which receives
+};
+
+extern const struct dpdk_driver dpdk_netdev;
+extern const struct dpdk_driver dpdk_vhost;
+extern const struct dpdk_driver dpdk_pci;
+
+// offload.c. Makes of one frame what an end with `takes` takes, out of the same bytes: itself, with
+// its checksum completed, or its segments. Consumes the frame. Returns how many are in `out`, 0: it
+// could not be done (no memory, headers that are not there): dropped.
+u32 dpdk_complete(struct rte_mbuf *frame, u32 takes, struct rte_mbuf **out, u32 capacity);
