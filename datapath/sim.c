@@ -206,9 +206,15 @@ static void sim_stop(struct engine *engine)
 	free(engine);
 }
 
+static void sim_reclaim(struct engine *engine) // there are no readers between packets
+{
+	tables_retire(&engine->tables);
+	tables_reclaim(&engine->tables);
+}
+
 static int sim_commit(struct engine *engine)
 {
-	tables_reclaim(&engine->tables);
+	sim_reclaim(engine);
 	return 0;
 }
 
@@ -233,6 +239,7 @@ static int sim_port_detach(struct engine *engine, u32 port_id)
 static int sim_table_put(
 	struct engine *engine, enum weft_table table, const void *key, const void *row)
 {
+	table_retire(tables_at(&engine->tables, table));
 	table_reclaim(tables_at(&engine->tables, table));
 	return table_put(tables_at(&engine->tables, table), key, row);
 }
@@ -344,7 +351,7 @@ static int sim_inject(struct engine *engine, const struct engine_packet *packet,
 	result->outputs = 0;
 	if (port || sim_decapsulate(&sim, &port, &result->record))
 		pipeline_run(&sim.line, port, &result->record);
-	tables_reclaim(&engine->tables);
+	sim_reclaim(engine);
 	return 0;
 }
 

@@ -25,9 +25,11 @@ struct table {
 	u32 slot_bytes;
 	u32 capacity;
 	u32 used;
-	u32 fresh; // slots that were never used start here
-	u32 free;  // list through next
-	u32 limbo; // deleted, perhaps still read: list through next_limbo
+	u32 fresh;   // slots that were never used start here
+	u32 free;    // list through next
+	u32 limbo;   // deleted, perhaps still read: list through next_limbo
+	u32 retired; // those of them that a grace period is running for
+	u32 slot_count;
 	u32 buckets_mask;
 	u32 *buckets;
 	u8 *slots; // arrays: the rows
@@ -71,6 +73,7 @@ struct table *table_new(enum weft_table_kind kind, u32 key_bytes, u32 row_bytes,
 		.capacity = capacity,
 		.free = TABLE_NONE,
 		.limbo = TABLE_NONE,
+		.retired = TABLE_NONE,
 	};
 	if (kind != WEFT_TABLE_HASH) {
 		table->slot_bytes = row_bytes;
@@ -82,9 +85,9 @@ struct table *table_new(enum weft_table_kind kind, u32 key_bytes, u32 row_bytes,
 		buckets *= 2;
 	table->row_offset = round_up((u32)sizeof(struct slot) + key_bytes);
 	table->slot_bytes = round_up(table->row_offset + row_bytes);
-	// A replaced row lies in limbo beside its successor: one spare slot keeps a full table
-	// usable.
-	table->slots = allocate((size_t)capacity + 1, table->slot_bytes);
+	// A replaced row lies in limbo beside its successor: spare slots keep a full table usable.
+	table->slot_count = capacity + capacity / 16 + 64;
+	table->slots = allocate(table->slot_count, table->slot_bytes);
 	table->buckets = allocate(buckets, sizeof(u32));
 	table->buckets_mask = buckets - 1;
 	for (u32 i = 0; i < buckets; i++)
@@ -101,11 +104,28 @@ void table_free(struct table *table)
 	free(table);
 }
 
-// The link that holds the key's slot, or the end of its chain.
+static u32 *first_link(const struct table *table, const void *key)
+{
+	return &table->buckets[XXH3_64bits(key, table->key_bytes) & table->buckets_mask];
+}
+
+// For readers: every link is read once, whatever the writer does meanwhile.
+static u32 find_index(const struct table *table, const void *key)
+{
+	u32 index = __atomic_load_n(first_link(table, key), __ATOMIC_ACQUIRE);
+	while (index != TABLE_NONE) {
+		struct slot *slot = slot_at(table, index);
+		if (memcmp(slot_key(slot), key, table->key_bytes) == 0)
+			break;
+		index = __atomic_load_n(&slot->next, __ATOMIC_ACQUIRE);
+	}
+	return index;
+}
+
+// For the writer: the link that holds the key's slot, or the end of its chain.
 static u32 *find_link(const struct table *table, const void *key)
 {
-	u64 hash = XXH3_64bits(key, table->key_bytes);
-	u32 *link = &table->buckets[hash & table->buckets_mask];
+	u32 *link = first_link(table, key);
 	while (*link != TABLE_NONE) {
 		struct slot *slot = slot_at(table, *link);
 		if (memcmp(slot_key(slot), key, table->key_bytes) == 0)
@@ -122,7 +142,7 @@ void *table_get(const struct table *table, const void *key)
 		return index < table->capacity ? table->slots + (size_t)index * table->slot_bytes
 					       : NULL;
 	}
-	u32 index = *find_link(table, key);
+	u32 index = find_index(table, key);
 	return index == TABLE_NONE ? NULL : slot_row(table, slot_at(table, index));
 }
 
@@ -133,7 +153,7 @@ static u32 slot_take(struct table *table)
 		table->free = slot_at(table, index)->next;
 		return index;
 	}
-	return table->fresh <= table->capacity ? table->fresh++ : TABLE_NONE;
+	return table->fresh < table->slot_count ? table->fresh++ : TABLE_NONE;
 }
 
 static void slot_to_limbo(struct table *table, u32 index)
@@ -142,14 +162,22 @@ static void slot_to_limbo(struct table *table, u32 index)
 	table->limbo = index;
 }
 
+void table_retire(struct table *table)
+{
+	if (table->retired != TABLE_NONE)
+		return; // their time is not over yet
+	table->retired = table->limbo;
+	table->limbo = TABLE_NONE;
+}
+
 void table_reclaim(struct table *table)
 {
-	while (table->limbo != TABLE_NONE) {
-		struct slot *slot = slot_at(table, table->limbo);
+	while (table->retired != TABLE_NONE) {
+		struct slot *slot = slot_at(table, table->retired);
 		u32 next = slot->next_limbo;
 		slot->next = table->free;
-		table->free = table->limbo;
-		table->limbo = next;
+		table->free = table->retired;
+		table->retired = next;
 	}
 }
 
@@ -275,6 +303,12 @@ void tables_fini(struct tables *tables)
 {
 	for (u32 i = 0; i < WEFT_TABLE_count; i++)
 		table_free(tables_at(tables, i));
+}
+
+void tables_retire(struct tables *tables)
+{
+	for (u32 i = 0; i < WEFT_TABLE_count; i++)
+		table_retire(tables_at(tables, i));
 }
 
 void tables_reclaim(struct tables *tables)

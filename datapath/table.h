@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Native tables: what sim (and DPDK workers) look up. One writer at a time, any number of readers.
+// Native tables: what sim and DPDK workers look up. One writer at a time, any number of readers.
 //
 // Every row is allocated when the table is made; nothing is allocated later. A row that is deleted
-// or replaced stays readable until table_reclaim, which the owner calls when no reader can still
-// hold it (RCU grace period; sim: between packets).
+// or replaced stays readable: the owner retires such rows, waits until no reader can still hold one
+// (RCU grace period; sim: between packets), and reclaims them.
 #pragma once
 
 #include "datapath/engine.h"
@@ -20,7 +20,8 @@ int table_replace(struct table *table, const void *key, const void *row); // -EN
 int table_put(struct table *table, const void *key, const void *row);     // -ENOSPC
 int table_del(struct table *table, const void *key, void *row);           // -ENOENT
 int table_walk(struct table *table, engine_walk_fn *fn, void *context);
-void table_reclaim(struct table *table);
+void table_retire(struct table *table);  // before the grace period; the last retired are reclaimed
+void table_reclaim(struct table *table); // after it
 u32 table_used(const struct table *table);
 u32 table_capacity(const struct table *table);
 
@@ -33,5 +34,6 @@ struct tables {
 
 void tables_init(struct tables *tables, const u32 capacity[WEFT_TABLE_count]);
 void tables_fini(struct tables *tables);
+void tables_retire(struct tables *tables);
 void tables_reclaim(struct tables *tables);
 struct table *tables_at(const struct tables *tables, enum weft_table table);
