@@ -128,8 +128,8 @@ static bool super_read(struct super *s, struct rte_mbuf *frame)
 		!dpdk_pull(frame, s->payload))
 		return false;
 	s->payload_bytes = frame->pkt_len - s->payload;
-	s->segment_bytes = RTE_MIN((u32)frame->tso_segsz, s->payload_bytes);
-	return s->payload - s->l3 + s->segment_bytes <= 65535;
+	s->segment_bytes = frame->tso_segsz;
+	return s->payload - s->l3 + RTE_MIN(s->segment_bytes, s->payload_bytes) <= 65535;
 }
 
 static void super_put_l3(const struct super *s, u8 *l3, u32 index, u32 bytes)
@@ -241,7 +241,7 @@ static bool super_cut(const struct super *s, struct rte_mbuf **out, u32 count)
 static u32 super_segments(const struct super *s, struct rte_mbuf **out, u32 capacity)
 {
 	struct rte_mbuf *frame = s->frame;
-	u32 count = (s->payload_bytes + s->segment_bytes - 1) / RTE_MAX(s->segment_bytes, 1u);
+	u32 count = (s->payload_bytes + s->segment_bytes - 1) / s->segment_bytes;
 	if (count <= 1) { // it is its only segment
 		u16 sum = s->partial ? 0 : sum_chain(frame, s->payload);
 		super_put_headers(s, frame, 0, sum, true);

@@ -4,13 +4,6 @@
 
 #include <string.h>
 
-// DPDK's packages are built for any x86-64; what runs here usually has AVX2.
-#ifdef __x86_64__
-#define SUM_CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define SUM_CLONES
-#endif
-
 // Lanes of 64 bits that words of 32 are added to: no carry is lost below 16 GiB.
 typedef u64 lanes __attribute__((vector_size(32)));
 
@@ -58,14 +51,33 @@ weft_inline u16 sum_run(u8 *to, const u8 *from, u32 bytes)
 	return sum_fold(sum);
 }
 
-SUM_CLONES u16 sum_bytes(const void *from, u32 bytes)
+// DPDK's packages are built for any x86-64; what runs here usually has AVX2.
+#ifdef __x86_64__
+#define SUM_AVX2       __attribute__((target("avx2")))
+#define sum_has_avx2() __builtin_cpu_supports("avx2")
+#else
+#define SUM_AVX2
+#define sum_has_avx2() false
+#endif
+
+SUM_AVX2 static u16 sum_bytes_avx2(const u8 *from, u32 bytes)
 {
 	return sum_run(NULL, from, bytes);
 }
 
-SUM_CLONES u16 sum_copy(void *to, const void *from, u32 bytes)
+SUM_AVX2 static u16 sum_copy_avx2(u8 *to, const u8 *from, u32 bytes)
 {
 	return sum_run(to, from, bytes);
+}
+
+u16 sum_bytes(const void *from, u32 bytes)
+{
+	return sum_has_avx2() ? sum_bytes_avx2(from, bytes) : sum_run(NULL, from, bytes);
+}
+
+u16 sum_copy(void *to, const void *from, u32 bytes)
+{
+	return sum_has_avx2() ? sum_copy_avx2(to, from, bytes) : sum_run(to, from, bytes);
 }
 
 u16 sum_chain(const struct rte_mbuf *frame, u32 offset)
