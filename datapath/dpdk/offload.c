@@ -90,8 +90,7 @@ static bool super_l3(struct super *s, const u8 *l3)
 	if (!s->ipv6) {
 		const struct ipv4_header *ip = (const struct ipv4_header *)l3;
 		s->pseudo += sum_bytes(&ip->src, 8);
-		return l3_bytes == (ip->version_ihl & 0xf) * 4u && l3_bytes >= sizeof(*ip) &&
-		       ip->protocol == protocol;
+		return l3_bytes == (ip->version_ihl & 0xf) * 4u && ip->protocol == protocol;
 	}
 	const struct ipv6_header *ip = (const struct ipv6_header *)l3;
 	if (l3_bytes < sizeof(*ip) || !super_extensions(l3, l3_bytes, protocol, &routed))
