@@ -183,6 +183,18 @@ static void test_extension_headers(void **state)
 	}
 }
 
+// A driver that breaks the contract does not break what comes out.
+static void test_headers_in_pieces(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < 64; i++) {
+		flat_make(&made, i & 1, i & 2, false, 3000);
+		made.segment_bytes = 1000;
+		expect_complete(i & 4 ? DPDK_TAKES_CHECKSUM : 0,
+			i & 8 ? made.l2 + made.l3 + (made.udp ? 8 : 20) : 20, 40, 4);
+	}
+}
+
 static void test_jumbo_segments(void **state)
 {
 	(void)state;
@@ -463,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_tcp_fields),
 		cmocka_unit_test(test_pseudo_header_without_length),
 		cmocka_unit_test(test_extension_headers),
+		cmocka_unit_test(test_headers_in_pieces),
 		cmocka_unit_test(test_jumbo_segments),
 		cmocka_unit_test(test_capacity),
 		cmocka_unit_test(test_random),
