@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Ports of kind vhost-user: the driver's calls.
+#include "datapath/dpdk/port_vhost.h"
+
+#include <errno.h>
+#include <rte_vhost.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// 0: nobody listens; a socket that a dead process left is gone.
+static int clear_path(const struct sockaddr_un *address, const char **why)
+{
+	struct stat status;
+	if (lstat(address->sun_path, &status))
+		return 0; // bind tells the rest
+	*why = "a file is in the way of the socket: remove it";
+	if (!S_ISSOCK(status.st_mode))
+		return -EEXIST;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int error = connect(fd, (const void *)address, sizeof(*address)) ? errno : 0;
+	close(fd);
+	*why = "another process listens on the socket: stop it, or use mode client";
+	if (error != ECONNREFUSED)
+		return -EADDRINUSE;
+	*why = "the socket of a dead process cannot be removed";
+	return unlink(address->sun_path) ? -errno : 0;
+}
+
+// Tries the path. The library's own bind must not fail: undoing it closes a descriptor twice.
+static int try_path(const char *path, const char **why)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	int error = clear_path(&address, why);
+	if (error)
+		return error;
+	*why = "the socket cannot be made: check its directory";
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	error = bind(fd, (const void *)&address, sizeof(address)) ? -errno : 0;
+	close(fd);
+	if (!error)
+		unlink(path);
+	return error;
+}
+
+static int start(struct vhost_port *vhost, const char **why)
+{
+	// Private until the daemon says who may connect.
+	mode_t mask = umask(0177);
+	int error = vhost->client ? 0 : try_path(vhost->path, why);
+	if (!error) {
+		*why = "the vhost library cannot start the socket: see the log";
+		error = vhost_guest_listen(vhost);
+	}
+	umask(mask);
+	return error;
+}
+
+static void free_port(struct vhost_port *vhost)
+{
+	for (u32 i = 0; i < vhost->queues; i++)
+		vhost_wake_close(&vhost->wake[i]);
+	free(vhost);
+}
+
+static struct vhost_port *new_port(struct dpdk_port *port, const struct engine_port *config)
+{
+	struct vhost_port *vhost = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*vhost));
+	if (!vhost)
+		return NULL;
+	memset(vhost, 0, sizeof(*vhost));
+	vhost->port = port;
+	vhost->client = config->client;
+	vhost->guest = -1;
+	vhost->quiet = true;
+	snprintf(vhost->path, sizeof(vhost->path), "%s", config->path);
+	for (u32 i = 0; i < RTE_MAX(config->queues, 1u); i++) {
+		vhost->queues++;
+		if (vhost_wake_open(&vhost->wake[i])) {
+			free_port(vhost);
+			return NULL;
+		}
+	}
+	return vhost;
+}
+
+static void reset_port(struct dpdk_port *port, struct vhost_port *vhost)
+{
+	port->driver_state = vhost;
+	port->takes = port->rx_queues = port->tx_queues = 0;
+	for (u32 i = 0; i < DPDK_QUEUES; i++)
+		port->wake_fd[i] = vhost && i < vhost->queues ? vhost->wake[i].epoll : -1;
+}
+
+static int vhost_open(struct dpdk_port *port, const struct engine_port *config, const char **why)
+{
+	*why = "the path of the socket must have 1 to 107 characters";
+	if (!config->path || !config->path[0] ||
+		strlen(config->path) >= sizeof(((struct vhost_port *)0)->path))
+		return -EINVAL;
+	*why = "a vhost-user port has at most 16 queue pairs";
+	if (config->queues > DPDK_QUEUES)
+		return -EINVAL;
+	struct vhost_port *vhost = new_port(port, config);
+	*why = "out of memory or descriptors";
+	if (!vhost)
+		return -ENOMEM;
+	reset_port(port, vhost);
+	*why = "another port has this socket, or there are too many vhost-user ports";
+	int error = vhost_guest_add(vhost);
+	if (!error) {
+		error = start(vhost, why);
+		if (error)
+			vhost_guest_remove(vhost);
+	}
+	if (error) {
+		reset_port(port, NULL);
+		free_port(vhost);
+		return error;
+	}
+	__atomic_store_n(&vhost->quiet, false, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static void vhost_close(struct dpdk_port *port)
+{
+	struct vhost_port *vhost = port->driver_state;
+	__atomic_store_n(&vhost->quiet, true, __ATOMIC_RELEASE);
+	rte_vhost_driver_unregister(vhost->path);
+	vhost_guest_remove(vhost);
+	reset_port(port, NULL);
+	free_port(vhost);
+}
+
+static u32 vhost_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 capacity)
+{
+	struct vhost_port *vhost = port->driver_state;
+	u32 count, good = 0;
+	int guest = vhost_gate_enter(vhost, &vhost->rx_gate[queue]);
+	if (guest < 0)
+		return 0;
+	count = rte_vhost_dequeue_burst(guest, vhost_ring_from_guest(queue), port->pool, frames,
+		RTE_MIN(capacity, (u32)DPDK_BURST));
+	vhost_gate_leave(&vhost->rx_gate[queue]);
+	if (count)
+		vhost->wake[queue].got = true;
+	for (u32 i = 0; i < count; i++) {
+		if (likely(vhost_frame_receive(frames[i]))) {
+			frames[good++] = frames[i];
+			continue;
+		}
+		rte_pktmbuf_free(frames[i]);
+		vhost->malformed[queue]++;
+	}
+	return good;
+}
+
+// At most DPDK_BURST frames.
+static u32 send_burst(
+	struct dpdk_port *port, int guest, u32 queue, struct rte_mbuf **frames, u32 count)
+{
+	for (u32 i = 0; i < count; i++)
+		if (frames[i]->ol_flags)
+			vhost_frame_send(port->pool, &frames[i]);
+	u32 sent = rte_vhost_enqueue_burst(guest, vhost_ring_to_guest(queue), frames, count);
+	for (u32 i = sent; i < count; i++)
+		if (frames[i]->ol_flags)
+			vhost_frame_keep(&frames[i]);
+	return sent;
+}
+
+static u32 vhost_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 count)
+{
+	struct vhost_port *vhost = port->driver_state;
+	u32 sent = 0;
+	int guest = vhost_gate_enter(vhost, &vhost->tx_gate[queue]);
+	if (guest < 0)
+		return 0;
+	while (sent < count) {
+		u32 burst = RTE_MIN(count - sent, (u32)DPDK_BURST);
+		u32 taken = send_burst(port, guest, queue, frames + sent, burst);
+		sent += taken;
+		if (taken < burst)
+			break;
+	}
+	vhost_gate_leave(&vhost->tx_gate[queue]);
+	rte_pktmbuf_free_bulk(frames, sent);
+	return sent;
+}
+
+static void vhost_state(struct dpdk_port *port, struct engine_port_state *out)
+{
+	vhost_guest_state(port->driver_state, out);
+}
+
+const struct dpdk_driver dpdk_vhost = {
+	.name = "vhost-user",
+	.open = vhost_open,
+	.close = vhost_close,
+	.rx = vhost_rx,
+	.tx = vhost_tx,
+	.arm = vhost_arm,
+	.state = vhost_state,
+};
