@@ -78,7 +78,7 @@ static struct vhost_port *new_port(struct dpdk_port *port, const struct engine_p
 	memset(vhost, 0, sizeof(*vhost));
 	vhost->port = port;
 	vhost->client = config->client;
-	vhost->guest = -1;
+	vhost->guest = vhost->waiting = -1;
 	vhost->quiet = true;
 	snprintf(vhost->path, sizeof(vhost->path), "%s", config->path);
 	for (u32 i = 0; i < RTE_MAX(config->queues, 1u); i++) {

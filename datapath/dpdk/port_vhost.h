@@ -38,6 +38,7 @@ struct vhost_port {
 
 	// Of the library's thread; others read.
 	int guest;       // the library's number (vid) of the guest whose driver runs; -1: none
+	int waiting;     // another guest, whose driver runs too; -1: none
 	u32 connections; // somebody at the socket
 	u32 pairs;       // usable
 	u32 most_pairs;  // 1 without MQ

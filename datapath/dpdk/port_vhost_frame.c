@@ -36,8 +36,11 @@ static bool ip_good(struct rte_mbuf *frame)
 	const struct ipv4_header *v4 = at;
 	const struct ipv6_header *v6 = at;
 	u32 bytes = frame->pkt_len - frame->l2_len;
+	bool is_v4 = frame->ol_flags & RTE_MBUF_F_TX_IPV4;
 	u32 length;
-	if (frame->ol_flags & RTE_MBUF_F_TX_IPV4) {
+	if (v4->version_ihl >> 4 != (is_v4 ? 4 : 6))
+		return false;
+	if (is_v4) {
 		if (frame->l3_len < sizeof(*v4) || (weft_ntoh16(v4->fragment) & 0x3fff))
 			return false;
 		length = weft_ntoh16(v4->total_length);

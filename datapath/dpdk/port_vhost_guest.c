@@ -100,13 +100,11 @@ static u32 takes(u64 features)
 	return result;
 }
 
-static int new_device(int vid)
+static void serve(struct vhost_port *vhost, int vid)
 {
-	struct vhost_port *vhost = port_of(vid);
+	vhost->waiting = -1;
 	uint64_t features = 0;
 	u16 mtu = 0;
-	if (!vhost || vhost->guest >= 0)
-		return -1; // asked again with the guest's next message
 	rte_vhost_get_negotiated_features(vid, &features);
 	rte_vhost_get_mtu(vid, &mtu);
 	for (u32 i = 0; i < vhost->queues; i++)
@@ -119,6 +117,17 @@ static int new_device(int vid)
 	publish(vhost);
 	log_info("the guest's driver runs port=%s features=%lx pairs=%u", vhost->port->name,
 		features, vhost->pairs);
+}
+
+static int new_device(int vid)
+{
+	struct vhost_port *vhost = port_of(vid);
+	if (!vhost)
+		return -1;
+	if (vhost->guest < 0)
+		serve(vhost, vid);
+	else
+		vhost->waiting = vid;
 	return 0;
 }
 
@@ -126,7 +135,11 @@ static int new_device(int vid)
 static void destroy_device(int vid)
 {
 	struct vhost_port *vhost = port_of(vid);
-	if (!vhost || vhost->guest != vid)
+	if (!vhost)
+		return;
+	if (vhost->waiting == vid)
+		vhost->waiting = -1;
+	if (vhost->guest != vid)
 		return;
 	__atomic_store_n(&vhost->guest, -1, __ATOMIC_SEQ_CST);
 	publish(vhost);
@@ -136,6 +149,8 @@ static void destroy_device(int vid)
 		vhost_wake_set_kick(&vhost->wake[i], -1);
 	}
 	log_info("the guest's driver has gone port=%s", vhost->port->name);
+	if (vhost->waiting >= 0)
+		serve(vhost, vhost->waiting);
 }
 
 static void warn_rings(struct vhost_port *vhost)
@@ -198,7 +213,9 @@ static int new_connection(int vid)
 	if (!vhost || vhost->connections >= CONNECTIONS_MAX)
 		return -1;
 	if (vhost->connections)
-		log_warn("a second guest is at the socket and waits port=%s", vhost->port->name);
+		log_info("another guest is at the socket: it waits until the first has gone "
+			 "port=%s",
+			vhost->port->name);
 	connections[vid].port = vhost;
 	connections[vid].rings = 0;
 	vhost->warned = false;

@@ -248,6 +248,22 @@ static void guest_restarts(void **state)
 	rig_free(rig);
 }
 
+// A guest may be back before its end was seen, or a second one come by mistake.
+static void guest_waits(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_ready("waits", FRONTEND_ALL, 2);
+	struct frontend first = rig->guest;
+	frontend_init(&rig->guest);
+	frontend_connect(&rig->guest, rig->path);
+	assert_int_equal(frontend_start(&rig->guest, FRONTEND_ALL, 1), 0);
+	expect_state(rig, 2, NULL);
+	frontend_free(&first);
+	rig_until(rig->port.rx_queues == 1);
+	pass_frame(rig);
+	rig_free(rig);
+}
+
 static void weft_connects(void **state)
 {
 	(void)state;
@@ -278,6 +294,7 @@ int main(void)
 		cmocka_unit_test(full_ring),
 		cmocka_unit_test(queues),
 		cmocka_unit_test(guest_restarts),
+		cmocka_unit_test(guest_waits),
 		cmocka_unit_test(weft_connects),
 	};
 	return cmocka_run_group_tests(tests, rig_start, rig_stop);

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The vhost-user driver under guests that lie or die, and its wake-ups under load.
+
+#include "tests/dpdk/vhost_rig.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+
+enum { WAKES = 10000, KILLS = 15, FUZZ_FRAMES = 30000 };
+
+// xorshift: the same frames every time.
+static u32 number(void)
+{
+	static u32 x = 2463534242;
+	x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+	return x;
+}
+
+static u64 malformed(struct rig *rig)
+{
+	struct vhost_port *vhost = rig->port.driver_state;
+	return vhost->malformed[0];
+}
+
+// Another guest's frames pass.
+static void pass_frame(struct rig *rig)
+{
+	u8 bytes[64] = {1}, got[2048];
+	struct virtio_net_hdr_mrg_rxbuf header;
+	assert_true(frontend_send(&rig->guest, 0, NULL, bytes, sizeof(bytes)));
+	struct rte_mbuf *frame = rig_receive(rig, 0);
+	assert_int_equal(dpdk_vhost.tx(&rig->port, 0, &frame, 1), 1);
+	assert_int_equal(frontend_receive(&rig->guest, 0, &header, got, sizeof(got)), 64);
+	frontend_fill(&rig->guest, 0);
+}
+
+// Guests' lies about one frame.
+
+static struct rig_frame frame;
+
+static void expect_dropped(struct rig *rig)
+{
+	u64 before = malformed(rig);
+	assert_true(frontend_send(&rig->guest, 0, &frame.header, frame.bytes, frame.length));
+	pass_frame(rig);
+	assert_int_equal(malformed(rig), before + 1);
+}
+
+// Delivered without any claim.
+static void expect_plain(struct rig *rig)
+{
+	assert_true(frontend_send(&rig->guest, 0, &frame.header, frame.bytes, frame.length));
+	struct rte_mbuf *m = rig_receive(rig, 0);
+	rig_equal(m, frame.bytes, frame.length);
+	assert_int_equal(m->ol_flags, 0);
+	assert_int_equal(m->tx_offload, 0);
+	rte_pktmbuf_free(m);
+}
+
+static void tcp4(u32 payload, u16 segment)
+{
+	rig_build(&frame, false, 4, IPPROTO_TCP, payload);
+	if (segment)
+		rig_segment(&frame, segment);
+}
+
+static void lying_headers(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_ready("lies", FRONTEND_ALL, 1);
+	tcp4(100, 0);
+	frame.header.csum_start = 60000;
+	expect_plain(rig);
+	tcp4(100, 0);
+	frame.header.csum_offset = 60000;
+	expect_plain(rig);
+	tcp4(100, 0);
+	frame.bytes[14 + 9] = IPPROTO_ICMP;
+	expect_plain(rig);
+	tcp4(100, 0);
+	frame.header.flags = VIRTIO_NET_HDR_F_DATA_VALID;
+	expect_plain(rig);
+	tcp4(0, 0);
+	frame.length = 14 + 20 + 4; // no checksum in it
+	expect_plain(rig);
+	tcp4(100, 0);
+	frame.bytes[14] = 0x41; // IP header of 4 bytes
+	frame.header.csum_start = 14 + 4;
+	expect_dropped(rig);
+	tcp4(100, 0);
+	frame.bytes[14 + 20 + 12] = 0x40; // TCP header of 16
+	expect_dropped(rig);
+	tcp4(0, 0);
+	frame.bytes[14 + 20 + 12] = 0xf0; // TCP header behind the end
+	expect_dropped(rig);
+	tcp4(100, 0);
+	frame.bytes[14 + 2] = 0xff; // total length
+	expect_dropped(rig);
+	tcp4(100, 0);
+	frame.bytes[14 + 3] = 30;
+	expect_dropped(rig);
+	tcp4(100, 0);
+	frame.bytes[14 + 6] = 0x20; // a fragment
+	expect_dropped(rig);
+	rig_build(&frame, false, 6, IPPROTO_UDP, 100);
+	frame.bytes[14 + 4] = 0xff; // payload length
+	expect_dropped(rig);
+	tcp4(9000, 1);
+	expect_dropped(rig);
+	tcp4(9000, 0);
+	rig_segment(&frame, 1400);
+	frame.header.flags = 0; // segments without a checksum
+	expect_dropped(rig);
+	rig_build(&frame, false, 4, IPPROTO_UDP, 9000);
+	rig_segment(&frame, 1400);
+	frame.header.gso_type = VIRTIO_NET_HDR_GSO_UDP; // not on offer
+	expect_dropped(rig);
+	rig_free(rig);
+}
+
+// What is only odd is put right.
+static void odd_headers(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_ready("odd", FRONTEND_ALL, 1);
+	tcp4(9000, 1400);
+	struct rte_ipv4_hdr *ip = (void *)(frame.bytes + 14);
+	u16 length = ip->total_length;
+	ip->total_length = 0;
+	frontend_send(&rig->guest, 0, &frame.header, frame.bytes, frame.length);
+	struct rte_mbuf *m = rig_receive(rig, 0);
+	ip = rte_pktmbuf_mtod_offset(m, void *, 14);
+	assert_int_equal(ip->total_length, length);
+	assert_int_equal(rte_raw_cksum(ip, 20), 0xffff);
+	rte_pktmbuf_free(m);
+	tcp4(100, 1400); // one segment
+	frontend_send(&rig->guest, 0, &frame.header, frame.bytes, frame.length);
+	m = rig_receive(rig, 0);
+	assert_int_equal(m->ol_flags, RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IPV4);
+	assert_int_equal(m->tso_segsz, 0);
+	rte_pktmbuf_free(m);
+	rig_free(rig);
+}
+
+static void fuzzed_headers(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_ready("fuzz", FRONTEND_ALL, 1);
+	struct rte_mbuf *m;
+	u32 with_flags = 0;
+	for (u32 i = 0; i < FUZZ_FRAMES; i++) {
+		rig_build(&frame, number() & 1, number() & 1 ? 4 : 6,
+			number() & 1 ? IPPROTO_TCP : IPPROTO_UDP, number() % 1200);
+		if (number() & 1)
+			rig_segment(&frame, number() % 2000);
+		for (u32 flips = number() % 4; flips; flips--)
+			frame.bytes[12 + number() % 60] = number();
+		if (!(number() % 4))
+			((u8 *)&frame.header)[number() % sizeof(frame.header)] = number();
+		if (!(number() % 8))
+			frame.length = 1 + number() % frame.length;
+		frontend_send(&rig->guest, 0, &frame.header, frame.bytes, frame.length);
+		if (!dpdk_vhost.rx(&rig->port, 0, &m, 1))
+			continue;
+		rig_check(m);
+		with_flags += m->ol_flags != 0;
+		// A guest that is sent such a frame: the library reads its headers again.
+		if (!dpdk_vhost.tx(&rig->port, 0, &m, 1))
+			rte_pktmbuf_free(m);
+		rig->guest.ring[0].used = rig->guest.ring[0].vring.used->idx;
+		frontend_fill(&rig->guest, 0);
+	}
+	assert_true(with_flags > FUZZ_FRAMES / 4 && malformed(rig) > FUZZ_FRAMES / 20);
+	pass_frame(rig);
+	rig_free(rig);
+}
+
+// Guests' rings. Each case is a new guest: what it broke stays broken.
+
+static void ring_index(struct frontend *f, struct frontend_ring *ring)
+{
+	frontend_offer(f, ring, 60000);
+}
+
+static void ring_loop(struct frontend *f, struct frontend_ring *ring)
+{
+	frontend_describe(ring, 0, ring->base, 64, VRING_DESC_F_NEXT, 0);
+	frontend_offer(f, ring, 0);
+}
+
+static void ring_next(struct frontend *f, struct frontend_ring *ring)
+{
+	frontend_describe(ring, 0, ring->base, 64, VRING_DESC_F_NEXT, 50000);
+	frontend_offer(f, ring, 0);
+}
+
+static void ring_address(struct frontend *f, struct frontend_ring *ring)
+{
+	frontend_describe(ring, 0, FRONTEND_MEMORY - 8, 64, 0, 0);
+	frontend_offer(f, ring, 0);
+}
+
+static void ring_wrap(struct frontend *f, struct frontend_ring *ring)
+{
+	frontend_describe(ring, 0, -16ull, 64, 0, 0);
+	frontend_offer(f, ring, 0);
+}
+
+static void ring_length(struct frontend *f, struct frontend_ring *ring)
+{
+	frontend_describe(ring, 0, ring->base, 0xffffffff, 0, 0);
+	frontend_offer(f, ring, 0);
+}
+
+static void ring_indirect(struct frontend *f, struct frontend_ring *ring)
+{
+	frontend_describe(ring, 0, ring->base, 4096, VRING_DESC_F_INDIRECT, 0);
+	frontend_offer(f, ring, 0); // the table is this table, and again indirect
+	frontend_describe(ring, 1, FRONTEND_MEMORY - 16, 4096, VRING_DESC_F_INDIRECT, 0);
+	frontend_offer(f, ring, 1);
+	frontend_describe(ring, 2, ring->base, 0xfffffff0, VRING_DESC_F_INDIRECT, 0);
+	frontend_offer(f, ring, 2);
+}
+
+static void ring_avail(struct frontend *f, struct frontend_ring *ring)
+{
+	ring->avail += 60000;
+	frontend_offer(f, ring, 0);
+}
+
+static void ring_small(struct frontend *f, struct frontend_ring *ring)
+{
+	for (u32 i = 0; i < 5; i++) // the header in pieces, and nothing behind it
+		frontend_describe(ring, i, ring->base, i & 1, i < 4 ? VRING_DESC_F_NEXT : 0, i + 1);
+	frontend_offer(f, ring, 0);
+}
+
+// Longer than all frames of the pool.
+static void ring_huge(struct frontend *f, struct frontend_ring *ring)
+{
+	for (u32 i = 0; i < 100; i++)
+		frontend_describe(
+			ring, i, 0, FRONTEND_MEMORY, i < 99 ? VRING_DESC_F_NEXT : 0, i + 1);
+	frontend_offer(f, ring, 0);
+}
+
+static void (*const ring_cases[])(struct frontend *f, struct frontend_ring *ring) = {
+	ring_index,
+	ring_loop,
+	ring_next,
+	ring_address,
+	ring_wrap,
+	ring_length,
+	ring_indirect,
+	ring_avail,
+	ring_small,
+	ring_huge,
+};
+
+// The worker of a ring that gives nothing is let go to sleep.
+static void expect_sleep(struct rig *rig)
+{
+	struct rte_mbuf *frames[DPDK_BURST];
+	u32 count;
+	bool busy = true;
+	rig_until(!busy || ({
+		count = dpdk_vhost.rx(&rig->port, 0, frames, DPDK_BURST);
+		rte_pktmbuf_free_bulk(frames, count);
+		busy = dpdk_vhost.arm(&rig->port, 0, true);
+		!busy;
+	}));
+	dpdk_vhost.arm(&rig->port, 0, false);
+}
+
+static void hostile_rings(void **state)
+{
+	(void)state;
+	struct rig *good = rig_ready("good", FRONTEND_ALL, 1);
+	struct rte_mbuf *m;
+	u8 bytes[100] = {1};
+	for (u32 i = 0; i < RTE_DIM(ring_cases); i++) {
+		struct rig *bad = rig_ready("bad", FRONTEND_ALL, 1);
+		ring_cases[i](&bad->guest, &bad->guest.ring[1]);
+		pass_frame(good);
+		expect_sleep(bad);
+		pass_frame(good);
+		rig_free(bad);
+	}
+	for (u32 i = 0; i < RTE_DIM(ring_cases); i++) {
+		struct rig *bad = rig_new("bad");
+		const char *why;
+		assert_int_equal(rig_open(bad, false, 1, &why), 0);
+		frontend_connect(&bad->guest, bad->path);
+		frontend_start(&bad->guest, FRONTEND_ALL, 1);
+		ring_cases[i](&bad->guest, &bad->guest.ring[0]);
+		m = rig_mbuf(bytes, sizeof(bytes));
+		if (!dpdk_vhost.tx(&bad->port, 0, &m, 1))
+			rte_pktmbuf_free(m);
+		pass_frame(good);
+		rig_free(bad);
+	}
+	rig_free(good);
+}
+
+static void hostile_messages(void **state)
+{
+	(void)state;
+	struct rig *good = rig_ready("good", FRONTEND_ALL, 1);
+	struct rig *bad = rig_new("bad");
+	const char *why;
+	assert_int_equal(rig_open(bad, false, 2, &why), 0);
+	for (u32 i = 0; i < 300; i++) {
+		frontend_connect(&bad->guest, bad->path);
+		if (number() & 1)
+			frontend_start(&bad->guest, FRONTEND_ALL, 1);
+		for (u32 j = 0; j < 5; j++) {
+			struct frontend_message m = {.request = number() % 45};
+			// The front half of a payload decides: indices, counts.
+			m.number = number() & 1 ? number() % 8 : (u64)number() << 32 | number();
+			frontend_tell(&bad->guest, &m, number() & 1 ? 8 : sizeof(m) - 12,
+				number() & 1 ? -1 : bad->guest.ring[0].kick);
+		}
+		frontend_hang_up(&bad->guest);
+		pass_frame(good);
+	}
+	rig_until(!((struct vhost_port *)bad->port.driver_state)->connections);
+	frontend_connect(&bad->guest, bad->path);
+	frontend_start(&bad->guest, FRONTEND_ALL, 1);
+	frontend_fill(&bad->guest, 0);
+	pass_frame(bad);
+	rig_free(bad);
+	rig_free(good);
+}
+
+// Wake-ups.
+
+struct sender {
+	struct frontend *guest;
+	u32 asked, sent;
+	pthread_t thread;
+};
+
+// So that the frame comes at any point of the other's way to sleep.
+static void pause_a_little(void)
+{
+	for (u32 spin = number() % 64; spin; spin--)
+		rte_pause();
+}
+
+static void *send_when_asked(void *context)
+{
+	struct sender *s = context;
+	u8 bytes[64] = {0};
+	while (s->sent < WAKES) {
+		while (__atomic_load_n(&s->asked, __ATOMIC_ACQUIRE) == s->sent)
+			sched_yield();
+		pause_a_little();
+		while (!frontend_send(s->guest, 0, NULL, bytes, sizeof(bytes)))
+			sched_yield();
+		s->sent++;
+	}
+	return NULL;
+}
+
+static void wake_with(u64 features)
+{
+	struct rig *rig = rig_ready("wake", features, 1);
+	struct sender s = {.guest = &rig->guest, .asked = 2}; // ahead of the other
+	struct epoll_event event = {.events = EPOLLIN};
+	struct rte_mbuf *m;
+	u32 slept = 0;
+	int outer = epoll_create1(EPOLL_CLOEXEC);
+	assert_int_equal(epoll_ctl(outer, EPOLL_CTL_ADD, rig->port.wake_fd[0], &event), 0);
+	assert_int_equal(pthread_create(&s.thread, NULL, send_when_asked, &s), 0);
+	for (u32 i = 0; i < WAKES; i++) {
+		while (!dpdk_vhost.rx(&rig->port, 0, &m, 1)) {
+			pause_a_little();
+			if (dpdk_vhost.arm(&rig->port, 0, true))
+				continue;
+			slept++;
+			assert_int_equal(epoll_wait(outer, &event, 1, 5000), 1);
+			dpdk_vhost.arm(&rig->port, 0, false);
+		}
+		rte_pktmbuf_free(m);
+		__atomic_add_fetch(&s.asked, 1, __ATOMIC_RELEASE);
+	}
+	pthread_join(s.thread, NULL);
+	// Nothing is left that wakes.
+	dpdk_vhost.arm(&rig->port, 0, false);
+	assert_int_equal(epoll_wait(outer, &event, 1, 0), 0);
+	print_message("slept %u times\n", slept);
+	assert_true(slept > WAKES / 100);
+	close(outer);
+	rig_free(rig);
+}
+
+static void wakes(void **state)
+{
+	(void)state;
+	wake_with(FRONTEND_ALL);
+	wake_with(FRONTEND_PLAIN); // no EVENT_IDX
+}
+
+// A sleeping worker is told that a guest came, whatever its ring says.
+static void wakes_by_state(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_ready("state", FRONTEND_ALL, 1);
+	struct pollfd wait = {.fd = rig->port.wake_fd[0], .events = POLLIN};
+	dpdk_vhost.arm(&rig->port, 0, false);
+	assert_int_equal(poll(&wait, 1, 0), 0);
+	frontend_hang_up(&rig->guest);
+	assert_int_equal(poll(&wait, 1, FRONTEND_DEADLINE_MS), 1);
+	rig_until(!((struct vhost_port *)rig->port.driver_state)->connections);
+	dpdk_vhost.arm(&rig->port, 0, false);
+	frontend_connect(&rig->guest, rig->path);
+	frontend_start(&rig->guest, FRONTEND_ALL, 1);
+	assert_int_equal(poll(&wait, 1, FRONTEND_DEADLINE_MS), 1);
+	rig_free(rig);
+}
+
+// Guests that are killed while frames go both ways.
+
+struct worker {
+	struct rig *rig;
+	bool stop;
+	u64 frames;
+	pthread_t thread;
+};
+
+static void *work(void *context)
+{
+	struct worker *w = context;
+	struct rte_mbuf *frames[DPDK_BURST];
+	rte_thread_register();
+	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
+		u32 count = dpdk_vhost.rx(&w->rig->port, 0, frames, DPDK_BURST);
+		u32 sent = dpdk_vhost.tx(&w->rig->port, 0, frames, count);
+		rte_pktmbuf_free_bulk(frames + sent, count - sent);
+		__atomic_add_fetch(&w->frames, count, __ATOMIC_RELEASE);
+		if (!count && !dpdk_vhost.arm(&w->rig->port, 0, true)) {
+			struct pollfd wait = {.fd = w->rig->port.wake_fd[0], .events = POLLIN};
+			poll(&wait, 1, 100);
+			dpdk_vhost.arm(&w->rig->port, 0, false);
+		}
+	}
+	rte_thread_unregister();
+	return NULL;
+}
+
+static void blast(const char *path)
+{
+	struct frontend f;
+	u8 bytes[1500] = {0};
+	frontend_init(&f);
+	frontend_connect(&f, path);
+	frontend_start(&f, FRONTEND_ALL, 1);
+	for (;;) {
+		f.ring[0].used = f.ring[0].vring.used->idx;
+		frontend_fill(&f, 0);
+		if (!frontend_send(&f, 0, NULL, bytes, sizeof(bytes)))
+			sched_yield();
+	}
+}
+
+static void killed(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new("killed");
+	struct worker w = {.rig = rig};
+	const char *why;
+	assert_int_equal(rig_open(rig, false, 1, &why), 0);
+	assert_int_equal(pthread_create(&w.thread, NULL, work, &w), 0);
+	for (u32 i = 0; i < KILLS; i++) {
+		u64 before = __atomic_load_n(&w.frames, __ATOMIC_ACQUIRE);
+		pid_t child = fork();
+		if (!child)
+			blast(rig->path);
+		rig_until(__atomic_load_n(&w.frames, __ATOMIC_ACQUIRE) > before + 1000);
+		kill(child, SIGKILL);
+		assert_int_equal(waitpid(child, NULL, 0), child);
+	}
+	rig_until(rig->port.rx_queues == 0);
+	__atomic_store_n(&w.stop, true, __ATOMIC_RELEASE);
+	pthread_join(w.thread, NULL);
+	print_message("%llu frames\n", w.frames);
+	rig_free(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lying_headers),
+		cmocka_unit_test(odd_headers),
+		cmocka_unit_test(fuzzed_headers),
+		cmocka_unit_test(hostile_rings),
+		cmocka_unit_test(hostile_messages),
+		cmocka_unit_test(wakes),
+		cmocka_unit_test(wakes_by_state),
+		cmocka_unit_test(killed),
+	};
+	return cmocka_run_group_tests(tests, rig_start, rig_stop);
+}
