@@ -109,6 +109,30 @@ static inline void rig_free(struct rig *rig)
 		} \
 	} while (0)
 
+static inline void rig_gone(struct rig *rig)
+{
+	const struct vhost_port *vhost = rig->port.driver_state;
+	rig_until(!__atomic_load_n(&vhost->connections, __ATOMIC_ACQUIRE));
+}
+
+static inline void rig_expect(struct rig *rig, u32 queues, const char *why)
+{
+	struct engine_port_state state;
+	dpdk_vhost.state(&rig->port, &state);
+	assert_int_equal(state.queues, queues);
+	assert_int_equal(state.carrier, queues > 0);
+	if (why)
+		assert_string_equal(state.why, why);
+}
+
+// xorshift: the same numbers every time.
+static inline u32 rig_number(void)
+{
+	static u32 x = 2463534242;
+	x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+	return x;
+}
+
 // What port.h promises of a frame.
 static inline void rig_check(const struct rte_mbuf *m)
 {
