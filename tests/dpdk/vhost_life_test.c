@@ -89,9 +89,11 @@ struct sender {
 	pthread_t thread;
 };
 
-// So that the frame comes at any point of the other's way to sleep.
+// So that the frame comes at any point of the other's way to sleep, on one core or two.
 static void pause_a_little(void)
 {
+	if (rig_number() & 1)
+		sched_yield();
 	for (u32 spin = rig_number() % 64; spin; spin--)
 		rte_pause();
 }
@@ -143,9 +145,32 @@ static void wake_with(u64 features)
 	rig_free(rig);
 }
 
+// A frame that came without a kick, before the worker asked for one.
+static void frame_before_arm(u64 features)
+{
+	struct rig *rig = rig_ready("before", features, 1);
+	struct pollfd wait = {.fd = rig->port.wake_fd[0], .events = POLLIN};
+	u8 bytes[64] = {0};
+	for (u32 i = 0; i < 100; i++) {
+		assert_false(dpdk_vhost.arm(&rig->port, 0, true));
+		frontend_send(&rig->guest, 0, NULL, bytes, sizeof(bytes));
+		assert_int_equal(poll(&wait, 1, FRONTEND_DEADLINE_MS), 1);
+		dpdk_vhost.arm(&rig->port, 0, false);
+		rte_pktmbuf_free(rig_receive(rig, 0));
+		frontend_send(&rig->guest, 0, NULL, bytes, sizeof(bytes));
+		assert_int_equal(poll(&wait, 1, 0), 0);
+		assert_true(dpdk_vhost.arm(&rig->port, 0, true));
+		dpdk_vhost.arm(&rig->port, 0, false);
+		rte_pktmbuf_free(rig_receive(rig, 0));
+	}
+	rig_free(rig);
+}
+
 static void wakes(void **state)
 {
 	(void)state;
+	frame_before_arm(FRONTEND_ALL);
+	frame_before_arm(FRONTEND_PLAIN);
 	wake_with(FRONTEND_ALL);
 	wake_with(FRONTEND_PLAIN); // no EVENT_IDX
 }
