@@ -217,6 +217,8 @@ static void ring_avail(struct frontend *f, struct frontend_ring *ring)
 	frontend_offer(f, ring, 0);
 }
 
+// Not with a third piece that holds a frame: to a guest, librte_vhost (22.11 and later) then writes
+// behind the second, wherever that ends.
 static void ring_small(struct frontend *f, struct frontend_ring *ring)
 {
 	for (u32 i = 0; i < 5; i++) // the header in pieces, and nothing behind it

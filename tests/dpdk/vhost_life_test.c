@@ -261,6 +261,31 @@ static void killed(void **state)
 	rig_free(rig);
 }
 
+// The library's thread, which would free the guest, stands while a worker is inside.
+static void gates(void **state)
+{
+	(void)state;
+	struct rig *other = rig_ready("other", FRONTEND_ALL, 1);
+	struct frontend_message m = {.request = VHOST_GET_FEATURES};
+	struct pollfd answer = {.fd = other->guest.socket, .events = POLLIN};
+	for (u32 i = 0; i < 2; i++) {
+		struct rig *rig = rig_ready("gates", FRONTEND_ALL, 1);
+		struct vhost_port *vhost = rig->port.driver_state;
+		struct vhost_gate *gate = i ? &vhost->tx_gate[0] : &vhost->rx_gate[0];
+		assert_true(vhost_gate_enter(vhost, gate) >= 0);
+		frontend_hang_up(&rig->guest);
+		rig_until(rig->port.rx_queues == 0);
+		frontend_tell(&other->guest, &m, 0, -1);
+		assert_int_equal(poll(&answer, 1, 200), 0);
+		vhost_gate_leave(gate);
+		assert_int_equal(poll(&answer, 1, FRONTEND_DEADLINE_MS), 1);
+		assert_true(recv(other->guest.socket, &m, sizeof(m), 0) > 0);
+		assert_int_equal(vhost_gate_enter(vhost, gate), -1);
+		rig_free(rig);
+	}
+	rig_free(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +295,7 @@ int main(void)
 		cmocka_unit_test(wakes),
 		cmocka_unit_test(wakes_by_state),
 		cmocka_unit_test(killed),
+		cmocka_unit_test(gates),
 	};
 	return cmocka_run_group_tests(tests, rig_start, rig_stop);
 }
