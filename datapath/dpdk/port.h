@@ -53,7 +53,8 @@ struct dpdk_driver {
 
 struct dpdk_port {
 	u32 id;
-	u32 ifindex; // 0: no netdev
+	u32 ifindex;   // 0: no netdev
+	bool underlay; // receives only what claim.h claims for the overlay
 	char name[64];
 	const struct dpdk_driver *driver;
 	void *driver_state;       // the driver's own

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Claims on devices: the TC program, its rows and where it is attached.
+#include "datapath/dpdk/claim.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "weft_claim.skel.h"
+
+// TCX_INGRESS: newer than the headers weft is built with. HANDLE: so that a filter that an earlier
+// process left is replaced, and nobody else's.
+enum { TCX_INGRESS = 46, HANDLE = 0x77656674, PRIORITY = 1 };
+
+struct claim {
+	u32 ifindex;
+	int link; // tcx; -1: a clsact filter
+};
+
+static struct weft_claim_bpf *loaded; // for good: the array of live programs is the process's
+
+static int load(void)
+{
+	if (loaded)
+		return 0;
+	struct weft_claim_bpf *skeleton = weft_claim_bpf__open_and_load();
+	if (!skeleton)
+		return -errno;
+	u32 index = 0;
+	int program = bpf_program__fd(skeleton->progs.weft_claim);
+	int error = bpf_map_update_elem(
+		bpf_map__fd(skeleton->maps.weft_claim_alive), &index, &program, BPF_ANY);
+	if (error)
+		weft_claim_bpf__destroy(skeleton);
+	else
+		loaded = skeleton;
+	return error;
+}
+
+static int attach_clsact(u32 ifindex)
+{
+	DECLARE_LIBBPF_OPTS(
+		bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_INGRESS);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options,
+		.prog_fd = bpf_program__fd(loaded->progs.weft_claim_alive_only), .handle = HANDLE,
+		.priority = PRIORITY, .flags = BPF_TC_F_REPLACE);
+	int error = bpf_tc_hook_create(&hook);
+	return error && error != -EEXIST ? error : bpf_tc_attach(&hook, &options);
+}
+
+// The qdisc stays, empty: it costs nothing, and others may have come to use it.
+static void detach_clsact(u32 ifindex)
+{
+	DECLARE_LIBBPF_OPTS(
+		bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_INGRESS);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, options, .handle = HANDLE, .priority = PRIORITY);
+	bpf_tc_detach(&hook, &options);
+}
+
+// A link's error is given only where the kernel has tcx; else it does not know the attach type.
+static int attach(struct claim *claim, bool force_clsact)
+{
+	claim->link = -1;
+	if (!force_clsact) {
+		claim->link = bpf_link_create(bpf_program__fd(loaded->progs.weft_claim),
+			(int)claim->ifindex, (enum bpf_attach_type)TCX_INGRESS, NULL);
+		if (claim->link >= 0 || claim->link != -EINVAL)
+			return claim->link < 0 ? claim->link : 0;
+	}
+	return attach_clsact(claim->ifindex);
+}
+
+int claim_open(struct claim **out, u32 ifindex, bool force_clsact, const char **why)
+{
+	struct claim *claim = calloc(1, sizeof(*claim));
+	char name[IF_NAMESIZE];
+	*why = "there is no memory for the claim";
+	int error = claim ? 0 : -ENOMEM;
+	if (!error && !if_indextoname(ifindex, name)) {
+		*why = "the device is not in weftd's network namespace";
+		error = -ENODEV;
+	}
+	if (!error) {
+		*why = "the kernel refused weft's claim program: weftd needs CAP_BPF and "
+		       "CAP_NET_ADMIN, and Linux 6.1";
+		error = load();
+	}
+	if (!error) {
+		*why = "the kernel refused weft's claim program on the device: see `tc filter show "
+		       "dev DEVICE ingress` for what is there";
+		claim->ifindex = ifindex;
+		error = attach(claim, force_clsact);
+	}
+	if (error) {
+		free(claim);
+		return error;
+	}
+	*out = claim;
+	return 0;
+}
+
+int claim_set(struct claim *claim, const struct weft_claim *what)
+{
+	return bpf_map_update_elem(
+		bpf_map__fd(loaded->maps.weft_claims), &claim->ifindex, what, BPF_ANY);
+}
+
+void claim_close(struct claim *claim)
+{
+	if (!claim)
+		return;
+	if (claim->link >= 0)
+		close(claim->link);
+	else
+		detach_clsact(claim->ifindex);
+	bpf_map_delete_elem(bpf_map__fd(loaded->maps.weft_claims), &claim->ifindex);
+	free(claim);
+}
+
+int claim_filter(bool underlay)
+{
+	int error = load();
+	if (error)
+		return error;
+	return bpf_program__fd(
+		underlay ? loaded->progs.weft_claim_underlay : loaded->progs.weft_claim_port);
+}

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The driver of Linux netdevs: packet sockets with virtio headers.
+//
+// Received frames come through a ring of slots that the kernel fills in the sender's time; what is
+// longer than a slot (superpackets) waits whole in the socket's queue, and its slot says so. So
+// small frames cost no system call, and large ones no memory while there are none.
+//
+// Sending is sendmmsg: the kernel gives a sent slot of a ring back while a tap still holds its
+// pages, so that a guest would read the next frame's bytes. No PACKET_QDISC_BYPASS: it drops every
+// superpacket that the device does not take as it is, and hides frames from tcpdump.
+//
+// A device that goes down and comes up again is the same to its sockets. After it is deleted there
+// is nothing to receive, and sending takes no frame.
+#include "datapath/dpdk/port.h"
+
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <rte_malloc.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <weft/wire.h>
+#include "datapath/dpdk/claim.h"
+#include "datapath/dpdk/vnet.h"
+
+enum {
+	SLOT_BYTES = 2048, // a frame of 1500 bytes and what the kernel writes before it
+	SLOTS = 512,
+	BLOCK_BYTES = 65536,
+	RING_BYTES = SLOTS * SLOT_BYTES,
+	SOCKET_BYTES = 8 << 20,
+	TAG_BYTES = 4,
+	MOST_BYTES = 65536 + 256, // of a superpacket
+	SEGMENTS = MOST_BYTES / SLOT_BYTES + 2,
+	VECTORS = 256, // of a call that sends
+	TAKES = DPDK_TAKES_CHECKSUM | DPDK_TAKES_TSO4 | DPDK_TAKES_TSO6 | DPDK_TAKES_USO,
+};
+
+struct netdev {
+	int rx, tx;
+	u8 *ring;
+	u32 slot; // the next to read
+	u32 spares;
+	struct rte_mbuf *spare[SEGMENTS]; // for a superpacket, while rx runs
+};
+
+static struct tpacket2_hdr *slot_at(const struct netdev *device, u32 ahead)
+{
+	return (void *)(device->ring + (device->slot + ahead) % SLOTS * SLOT_BYTES);
+}
+
+static u32 slot_status(const struct netdev *device, u32 ahead)
+{
+	return __atomic_load_n(&slot_at(device, ahead)->tp_status, __ATOMIC_ACQUIRE);
+}
+
+// Into a fresh mbuf; a tag has room in front.
+static void make_room(struct rte_mbuf *frame)
+{
+	frame->data_off += TAG_BYTES;
+}
+
+// The kernel takes the outer tag out of the bytes.
+static u32 put_tag_back(struct rte_mbuf *frame, u32 status, u16 tpid, u16 tci)
+{
+	if (!(status & TP_STATUS_VLAN_VALID))
+		return 0;
+	u8 *bytes = (u8 *)rte_pktmbuf_prepend(frame, TAG_BYTES);
+	be16 *tag = (be16 *)(bytes + 2 * sizeof(struct weft_mac));
+	memmove(bytes, bytes + TAG_BYTES, 2 * sizeof(struct weft_mac));
+	tag[0] = weft_hton16(status & TP_STATUS_VLAN_TPID_VALID ? tpid : WEFT_ETH_8021Q);
+	tag[1] = weft_hton16(tci);
+	return TAG_BYTES;
+}
+
+static bool read_slot(const struct tpacket2_hdr *slot, u32 status, struct rte_mbuf *frame)
+{
+	struct virtio_net_hdr vnet;
+	const u8 *bytes = (const u8 *)slot + slot->tp_mac;
+	if (slot->tp_snaplen != slot->tp_len || slot->tp_len < sizeof(struct eth_header))
+		return false; // the socket's queue had no room for the whole
+	memcpy(&vnet, bytes - sizeof(vnet), sizeof(vnet));
+	make_room(frame);
+	rte_memcpy(rte_pktmbuf_append(frame, (u16)slot->tp_len), bytes, slot->tp_len);
+	u32 inserted = put_tag_back(frame, status, slot->tp_vlan_tpid, slot->tp_vlan_tci);
+	return vnet_read(&vnet, inserted, frame);
+}
+
+// Mbufs for the rest of the longest frame: how long the next one is nobody says.
+static bool fill_spares(struct netdev *device, struct rte_mempool *pool)
+{
+	u32 missing = SEGMENTS - device->spares;
+	if (missing && rte_pktmbuf_alloc_bulk(pool, device->spare + device->spares, missing))
+		return false;
+	device->spares = SEGMENTS;
+	return true;
+}
+
+static ssize_t receive(int socket, struct msghdr *message)
+{
+	ssize_t bytes = recvmsg(socket, message, MSG_DONTWAIT);
+	// That the device went down is said once, before what came earlier.
+	if (bytes < 0 && errno == ENETDOWN)
+		bytes = recvmsg(socket, message, MSG_DONTWAIT);
+	return message->msg_flags & MSG_TRUNC ? -1 : bytes;
+}
+
+// Hangs as many spares behind the head as `bytes` fill.
+static void chain(struct netdev *device, struct rte_mbuf *head, u32 bytes)
+{
+	struct rte_mbuf *last = head;
+	u32 room = rte_pktmbuf_tailroom(head);
+	head->pkt_len = bytes;
+	head->data_len = (u16)RTE_MIN(bytes, room);
+	for (bytes -= head->data_len; bytes; bytes -= last->data_len) {
+		last->next = device->spare[--device->spares];
+		last = last->next;
+		last->data_len = (u16)RTE_MIN(bytes, rte_pktmbuf_tailroom(last));
+		head->nb_segs++;
+	}
+}
+
+static bool read_queue(struct netdev *device, struct rte_mempool *pool, struct rte_mbuf *head)
+{
+	struct virtio_net_hdr vnet;
+	struct tpacket_auxdata aux = {0};
+	union {
+		struct cmsghdr header;
+		u8 bytes[CMSG_SPACE(sizeof(aux))];
+	} control;
+	struct iovec vector[SEGMENTS + 2] = {{&vnet, sizeof(vnet)}};
+	struct msghdr message = {.msg_iov = vector,
+		.msg_iovlen = SEGMENTS + 2,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control)};
+	bool room = fill_spares(device, pool);
+	make_room(head);
+	vector[1] = (struct iovec){rte_pktmbuf_mtod(head, void *), rte_pktmbuf_tailroom(head)};
+	for (u32 i = 0; room && i < SEGMENTS; i++) {
+		struct rte_mbuf *spare = device->spare[SEGMENTS - 1 - i];
+		vector[2 + i] = (struct iovec){
+			rte_pktmbuf_mtod(spare, void *), rte_pktmbuf_tailroom(spare)};
+	}
+	message.msg_iovlen = room ? SEGMENTS + 2 : 1; // it must leave the queue
+	ssize_t bytes = receive(device->rx, &message);
+	if (bytes < (ssize_t)(sizeof(vnet) + sizeof(struct eth_header)))
+		return false;
+	chain(device, head, (u32)bytes - sizeof(vnet));
+	const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	if (header && header->cmsg_level == SOL_PACKET && header->cmsg_type == PACKET_AUXDATA)
+		memcpy(&aux, CMSG_DATA(header), sizeof(aux));
+	u32 inserted = put_tag_back(head, aux.tp_status, aux.tp_vlan_tpid, aux.tp_vlan_tci);
+	return vnet_read(&vnet, inserted, head);
+}
+
+static u32 netdev_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 capacity)
+{
+	struct netdev *device = port->driver_state;
+	struct rte_mbuf *fresh[DPDK_BURST];
+	u32 ready = 0, count = 0;
+	(void)queue;
+	while (ready < RTE_MIN(capacity, (u32)DPDK_BURST) &&
+		slot_status(device, ready) & TP_STATUS_USER)
+		ready++;
+	if (!ready || rte_pktmbuf_alloc_bulk(port->pool, fresh, ready))
+		return 0;
+	for (u32 i = 0; i < ready; i++) {
+		struct tpacket2_hdr *slot = slot_at(device, 0);
+		u32 status = slot->tp_status;
+		bool good = status & TP_STATUS_COPY ? read_queue(device, port->pool, fresh[i])
+						    : read_slot(slot, status, fresh[i]);
+		__atomic_store_n(&slot->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+		device->slot = (device->slot + 1) % SLOTS;
+		if (good)
+			frames[count++] = fresh[i];
+		else
+			rte_pktmbuf_free(fresh[i]);
+	}
+	if (device->spares)
+		rte_pktmbuf_free_bulk(device->spare, device->spares);
+	device->spares = 0;
+	return count;
+}
+
+// What one call sends.
+struct batch {
+	struct mmsghdr message[DPDK_BURST];
+	struct virtio_net_hdr vnet[DPDK_BURST];
+	struct iovec vector[VECTORS];
+	u32 messages, vectors;
+};
+
+static bool batch_add(struct batch *batch, struct rte_mbuf *frame)
+{
+	u32 index = batch->messages;
+	if (index == DPDK_BURST || frame->nb_segs + 1u > VECTORS - batch->vectors)
+		return false;
+	struct iovec *vector = &batch->vector[batch->vectors];
+	batch->message[index].msg_hdr =
+		(struct msghdr){.msg_iov = vector, .msg_iovlen = frame->nb_segs + 1u};
+	vnet_write(frame, &batch->vnet[index]);
+	*vector++ = (struct iovec){&batch->vnet[index], sizeof(batch->vnet[index])};
+	for (; frame; frame = frame->next)
+		*vector++ = (struct iovec){rte_pktmbuf_mtod(frame, void *), frame->data_len};
+	batch->vectors = (u32)(vector - batch->vector);
+	batch->messages++;
+	return true;
+}
+
+// The next frame may fare better: it is this one that the device does not take.
+static bool is_frames_fault(int error)
+{
+	return error == EINVAL || error == EMSGSIZE;
+}
+
+static u32 netdev_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 count)
+{
+	struct netdev *device = port->driver_state;
+	u32 done = 0;
+	(void)queue;
+	while (done < count) {
+		struct batch batch;
+		batch.messages = batch.vectors = 0;
+		while (done + batch.messages < count &&
+			batch_add(&batch, frames[done + batch.messages]))
+			;
+		int sent = batch.messages ? sendmmsg(device->tx, batch.message, batch.messages,
+						    MSG_DONTWAIT)
+					  : 0;
+		if (sent < 0 && !is_frames_fault(errno))
+			break;
+		done += sent > 0 ? (u32)sent : 1;
+	}
+	rte_pktmbuf_free_bulk(frames, done);
+	return done;
+}
+
+// The kernel tells of a device that goes down by an error that makes the descriptor readable until
+// it is asked for.
+static bool netdev_arm(struct dpdk_port *port, u32 queue, bool on)
+{
+	struct netdev *device = port->driver_state;
+	int error;
+	socklen_t bytes = sizeof(error);
+	(void)queue;
+	if (!on)
+		return false;
+	getsockopt(device->rx, SOL_SOCKET, SO_ERROR, &error, &bytes);
+	return slot_status(device, 0) & TP_STATUS_USER;
+}
+
+static void netdev_state(struct dpdk_port *port, struct engine_port_state *out)
+{
+	const struct netdev *device = port->driver_state;
+	struct ifreq request = {.ifr_ifindex = (int)port->ifindex};
+	*out = (struct engine_port_state){.queues = 1, .why = "the device is gone"};
+	if (ioctl(device->tx, SIOCGIFNAME, &request))
+		return;
+	out->why = "the device has no carrier, or is down";
+	if (!ioctl(device->tx, SIOCGIFFLAGS, &request))
+		out->carrier = request.ifr_flags & IFF_UP && request.ifr_flags & IFF_RUNNING;
+	if (!ioctl(device->tx, SIOCGIFMTU, &request))
+		out->mtu = (u32)request.ifr_mtu;
+	out->why = out->carrier ? NULL : out->why;
+}
+
+static int set(int socket, int option, int value)
+{
+	return setsockopt(socket, SOL_PACKET, option, &value, sizeof(value)) ? -errno : 0;
+}
+
+static int bind_to(int socket, u32 ifindex, u16 protocol)
+{
+	struct sockaddr_ll address = {.sll_family = AF_PACKET,
+		.sll_protocol = weft_hton16(protocol),
+		.sll_ifindex = (int)ifindex};
+	return bind(socket, (void *)&address, sizeof(address)) ? -errno : 0;
+}
+
+// Of protocol 0 it receives nothing, and is told of no device that went down.
+static int open_tx(struct netdev *device, u32 ifindex)
+{
+	int bytes = SOCKET_BYTES;
+	device->tx = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (device->tx < 0)
+		return -errno;
+	setsockopt(device->tx, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+	int error = set(device->tx, PACKET_VNET_HDR, 1);
+	return error ? error : bind_to(device->tx, ifindex, 0);
+}
+
+static int open_ring(struct netdev *device)
+{
+	struct tpacket_req request = {.tp_block_size = BLOCK_BYTES,
+		.tp_block_nr = RING_BYTES / BLOCK_BYTES,
+		.tp_frame_size = SLOT_BYTES,
+		.tp_frame_nr = SLOTS};
+	if (setsockopt(device->rx, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)))
+		return -errno;
+	void *ring = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, device->rx, 0);
+	if (ring == MAP_FAILED)
+		return -errno;
+	device->ring = ring;
+	return 0;
+}
+
+static int filter(int socket, bool underlay)
+{
+	int program = claim_filter(underlay);
+	if (program < 0)
+		return program;
+	return setsockopt(socket, SOL_SOCKET, SO_ATTACH_BPF, &program, sizeof(program)) ? -errno
+											: 0;
+}
+
+static int open_rx(struct netdev *device, const struct dpdk_port *port)
+{
+	static const struct {
+		int option, value;
+	} options[] = {{PACKET_VERSION, TPACKET_V2}, {PACKET_VNET_HDR, 1}, {PACKET_AUXDATA, 1},
+		{PACKET_IGNORE_OUTGOING, 1}, {PACKET_COPY_THRESH, 1}};
+	int error = 0, bytes = SOCKET_BYTES;
+	device->rx = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (device->rx < 0)
+		return -errno;
+	setsockopt(device->rx, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
+	for (size_t i = 0; !error && i < WEFT_ARRAY_SIZE(options); i++)
+		error = set(device->rx, options[i].option, options[i].value);
+	error = error ? error : filter(device->rx, port->underlay);
+	error = error ? error : open_ring(device);
+	return error ? error : bind_to(device->rx, port->ifindex, ETH_P_ALL);
+}
+
+static void netdev_close(struct dpdk_port *port)
+{
+	struct netdev *device = port->driver_state;
+	if (device->ring)
+		munmap(device->ring, RING_BYTES);
+	if (device->rx >= 0)
+		close(device->rx);
+	if (device->tx >= 0)
+		close(device->tx);
+	free(device);
+	port->driver_state = NULL;
+	port->wake_fd[0] = -1;
+}
+
+static int netdev_open(struct dpdk_port *port, const struct engine_port *config, const char **why)
+{
+	struct netdev *device = calloc(1, sizeof(*device));
+	*why = "there is no memory for the port";
+	if (!device)
+		return -ENOMEM;
+	device->rx = device->tx = -1;
+	port->ifindex = config->ifindex;
+	port->driver_state = device;
+	*why = "mbufs must hold 2048 bytes beside their headroom";
+	int error = rte_pktmbuf_data_room_size(port->pool) < SLOT_BYTES + RTE_PKTMBUF_HEADROOM
+			    ? -EINVAL
+			    : 0;
+	if (!error) {
+		*why = "the kernel refused a packet socket on the device: weftd needs CAP_NET_RAW "
+		       "and CAP_BPF, and the device in its network namespace";
+		error = open_tx(device, port->ifindex);
+		error = error ? error : open_rx(device, port);
+	}
+	if (error) {
+		netdev_close(port);
+		return error;
+	}
+	port->takes = TAKES;
+	port->rx_queues = port->tx_queues = 1;
+	port->wake_fd[0] = device->rx;
+	return 0;
+}
+
+const struct dpdk_driver dpdk_netdev = {
+	.name = "netdev",
+	.open = netdev_open,
+	.close = netdev_close,
+	.rx = netdev_rx,
+	.tx = netdev_tx,
+	.arm = netdev_arm,
+	.state = netdev_state,
+};

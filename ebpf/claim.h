@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+// What the dpdk engine claims of a device's frames: shared by ebpf/weft_claim.bpf.c and its loader.
+#pragma once
+
+#include <weft/types.h>
+
+enum weft_claim_flag {
+	WEFT_CLAIM_ALL = WEFT_BIT(0),      // every frame
+	WEFT_CLAIM_UNTAGGED = WEFT_BIT(1), // untagged and priority-tagged ones
+	WEFT_CLAIM_TAGGED = WEFT_BIT(2),   // 802.1Q ones of `vid`
+	WEFT_CLAIM_UNDERLAY = WEFT_BIT(3), // untagged VXLAN for `host`
+};
+
+struct weft_claim {
+	u32 flags;
+	u16 udp_port;
+	u16 reserved;
+	struct weft_ip host;
+	u64 vid[64]; // a bit for each
+};
