@@ -108,11 +108,10 @@ static u32 crc32c(const struct rte_mbuf *frame, u32 offset)
 {
 	u32 crc = ~0u;
 	for (; frame; frame = frame->next) {
-		u32 bytes = frame->data_len;
-		if (offset < bytes)
-			crc = rte_hash_crc(
-				rte_pktmbuf_mtod_offset(frame, u8 *, offset), bytes - offset, crc);
-		offset -= offset < bytes ? offset : bytes;
+		const u8 *bytes = rte_pktmbuf_mtod(frame, const u8 *);
+		for (; offset < frame->data_len; offset++)
+			crc = rte_hash_crc_1byte(bytes[offset], crc);
+		offset -= frame->data_len;
 	}
 	return ~crc;
 }
