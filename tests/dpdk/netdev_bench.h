@@ -14,8 +14,8 @@ static u64 bench_now(void)
 	return (u64)time.tv_sec * 1000000000 + (u64)time.tv_nsec;
 }
 
-static void bench_shape(struct bench_port *a, struct bench_port *b, const char *name,
-	const struct shape *shape, u32 burst, u32 rounds)
+static void bench_shape(struct end *a, struct end *b, const char *name, const struct shape *shape,
+	u32 burst, u32 rounds)
 {
 	struct rte_mbuf *frames[DPDK_BURST];
 	u64 rx_ns = 0, tx_ns = 0, write_ns = 0, count = 0;
@@ -47,7 +47,7 @@ static void bench_shape(struct bench_port *a, struct bench_port *b, const char *
 
 static int bench(void)
 {
-	struct bench_port a, b;
+	struct end a, b;
 	end_open(&a, "a", OFFLOADS_ALL);
 	end_open(&b, "b", OFFLOADS_ALL);
 	run("tc qdisc replace dev b root noqueue; tc qdisc replace dev a root noqueue");

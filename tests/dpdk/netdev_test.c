@@ -20,25 +20,25 @@
 
 static struct frame sent, got;
 
-struct bench_port {
+struct end {
 	int guest;
 	struct dpdk_port port;
 };
 
-static void end_open(struct bench_port *end, const char *name, unsigned long offloads)
+static void end_open(struct end *end, const char *name, unsigned long offloads)
 {
 	end->guest = guest_open(name, offloads);
 	port_open(&end->port, name);
 }
 
-static void end_close(struct bench_port *end)
+static void end_close(struct end *end)
 {
 	dpdk_netdev.close(&end->port);
 	close(end->guest);
 }
 
 // From one guest through both drivers to the other, as it was.
-static void assert_passes(struct bench_port *from, struct bench_port *to, const struct shape *shape)
+static void assert_passes(struct end *from, struct end *to, const struct shape *shape)
 {
 	build(&sent, shape);
 	assert_true(guest_write(from->guest, &sent));
@@ -84,7 +84,7 @@ static const struct shape shapes[] = {
 
 static void test_frames_pass_whole(void **state)
 {
-	struct bench_port a, b;
+	struct end a, b;
 	(void)state;
 	end_open(&a, "a", OFFLOADS_ALL);
 	end_open(&b, "b", OFFLOADS_ALL);
@@ -100,7 +100,7 @@ static void test_frames_pass_whole(void **state)
 
 static void test_jumbo_frames_pass_whole(void **state)
 {
-	struct bench_port a, b;
+	struct end a, b;
 	(void)state;
 	end_open(&a, "a", OFFLOADS_ALL);
 	end_open(&b, "b", OFFLOADS_ALL);
@@ -114,7 +114,7 @@ static void test_jumbo_frames_pass_whole(void **state)
 // Tap, port a, port v1, veth, port v2, port b, tap: a container's traffic looks like this.
 static void test_veth(void **state)
 {
-	struct bench_port a, b;
+	struct end a, b;
 	struct dpdk_port v1, v2;
 	(void)state;
 	end_open(&a, "a", OFFLOADS_ALL);
@@ -144,7 +144,7 @@ static void test_veth(void **state)
 
 static void test_own_frames_do_not_come_back(void **state)
 {
-	struct bench_port a;
+	struct end a;
 	(void)state;
 	end_open(&a, "a", OFFLOADS_ALL);
 	build(&sent, &shapes[0]);
@@ -159,7 +159,7 @@ static void test_own_frames_do_not_come_back(void **state)
 }
 
 // A reader without offloads: frames of the segment's size, every checksum complete.
-static void assert_segmented(struct bench_port *end, const struct shape *shape)
+static void assert_segmented(struct end *end, const struct shape *shape)
 {
 	u32 payload = 0, segments = 0;
 	build(&sent, shape);
@@ -181,7 +181,7 @@ static void assert_segmented(struct bench_port *end, const struct shape *shape)
 
 static void test_reader_without_offloads(void **state)
 {
-	struct bench_port a;
+	struct end a;
 	(void)state;
 	end_open(&a, "a", OFFLOADS_NONE);
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(shapes); i++)
@@ -192,7 +192,7 @@ static void test_reader_without_offloads(void **state)
 
 static void test_writes_into_a_full_tap_take_fewer(void **state)
 {
-	struct bench_port a;
+	struct end a;
 	struct rte_mbuf *burst[DPDK_BURST];
 	u32 taken = DPDK_BURST, rounds = 0;
 	(void)state;
@@ -216,7 +216,7 @@ static void test_writes_into_a_full_tap_take_fewer(void **state)
 // A frame that the device never takes does not stand in the way of others.
 static void test_a_frame_too_long_is_dropped_alone(void **state)
 {
-	struct bench_port a;
+	struct end a;
 	struct rte_mbuf *burst[3];
 	(void)state;
 	end_open(&a, "a", OFFLOADS_ALL);
@@ -232,141 +232,9 @@ static void test_a_frame_too_long_is_dropped_alone(void **state)
 	end_close(&a);
 }
 
-// What a guest may write beside a frame. Most the kernel refuses; what it lets through must become
-// frames that keep the contract, or none.
-static void test_hostile_headers(void **state)
-{
-	static const struct virtio_net_hdr bad[] = {
-		{1, 0, 0, 0, 0, 0},
-		{1, 0, 0, 0, 0, 16},
-		{1, 0, 0, 0, 12, 0},
-		{1, 0, 0, 0, 14, 6},
-		{1, 0, 0, 0, 34, 17},
-		{1, 0, 0, 0, 38, 16},
-		{1, 0, 0, 0, 34, 8},
-		{1, 0, 0, 0, 34, 0xfffe},
-		{1, 0, 0, 0, 0xfffe, 0xfffe},
-		{1, 0, 0, 0, 60, 0},
-		{1, 1, 54, 0, 34, 16},
-		{1, 1, 54, 1, 34, 16},
-		{1, 1, 54, 0xffff, 34, 16},
-		{1, 1, 0, 100, 14, 16},
-		{1, 1, 74, 100, 54, 16},
-		{1, 4, 54, 100, 34, 16},
-		{1, 5, 54, 100, 34, 16},
-		{1, 5, 42, 100, 34, 6},
-		{1, 3, 42, 100, 34, 6},
-		{0, 3, 42, 100, 0, 0},
-		{0, 1, 54, 100, 0, 0},
-		{0, 5, 42, 100, 0, 0},
-		{1, 0x81, 54, 100, 34, 16},
-		{1, 0x83, 54, 100, 34, 16},
-		{1, 7, 54, 100, 34, 16},
-		{0xff, 0xff, 0xffff, 0xffff, 0xffff, 0xffff},
-	};
-	struct bench_port a, b;
-	(void)state;
-	end_open(&a, "a", OFFLOADS_ALL);
-	end_open(&b, "b", OFFLOADS_ALL);
-	for (size_t i = 0; i < WEFT_ARRAY_SIZE(bad) * WEFT_ARRAY_SIZE(shapes); i++) {
-		build(&sent, &shapes[i % WEFT_ARRAY_SIZE(shapes)]);
-		sent.vnet.hdr = bad[i / WEFT_ARRAY_SIZE(shapes)];
-		u32 end = sent.length;
-		bool super = sent.vnet.hdr.gso_type && sent.vnet.hdr.gso_size && end > 3000;
-		(void)!guest_write(a.guest, &sent);
-		build(&sent, &(struct shape){0, false, UDP, 3, false, 0});
-		assert_true(guest_write(a.guest, &sent));
-		struct rte_mbuf *frame = port_read(&a.port);
-		assert_contract(frame);
-		if (frame->pkt_len == end && end != sent.length) {
-			assert_true(!super || frame->ol_flags & SUPER);
-			(void)dpdk_netdev.tx(&b.port, 0, &frame, 1);
-			frame = port_read(&a.port);
-		}
-		assert_bytes(frame, &sent);
-		rte_pktmbuf_free(frame);
-		while (readable(b.guest, 0))
-			guest_read(b.guest, &got);
-	}
-	end_close(&a);
-	end_close(&b);
-}
-
-// Cut short anywhere, and with any one byte of its headers wrong.
-static void test_hostile_bytes(void **state)
-{
-	struct bench_port a;
-	(void)state;
-	end_open(&a, "a", OFFLOADS_ALL);
-	for (size_t i = 0; i < WEFT_ARRAY_SIZE(shapes); i++) {
-		for (u32 at = 0; at < 96; at++) {
-			build(&sent, &shapes[i]);
-			if (sent.length <= at || !shapes[i].partial)
-				continue;
-			sent.bytes[at == 11 ? 10 : at] ^= 0xff;
-			(void)!guest_write(a.guest, &sent);
-			sent.length = at;
-			(void)!guest_write(a.guest, &sent);
-			build(&sent, &(struct shape){0, false, UDP, 3, false, 0});
-			assert_true(guest_write(a.guest, &sent));
-			for (bool last = false; !last;) {
-				struct rte_mbuf *frame = port_read(&a.port);
-				assert_contract(frame);
-				last = frame->pkt_len == sent.length &&
-				       !memcmp(rte_pktmbuf_mtod(frame, void *), sent.bytes,
-					       sent.length);
-				rte_pktmbuf_free(frame);
-			}
-		}
-	}
-	end_close(&a);
-}
-
-static void test_sctp_is_completed(void **state)
-{
-	struct bench_port a;
-	const u32 l4 = 34, bytes = 1001;
-	(void)state;
-	end_open(&a, "a", OFFLOADS_ALL);
-	build(&sent, &(struct shape){0, false, UDP, bytes - 8, false, 0});
-	sent.bytes[23] = 132;
-	sent.vnet.hdr = (struct virtio_net_hdr){1, 0, 0, 0, (u16)l4, 8};
-	assert_true(guest_write(a.guest, &sent));
-	struct rte_mbuf *frame = port_read(&a.port);
-	assert_int_equal(frame->ol_flags, 0);
-	memset(sent.bytes + l4 + 8, 0, 4);
-	u32 crc = ~0u;
-	for (u32 i = 0; i < bytes; i++)
-		crc = rte_hash_crc_1byte(sent.bytes[l4 + i], crc);
-	crc = ~crc;
-	memcpy(sent.bytes + l4 + 8, &crc, 4);
-	assert_bytes(frame, &sent);
-	rte_pktmbuf_free(frame);
-	end_close(&a);
-}
-
-// A checksum that is neither TCP's nor UDP's: of the first of two fragments, say.
-static void test_odd_checksum_is_completed(void **state)
-{
-	struct bench_port a;
-	struct shape shape = {0, false, UDP, 1001, true, 0};
-	(void)state;
-	end_open(&a, "a", OFFLOADS_ALL);
-	build(&sent, &shape);
-	sent.bytes[20] = 0x20; // more fragments
-	assert_true(guest_write(a.guest, &sent));
-	struct rte_mbuf *frame = port_read(&a.port);
-	assert_int_equal(frame->ol_flags, 0);
-	got.length = frame->pkt_len;
-	memcpy(got.bytes, rte_pktmbuf_mtod(frame, void *), frame->pkt_len);
-	assert_true(checksum_right(&got, &shape));
-	rte_pktmbuf_free(frame);
-	end_close(&a);
-}
-
 static void test_wakes_when_armed(void **state)
 {
-	struct bench_port a;
+	struct end a;
 	struct rte_mbuf *frames[DPDK_BURST];
 	(void)state;
 	end_open(&a, "a", OFFLOADS_ALL);
@@ -395,7 +263,7 @@ static void test_wakes_when_armed(void **state)
 // More than the ring holds: the rest is lost, what came is in order, and it goes on.
 static void test_ring_overflow(void **state)
 {
-	struct bench_port a;
+	struct end a;
 	u32 last = 0, count = 0;
 	(void)state;
 	end_open(&a, "a", OFFLOADS_ALL);
@@ -437,7 +305,7 @@ static void assert_quiet(struct dpdk_port *port)
 
 static void test_down_and_up(void **state)
 {
-	struct bench_port a, b;
+	struct end a, b;
 	struct engine_port_state now;
 	(void)state;
 	end_open(&a, "a", OFFLOADS_ALL);
@@ -474,6 +342,7 @@ static void test_device_deleted(void **state)
 }
 
 #include "tests/dpdk/netdev_claim.h"
+#include "tests/dpdk/netdev_hostile.h"
 #include "tests/dpdk/netdev_bench.h"
 
 static int rig_start(char *program)
