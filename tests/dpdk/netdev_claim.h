@@ -271,8 +271,10 @@ static void test_underlay_gets_vxlan_only(void **state)
 	host_tell(&host, 0, 0, VXLAN_PORT, 50); // before anything is claimed
 	set_claim(&host, &underlay);
 	host_tell(&host, 0, 0, 5001, 51);
+	put16(sent.bytes + 14 + 20 + 2, VXLAN_PORT);
+	sent.bytes[14 + 19] ^= 1; // for another host
+	assert_true(guest_write(host.guest, &sent));
 	host_tell(&host, TAG, 5, VXLAN_PORT, 52);
-	sent.bytes[33] ^= 1;
 	host_tell(&host, 0, 0, VXLAN_PORT, 53);
 	struct rte_mbuf *frame = port_read(&port);
 	assert_int_equal(frame->pkt_len, 42 + 53);
