@@ -13,7 +13,8 @@ struct noun;
 // What an argument's text may be, and the canonical JSON value it becomes.
 enum argument_kind {
 	ARGUMENT_NAME,      // [a-z0-9][a-z0-9._-]{0,62}                      -> string
-	ARGUMENT_DEVICE,    // a netdev name as the kernel allows             -> string
+	ARGUMENT_DEVICE,    // a netdev name as the kernel allows, or a PCI
+			    // address: 0000:01:00.0                          -> string
 	ARGUMENT_CHOICE,    // one of `choices` ("tap|device")                -> string
 	ARGUMENT_BOOL,      // on|off                                         -> true, false
 	ARGUMENT_NUMBER,    // min..max, decimal                              -> integer

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Drops by port and reason: what the datapath counted, and what devices say they dropped.
 //
-// The datapath never counts device_dropped. Its row holds what must be added to the device's own
-// counter to get the drops since weft uses it (modulo 2^64): so it survives weftd like the others.
-// The same holds for carrier_dropped, whose row is that of port 0: no port.
+// For a netdev the row of device_dropped holds what must be added to the device's own counter to
+// get the drops since weft uses it (modulo 2^64): so it survives weftd like the others. What an
+// engine itself cannot hand over it counts in the same row. The same holds for carrier_dropped,
+// whose row is that of port 0: no port.
 #include "daemon/drops.h"
 
 #include <linux/if_link.h>
@@ -34,12 +35,14 @@ void drops_device_start(struct weftd *weftd, u32 port, const struct link *link)
 		__atomic_store_n(&row->packets, 0 - stats.tx_dropped, __ATOMIC_RELAXED);
 }
 
-u64 drops_device(struct weftd *weftd, u32 port, const struct link *link)
+u64 drops_device(const struct port *port)
 {
-	struct rtnl_link_stats64 stats;
-	if (!link || link_stats(weftd->links, link, &stats))
+	struct weftd *weftd = port->weftd;
+	const struct link *link = port->watch.link;
+	struct rtnl_link_stats64 stats = {0};
+	if (port_has_netdev(port) && (!link || link_stats(weftd->links, link, &stats)))
 		return 0;
-	return drops_count(weftd, port, WEFT_DROP_device_dropped) + stats.tx_dropped;
+	return drops_count(weftd, port->object->id, WEFT_DROP_device_dropped) + stats.tx_dropped;
 }
 
 u64 drops_total(struct weftd *weftd, u32 port)
@@ -76,7 +79,7 @@ static u64 count(struct weftd *weftd, const struct object *place, enum weft_drop
 	if (reason != WEFT_DROP_device_dropped || !place)
 		return packets;
 	const struct port *port = place_is_peer(place) ? NULL : place->live;
-	return port ? drops_device(weftd, place->id, port->watch.link) : 0;
+	return port ? drops_device(port) : 0;
 }
 
 void drops_walk(struct weftd *weftd, const struct object *place, drops_fn *fn, void *context)

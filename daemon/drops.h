@@ -7,7 +7,8 @@
 
 // From here on the device's own drops count as the port's.
 void drops_device_start(struct weftd *weftd, u32 port, const struct link *link);
-u64 drops_device(struct weftd *weftd, u32 port, const struct link *link);
+struct port;
+u64 drops_device(const struct port *port);
 
 u64 drops_count(struct weftd *weftd, u32 port, enum weft_drop reason); // not device_dropped
 u64 drops_total(struct weftd *weftd, u32 port); // of frames that came in from the port

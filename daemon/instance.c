@@ -14,6 +14,7 @@
 #include "daemon/carrier.h"
 #include "daemon/link.h"
 #include "daemon/network.h"
+#include "daemon/port.h"
 #include "daemon/store.h"
 #include "daemon/sweep.h"
 #include "daemon/underlay.h"
@@ -113,6 +114,8 @@ int instance_start(struct weftd *weftd, struct failure *failure)
 	if (!err)
 		err = start_engine(weftd, failure);
 	if (!err)
+		err = port_events_open(weftd, failure);
+	if (!err)
 		err = carrier_open(weftd, failure);
 	if (!err)
 		err = load(weftd, failure);
@@ -133,6 +136,7 @@ void instance_stop(struct weftd *weftd)
 	sweep_close(weftd);
 	underlay_close(weftd);
 	carrier_close(weftd);
+	port_events_close(weftd);
 	if (weftd->engine && weftd->purging)
 		weftd->engine_ops->purge(weftd->engine);
 	else if (weftd->engine)

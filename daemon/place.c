@@ -27,7 +27,7 @@ bool place_is_peer(const struct object *place)
 bool place_there(const struct object *place)
 {
 	const struct port *port = place_is_peer(place) ? NULL : place->live;
-	return place->live && (!port || port->watch.link);
+	return place->live && (!port || port_there(port));
 }
 
 const char *place_state(struct weftd *weftd, const struct object *place, char why[PLACE_WHY_BYTES])

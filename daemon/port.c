@@ -22,9 +22,11 @@ static const struct argument port_arguments[] = {
 	{"name", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL | ARGUMENT_FIXED,
 		NULL, "port", 0, 0, NULL, "the port"},
 	{"type", NULL, ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_FIXED, port_type_words + 1,
-		NULL, 0, 0, NULL, "tap: a VM's NIC; device: an existing netdev"},
+		NULL, 0, 0, NULL,
+		"tap, vhost-user: a VM's NIC; device: an existing netdev; pci: a NIC without the "
+		"kernel"},
 	{"dev", NULL, ARGUMENT_DEVICE, ARGUMENT_FIXED, NULL, NULL, 0, 0, NULL,
-		"its device; default: the port's name"},
+		"its device; default: the port's name; pci: the address, as in 0000:01:00.0"},
 	{"network", NULL, ARGUMENT_NAME, 0, NULL, "network", 0, 0, NULL,
 		"access port: frames without a tag belong to this network"},
 	{"trunk", "tags", ARGUMENT_TAGS, 0, NULL, "network", 1, 4094, NULL,
@@ -34,11 +36,16 @@ static const struct argument port_arguments[] = {
 	{"mac", NULL, ARGUMENT_MAC, 0, NULL, NULL, 0, 0, NULL,
 		"the guest's address in the words for QEMU; default: made from the name"},
 	{"queues", NULL, ARGUMENT_NUMBER, ARGUMENT_FIXED, NULL, NULL, 1, 256, "1",
-		"queues of the tap; QEMU must ask for as many"},
+		"queues of the NIC; QEMU must ask for as many"},
 	{"owner", NULL, ARGUMENT_USER, ARGUMENT_FIXED, NULL, NULL, 0, 0, NULL,
-		"user who may open the tap"},
+		"user who may open the tap or the socket"},
 	{"group", NULL, ARGUMENT_USER, ARGUMENT_FIXED, NULL, NULL, 0, 0, NULL,
-		"group that may open the tap"},
+		"group that may open the tap or the socket"},
+	// In show, `mode` says access or trunk.
+	{"mode", "socket_mode", ARGUMENT_CHOICE, ARGUMENT_FIXED, "server|client", NULL, 0, 0,
+		"server", "vhost-user: does weft listen on the socket, or QEMU?"},
+	{"socket", NULL, ARGUMENT_TEXT, ARGUMENT_FIXED, NULL, NULL, 0, 0, NULL,
+		"vhost-user: its path; default: vhost/NAME.sock in the run directory"},
 	{"mac-limit", "mac_limit", ARGUMENT_NUMBER, 0, NULL, NULL, 0, 1 << 24, "1024",
 		"most learned addresses"},
 	{"storm-limit", "storm_limit_pps", ARGUMENT_NUMBER, 0, NULL, NULL, 0, 100000000, "10000",
@@ -48,8 +55,9 @@ static const struct argument port_arguments[] = {
 	{0},
 };
 
-const struct port_type *port_type_find(const char *name)
+const struct port_type *port_type_of(const json_t *spec)
 {
+	const char *name = spec_text(spec, "type", "");
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(port_types); i++) {
 		if (strcmp(port_types[i]->name, name) == 0)
 			return port_types[i];
@@ -57,10 +65,20 @@ const struct port_type *port_type_find(const char *name)
 	return NULL;
 }
 
+bool port_has_netdev(const struct port *port)
+{
+	return port->type->kind == ENGINE_PORT_NETDEV;
+}
+
+bool port_there(const struct port *port)
+{
+	return port_has_netdev(port) ? port->watch.link != NULL : port->attached;
+}
+
 // Did weft make the device? Then it makes it again after a reboot; somebody else's it waits for.
 static void port_complete(struct weftd *weftd, const struct object *old, json_t *spec)
 {
-	const struct port_type *type = port_type_find(spec_text(spec, "type", ""));
+	const struct port_type *type = port_type_of(spec);
 	const char *dev = port_dev(spec);
 	struct mark mark;
 	if (!type || !type->create)
@@ -82,9 +100,10 @@ static int port_new(struct weftd *weftd, struct object *object, struct failure *
 		return fail(failure, -ENOMEM, "no_memory", "out of memory");
 	port->weftd = weftd;
 	port->object = object;
-	port->type = port_type_find(spec_text(object->spec, "type", ""));
+	port->type = port_type_of(object->spec);
 	port->watch.changed = port_link_changed;
-	if (!port->type || link_watch_add(weftd->links, &port->watch, port_dev(object->spec))) {
+	if (!port->type || (port_has_netdev(port) && link_watch_add(weftd->links, &port->watch,
+							     port_dev(object->spec)))) {
 		free(port);
 		return fail(failure, -EEXIST, "in_use", "%s is another port already",
 			port_dev(object->spec));
@@ -103,11 +122,13 @@ static int port_apply(
 		return error;
 	struct port *port = object->live;
 	bool create = first && spec_bool(object->spec, "made", true);
+	bool netdev = port_has_netdev(port);
 	(void)old;
-	int device_error = port_link_take(port, create, &trouble);
+	int device_error = netdev ? port_link_take(port, create, &trouble) : 0;
 	error = port_rows_set(port, failure);
 	if (!device_error && !error)
-		device_error = port_link_attach(port, &trouble);
+		device_error =
+			netdev ? port_link_attach(port, &trouble) : port_attach(port, &trouble);
 	free(port->why);
 	port->why = device_error && device_error != -ENODEV ? strdup(trouble.message) : NULL;
 	if (error || !device_error || !first)
@@ -129,10 +150,14 @@ static void port_forget(struct object *object)
 static int port_remove(struct weftd *weftd, struct object *object, struct failure *failure)
 {
 	struct port *port = object->live;
+	int error = 0;
 	(void)weftd;
 	if (!port)
 		return 0;
-	int error = port_link_release(port, failure);
+	if (port_has_netdev(port))
+		error = port_link_release(port, failure);
+	else
+		port_detach(port);
 	port_rows_clear(port);
 	port_forget(object);
 	return error;
@@ -159,19 +184,4 @@ const struct noun noun_port = {
 	.remove = port_remove,
 	.forget = port_forget,
 	.show = port_show,
-};
-
-static const struct argument words_arguments[] = {
-	{"name", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "port", 0, 0,
-		NULL, "the port"},
-	{"form", NULL, ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, "qemu|libvirt",
-		NULL, 0, 0, NULL, "whose words"},
-	{0},
-};
-
-extern const struct command port_commands[];
-const struct command port_commands[] = {
-	{"port", "show", words_arguments, "Show what a hypervisor needs to open a port", NULL,
-		port_run_words, NULL},
-	{0},
 };

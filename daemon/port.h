@@ -3,9 +3,11 @@
 //
 //   port.c        the noun: words, apply, remove
 //   port_check.c  what the words name, and whether they can be
-//   port_link.c   the port and its device: find, make, mark, attach, follow, give back
+//   port_attach.c the port and the engine: attach, detach, what the engine says of it
+//   port_link.c   the port and its netdev: find, make, mark, follow, give back
 //   port_rows.c   the port's rows in the engine: networks, tags, floods, limits
 //   port_show.c   what show says
+//   port_words.c  what a hypervisor needs to hear
 //   port_types.h  list 3b: the types, one file each
 #pragma once
 
@@ -16,11 +18,28 @@ extern const struct noun noun_port;
 
 struct port;
 
+enum { PORT_PATH_BYTES = 512 };
+
 struct port_type {
 	const char *name;
-	const char *engine; // the only engine that has this type; NULL: every one
-	// Are the words right for this type? link: the device, at add and if it is there already.
-	int (*check)(const json_t *spec, const struct link *link, struct failure *failure);
+	enum engine_port_kind kind; // ENGINE_PORT_NETDEV: the port has a netdev
+	const char *engine;         // has this kind, and others may not; NULL: every one has it
+	const char *without;        // words of ports that this type does not have: "dev host"
+	const char *without_why;
+	// Are the words right for this type? link: the netdev, at add and if it is there already.
+	int (*check)(struct weftd *weftd, const json_t *spec, const struct link *link,
+		struct failure *failure);
+
+	// Without a netdev: where the engine finds its other end. A path stands for one port only.
+	void (*path)(struct weftd *weftd, const json_t *spec, char path[PORT_PATH_BYTES]);
+	// Before the engine gets it: what else it must know. NULL: nothing.
+	int (*prepare)(
+		const struct port *port, struct engine_port *attach, struct failure *failure);
+	// And once it has it. NULL: nothing.
+	int (*settle)(
+		const struct port *port, const struct engine_port *attach, struct failure *failure);
+
+	// With one.
 	// Makes the device; it lives as long as the descriptor until keep. NULL: it must be there.
 	int (*create)(const struct port *port, int *fd, struct failure *failure);
 	int (*keep)(int fd, struct failure *failure); // closes fd, error or not
@@ -31,9 +50,11 @@ struct port_type {
 	bool promiscuous;          // a filter in the device would keep frames from the switch
 	bool host_if_addressed;    // `host` is on by default when the device has an address
 	const char *carrier_state; // without carrier: "waiting" or "down",
-	const char *carrier_why;   // and what that means
+	const char *carrier_why;   // and what that means, where the engine does not say
+
 	// What a hypervisor needs to know (malloc). NULL: the type does not concern one.
-	char *(*qemu)(struct weftd *weftd, const struct object *object);
+	// memory_mb: of the VM, where the words must say it.
+	char *(*qemu)(struct weftd *weftd, const struct object *object, u32 memory_mb);
 	char *(*libvirt)(struct weftd *weftd, const struct object *object);
 };
 
@@ -48,10 +69,11 @@ struct port {                    // object->live
 	struct weftd *weftd;
 	struct object *object;
 	const struct port_type *type;
-	u32 attached;  // ifindex that the engine has; 0: none
+	bool attached; // the engine has it,
+	u32 ifindex;   // with this netdev; 0: without one
 	bool created;  // weft made the device
 	bool bring_up; // it is new to weft: up once it is attached
-	bool carrier;  // as the device had it last
+	bool carrier;  // as it was last
 	char *why;     // why it is not attached; owned
 	// As the engine has them:
 	struct weft_port_row row;
@@ -60,18 +82,33 @@ struct port {                    // object->live
 };
 
 // port.c
-const struct port_type *port_type_find(const char *name);
+const struct port_type *port_type_of(const json_t *spec); // NULL: there is no such type
+bool port_has_netdev(const struct port *port);
+bool port_there(const struct port *port);       // it has its device
 void port_refresh(struct weftd *weftd, u32 id); // its network's mtu has changed
 
 // port_check.c
 int port_check(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure);
-const char *port_dev(const json_t *spec); // recorded name of its device
+const char *port_dev(const json_t *spec); // recorded name of its device; NULL: it has none
+// Has this weftd's engine ports of the type?
+int port_check_engine(struct weftd *weftd, const struct port_type *type, struct failure *failure);
 bool port_spec_uses(const json_t *spec, const char *network);
 u32 port_mtu(struct weftd *weftd, const json_t *spec); // largest of its networks
 // May a port that does not follow the mtu be in a network of this one?
 int port_check_mtu(struct weftd *weftd, const json_t *spec, const char *network, u32 mtu,
 	struct failure *failure);
+
+// port_attach.c
+// Once its rows are in, and its netdev is bound, if it is to have one.
+int port_attach(struct port *port, struct failure *failure);
+void port_detach(struct port *port);
+// Its other end, as its netdev or the engine has it. -ENODEV: nobody has.
+int port_now(const struct port *port, struct engine_port_state *now);
+void port_follow_carrier(struct port *port); // it may have come or gone
+// What becomes of ports without a netdev comes from the engine.
+int port_events_open(struct weftd *weftd, struct failure *failure);
+void port_events_close(struct weftd *weftd);
 
 // port_link.c
 // Finds or (create) makes the device and binds it. -ENODEV: there is none.
@@ -93,5 +130,16 @@ struct port_state {
 	char why[320]; // empty: none
 };
 struct port_state port_state(const struct object *object);
+
+// port_words.c
+struct port_guest {      // the words that every type of NIC has
+	char id[80];     // in QEMU
+	char mac[18];    // given, or made from the port's name
+	char *device;    // QEMU's -device
+	char *interface; // libvirt's lines behind the source
+};
+// Aborts without memory.
+void port_guest(struct weftd *weftd, const struct object *object, struct port_guest *guest);
+void port_guest_free(struct port_guest *guest);
 void port_guest_mac(struct weftd *weftd, const struct object *object, char text[18]);
-int port_run_words(struct request *request); // `port show NAME qemu|libvirt`
+extern const struct command port_commands[]; // `port show NAME qemu|libvirt`

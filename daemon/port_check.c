@@ -3,15 +3,19 @@
 #include "daemon/port.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/carrier.h"
 #include "daemon/network.h"
 #include "daemon/place.h"
+#include "daemon/value.h"
 
 const char *port_dev(const json_t *spec)
 {
-	return spec_text(spec, "dev", spec_text(spec, "name", ""));
+	const struct port_type *type = port_type_of(spec);
+	bool netdev = !type || type->kind == ENGINE_PORT_NETDEV;
+	return spec_text(spec, "dev", netdev ? spec_text(spec, "name", "") : NULL);
 }
 
 // Calls fn for every network that the spec names; stops when it returns non-zero.
@@ -71,11 +75,13 @@ u32 port_mtu(struct weftd *weftd, const json_t *spec)
 int port_check_mtu(struct weftd *weftd, const json_t *spec, const char *network, u32 mtu,
 	struct failure *failure)
 {
-	const struct port_type *type = port_type_find(spec_text(spec, "type", ""));
+	const struct port_type *type = port_type_of(spec);
 	struct object *object = object_find(weftd, &noun_port, spec_text(spec, "name", ""));
 	const struct port *port = object ? object->live : NULL;
+	if (!type || type->follows_mtu || type->kind != ENGINE_PORT_NETDEV)
+		return 0;
 	const struct link *link = port ? port->watch.link : link_find(weftd->links, port_dev(spec));
-	if (!type || type->follows_mtu || !link || link->mtu >= mtu)
+	if (!link || link->mtu >= mtu)
 		return 0;
 	fail(failure, -EINVAL, "mtu", "network %s has mtu %u, but %s has only %u", network, mtu,
 		link->name, link->mtu);
@@ -170,10 +176,12 @@ static int check_mode(const json_t *spec, struct failure *failure)
 	return 0;
 }
 
-static int check_dev(
-	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
+static int check_netdev(const char *dev, struct failure *failure)
 {
-	const char *dev = port_dev(spec);
+	if (strchr(dev, ':')) {
+		fail(failure, -EINVAL, "bad_value", "%s is a PCI address, and no netdev", dev);
+		return fail_hint(failure, "say `type pci`, or name a device of `ip link`");
+	}
 	if (strlen(dev) >= IFNAMSIZ) {
 		fail(failure, -EINVAL, "bad_value", "%s is too long to be the name of a device",
 			dev);
@@ -184,35 +192,91 @@ static int check_dev(
 		return fail(failure, -EINVAL, "wrong_device", "lo is the loopback device");
 	if (strcmp(dev, CARRIER_NAME) == 0)
 		return fail(failure, -EINVAL, "wrong_device", "%s is weft's own device", dev);
-	struct object *other = object_first(weftd, &noun_port);
+	return 0;
+}
+
+// Where its other end is: the name of its netdev, or the path that its type has.
+static void end_of(struct weftd *weftd, const json_t *spec, char end[PORT_PATH_BYTES])
+{
+	const struct port_type *type = port_type_of(spec);
+	if (type && type->path)
+		type->path(weftd, spec, end);
+	else
+		snprintf(end, PORT_PATH_BYTES, "%s", port_dev(spec));
+}
+
+static int check_end(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
+{
+	char end[PORT_PATH_BYTES], taken[PORT_PATH_BYTES];
+	int error = port_type_of(spec)->kind == ENGINE_PORT_NETDEV
+			    ? check_netdev(port_dev(spec), failure)
+			    : 0;
+	struct object *other = error ? NULL : object_first(weftd, &noun_port);
+	end_of(weftd, spec, end);
 	for (; other; other = other->hh.next) {
-		if (other != old && strcmp(port_dev(other->spec), dev) == 0)
-			return fail(failure, -EEXIST, "in_use", "%s is port %s already", dev,
+		end_of(weftd, other->spec, taken);
+		if (other != old && strcmp(end, taken) == 0)
+			return fail(failure, -EEXIST, "in_use", "%s is port %s already", end,
 				other->name);
 	}
+	return error;
+}
+
+// Is the word one of those in the list, which has blanks between them?
+static bool listed(const char *list, const char *word)
+{
+	size_t length = strlen(word);
+	while (list && *list) {
+		size_t next = strcspn(list, " ");
+		if (next == length && strncmp(list, word, length) == 0)
+			return true;
+		list += next + strspn(list + next, " ");
+	}
+	return false;
+}
+
+static int check_words(const struct port_type *type, const json_t *spec, struct failure *failure)
+{
+	const struct argument *argument = noun_port.arguments;
+	for (; argument->word; argument++) {
+		if (json_object_get(spec, argument_key(argument)) &&
+			listed(type->without, argument->word))
+			return fail(failure, -EINVAL, "bad_value", "type %s has no `%s`: %s",
+				type->name, argument->word, type->without_why);
+	}
 	return 0;
+}
+
+int port_check_engine(struct weftd *weftd, const struct port_type *type, struct failure *failure)
+{
+	if (type->kind == ENGINE_PORT_NETDEV || weftd->engine_ops->port_state)
+		return 0;
+	fail(failure, -ENOTSUP, "wrong_engine",
+		"ports of type %s need the %s engine; this weftd runs %s", type->name, type->engine,
+		weftd->engine_ops->name);
+	return fail_hint(failure,
+		"use type tap or device, or start weftd with --engine %s, where its module is "
+		"installed",
+		type->engine);
 }
 
 static int check_type(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
-	const struct port_type *type = port_type_find(spec_text(spec, "type", ""));
+	const struct port_type *type = port_type_of(spec);
 	if (!type)
 		return fail(failure, -EINVAL, "bad_value", "there is no port type %s",
 			spec_text(spec, "type", ""));
-	if (type->engine && strcmp(type->engine, weftd->engine_ops->name) != 0) {
-		fail(failure, -ENOTSUP, "wrong_engine",
-			"ports of type %s need the %s engine; this weftd runs %s", type->name,
-			type->engine, weftd->engine_ops->name);
-		return engine_find(type->engine, NULL)
-			       ? fail_hint(failure, "use type tap, or start weftd with --engine %s",
-					 type->engine)
-			       : fail_hint(failure, "use type tap: this build has no %s engine",
-					 type->engine);
-	}
-	if (!type->check)
-		return 0;
-	return type->check(spec, old ? NULL : link_refresh(weftd->links, port_dev(spec)), failure);
+	bool netdev = type->kind == ENGINE_PORT_NETDEV;
+	int error = port_check_engine(weftd, type, failure);
+	if (!error)
+		error = check_words(type, spec, failure);
+	if (error || !type->check)
+		return error;
+	const struct link *link =
+		old || !netdev ? NULL : link_refresh(weftd->links, port_dev(spec));
+	return type->check(weftd, spec, link, failure);
 }
 
 int port_check(
@@ -228,6 +292,6 @@ int port_check(
 	if (!error)
 		error = check_tags(spec, failure);
 	if (!error)
-		error = check_dev(weftd, old, spec, failure);
+		error = check_end(weftd, old, spec, failure);
 	return error ? error : check_networks(weftd, spec, failure);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A port and its device: find, make, mark, attach, follow, give back.
+// A port and its netdev: find, make, mark, follow, give back.
 //
 // The mark (mark.h) goes on before anything else is changed and comes off last, so that a weftd
 // that was killed in between knows the device as its own.
@@ -212,38 +212,14 @@ static int bring_up(struct port *port, struct link *link, struct failure *failur
 
 int port_link_attach(struct port *port, struct failure *failure)
 {
-	struct weftd *weftd = port->weftd;
-	struct link *link = port->watch.link;
-	const char *why = NULL;
-	if (port->attached == link->ifindex)
-		return bring_up(port, link, failure);
-	struct engine_port attach = {port->object->id, link->ifindex, link->name};
-	int error = weftd->engine_ops->port_attach(weftd->engine, &attach, &why);
-	if (!error) {
-		log_info("attached port=%s dev=%s ifindex=%u", port->object->name, link->name,
-			link->ifindex);
-		port->attached = link->ifindex;
-		return bring_up(port, link, failure);
-	}
-	if (error == -EBUSY)
-		return fail(failure, error, "in_use", "%s cannot be attached: %s", link->name,
-			why ? why : "it has a program of somebody else");
-	return fail(failure, error, "device", "%s cannot be attached: %s", link->name,
-		why ? why : strerror(-error));
-}
-
-static void detach(struct port *port)
-{
-	struct weftd *weftd = port->weftd;
-	if (port->attached)
-		weftd->engine_ops->port_detach(weftd->engine, port->object->id);
-	port->attached = 0;
+	int error = port_attach(port, failure);
+	return error ? error : bring_up(port, port->watch.link, failure);
 }
 
 int port_link_release(struct port *port, struct failure *failure)
 {
 	struct link *link = port->watch.link;
-	detach(port);
+	port_detach(port);
 	link_watch_del(port->weftd->links, &port->watch);
 	if (link && port->created)
 		return link_delete(port->weftd->links, link, failure);
@@ -262,26 +238,16 @@ static void port_trouble(struct port *port, const char *why)
 	port->object->trouble = NULL;
 }
 
-// Whoever was there is gone, and nothing is answered for him: the next one may have his IP address
-// and another MAC.
-static void follow_carrier(struct port *port, const struct link *link)
-{
-	bool carrier = link && link->flags & IFF_LOWER_UP;
-	if (port->carrier && !carrier)
-		forget_place(port->weftd, port->object->id, FORGET_BINDINGS);
-	port->carrier = carrier;
-}
-
 void port_link_changed(struct link_watch *watch, struct link *link)
 {
 	struct port *port = (struct port *)watch;
 	struct failure failure = {0};
 	if (!link) {
 		log_info("port=%s: its device is gone", port->object->name);
-		detach(port);
+		port_detach(port);
 		forget_place(port->weftd, port->object->id, FORGET_MACS);
 	}
-	follow_carrier(port, link);
+	port_follow_carrier(port);
 	int error = port_link_take(port, false, &failure);
 	if (error != -ENODEV && port_rows_set(port, error ? NULL : &failure) && !error)
 		error = failure.code;

@@ -1,38 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Ports of type tap: a VM's NIC through QEMU. Made by weft, or adopted as it stands.
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include "daemon/owner.h"
 #include "daemon/port_types.h"
 #include "daemon/tap.h"
-
-// A number, or a name of the host's user (group) database.
-static bool find_user(const char *text, uid_t *uid)
-{
-	char *end;
-	*uid = (uid_t)strtoul(text, &end, 10);
-	if (!*end)
-		return true;
-	const struct passwd *user = getpwnam(text);
-	if (user)
-		*uid = user->pw_uid;
-	return user != NULL;
-}
-
-static bool find_group(const char *text, gid_t *gid)
-{
-	char *end;
-	*gid = (gid_t)strtoul(text, &end, 10);
-	if (!*end)
-		return true;
-	const struct group *group = getgrnam(text);
-	if (group)
-		*gid = group->gr_gid;
-	return group != NULL;
-}
 
 static int refuse_user(
 	const struct link *link, const char *word, const char *wanted, struct failure *failure)
@@ -42,37 +15,32 @@ static int refuse_user(
 	return fail_hint(failure, "leave out `%s`, or delete the tap first", word);
 }
 
-static int tap_check(const json_t *spec, const struct link *link, struct failure *failure)
+static int tap_check(
+	struct weftd *weftd, const json_t *spec, const struct link *link, struct failure *failure)
 {
-	const char *owner = spec_text(spec, "owner", NULL), *group = spec_text(spec, "group", NULL);
-	uid_t uid = 0;
-	gid_t gid = 0;
-	if (owner && !find_user(owner, &uid))
-		return fail(
-			failure, -ENOENT, "not_found", "owner %s: there is no such user", owner);
-	if (group && !find_group(group, &gid))
-		return fail(
-			failure, -ENOENT, "not_found", "group %s: there is no such group", group);
-	if (link && owner && uid != link->owner)
-		return refuse_user(link, "owner", owner, failure);
-	if (link && group && gid != link->group)
-		return refuse_user(link, "group", group, failure);
+	struct owner owner;
+	(void)weftd;
+	int error = owner_read(spec, &owner, failure);
+	if (error || !link)
+		return error;
+	if (owner.user && owner.uid != link->owner)
+		return refuse_user(link, "owner", owner.user, failure);
+	if (owner.group && owner.gid != link->group)
+		return refuse_user(link, "group", owner.group, failure);
 	return 0;
 }
 
 static int tap_make(const struct port *port, int *fd, struct failure *failure)
 {
-	const json_t *spec = port->object->spec;
-	const char *owner = spec_text(spec, "owner", NULL), *group = spec_text(spec, "group", NULL);
-	uid_t uid;
-	gid_t gid;
+	struct owner owner;
+	int error = owner_read(port->object->spec, &owner, failure);
 	struct tap_config config = {
 		.name = port->watch.name,
-		.multi_queue = spec_number(spec, "queues", 1) > 1,
-		.owner = owner && find_user(owner, &uid) ? &uid : NULL,
-		.group = group && find_group(group, &gid) ? &gid : NULL,
+		.multi_queue = spec_number(port->object->spec, "queues", 1) > 1,
+		.owner = owner.user ? &owner.uid : NULL,
+		.group = owner.group ? &owner.gid : NULL,
 	};
-	return tap_create(&config, fd, failure);
+	return error ? error : tap_create(&config, fd, failure);
 }
 
 static int tap_accept(const struct port *port, const struct link *link, struct failure *failure)
@@ -94,61 +62,49 @@ static int tap_accept(const struct port *port, const struct link *link, struct f
 	return 0;
 }
 
-// QEMU wants a letter first.
-static const char *qemu_prefix(const char *name)
+static const char *device_name(const struct object *object)
 {
-	return name[0] >= '0' && name[0] <= '9' ? "port-" : "";
-}
-
-static char *tap_qemu(struct weftd *weftd, const struct object *object)
-{
-	const json_t *spec = object->spec;
 	const struct port *port = object->live;
 	const struct link *link = port ? port->watch.link : NULL;
-	long long queues = spec_number(spec, "queues", 1);
-	u32 mtu = port_mtu(weftd, spec);
-	const char *prefix = qemu_prefix(object->name);
-	char mac[18], many[32] = "", vectors[48] = "", *words = NULL;
-	port_guest_mac(weftd, object, mac);
-	if (queues > 1) {
+	return link ? link->name : port_dev(object->spec);
+}
+
+static char *tap_qemu(struct weftd *weftd, const struct object *object, u32 memory_mb)
+{
+	long long queues = spec_number(object->spec, "queues", 1);
+	char many[32] = "", *words = NULL;
+	struct port_guest guest;
+	(void)memory_mb;
+	if (queues > 1)
 		snprintf(many, sizeof(many), ",queues=%lld", queues);
-		snprintf(vectors, sizeof(vectors), ",mq=on,vectors=%lld", 2 * queues + 2);
-	}
-	if (asprintf(&words,
-		    "-netdev tap,id=%s%s,ifname=%s,script=no,downscript=no%s "
-		    "-device virtio-net-pci,netdev=%s%s,mac=%s%s,host_mtu=%u\n",
-		    prefix, object->name, link ? link->name : port_dev(spec), many, prefix,
-		    object->name, mac, vectors, mtu) < 0)
-		return NULL;
+	port_guest(weftd, object, &guest);
+	if (asprintf(&words, "-netdev tap,id=%s,ifname=%s,script=no,downscript=no%s %s\n", guest.id,
+		    device_name(object), many, guest.device) < 0)
+		words = NULL;
+	port_guest_free(&guest);
 	return words;
 }
 
 static char *tap_libvirt(struct weftd *weftd, const struct object *object)
 {
-	const json_t *spec = object->spec;
-	const struct port *port = object->live;
-	const struct link *link = port ? port->watch.link : NULL;
-	long long queues = spec_number(spec, "queues", 1);
-	u32 mtu = port_mtu(weftd, spec);
-	char mac[18], many[64] = "", *words = NULL;
-	port_guest_mac(weftd, object, mac);
-	if (queues > 1)
-		snprintf(many, sizeof(many), "  <driver queues='%lld'/>\n", queues);
+	struct port_guest guest;
+	char *words = NULL;
+	port_guest(weftd, object, &guest);
 	if (asprintf(&words,
 		    "<interface type='ethernet'>\n"
 		    "  <mac address='%s'/>\n"
 		    "  <target dev='%s' managed='no'/>\n"
-		    "  <model type='virtio'/>\n"
-		    "%s"
-		    "  <mtu size='%u'/>\n"
-		    "</interface>\n",
-		    mac, link ? link->name : port_dev(spec), many, mtu) < 0)
-		return NULL;
+		    "%s",
+		    guest.mac, device_name(object), guest.interface) < 0)
+		words = NULL;
+	port_guest_free(&guest);
 	return words;
 }
 
 const struct port_type port_type_tap = {
 	.name = "tap",
+	.without = "mode socket",
+	.without_why = "QEMU opens it by its name",
 	.check = tap_check,
 	.create = tap_make,
 	.keep = tap_keep,

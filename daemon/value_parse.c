@@ -23,19 +23,41 @@ bool value_digits(const char *text, long long *number, const char **end)
 	return errno == 0;
 }
 
-// As the kernel's dev_valid_name(), less what would not print.
+// "0000:01:00.0", or without the domain; *out is the long form. false: something else.
+static bool pci_address(const char *text, char out[16])
+{
+	unsigned domain = 0, bus, device, function;
+	char end;
+
+	if (strspn(text, "0123456789abcdefABCDEF:.") != strlen(text) || !strchr(text, ':') ||
+		strlen(text) > 12)
+		return false;
+	if (sscanf(text, "%4x:%2x:%2x.%1x%c", &domain, &bus, &device, &function, &end) != 4) {
+		domain = 0;
+		if (sscanf(text, "%2x:%2x.%1x%c", &bus, &device, &function, &end) != 3)
+			return false;
+	}
+	snprintf(out, 16, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, device & 0xff,
+		function & 0xf);
+	return device < 32 && function < 8;
+}
+
+// As the kernel's dev_valid_name(), less what would not print. A PCI address is never such a name.
 json_t *value_parse_device(
 	const struct argument *argument, const char *text, struct failure *failure)
 {
 	size_t length = strlen(text);
+	char address[16];
 	bool ok = length > 0 && length < IFNAMSIZ && strcmp(text, ".") != 0 &&
 		  strcmp(text, "..") != 0;
 
 	for (size_t i = 0; ok && i < length; i++)
 		ok = text[i] > ' ' && text[i] < 127 && !strchr("/:%", text[i]);
+	if (pci_address(text, address))
+		return json_string(address);
 	if (!ok)
 		return value_bad(argument, text, failure,
-			"a device name: up to 15 characters, no blanks / : %");
+			"a device name (up to 15 characters, no blanks / : %) or a PCI address");
 	return json_string(text);
 }
 

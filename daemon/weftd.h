@@ -38,7 +38,8 @@ struct weftd {
 	struct carrier *carrier;
 	struct network *common; // network.h: row 0
 	struct underlay *underlay;
-	struct objects *objects; // the model: see model.h
+	struct event *port_events; // port.h; NULL: the engine has none
+	struct objects *objects;   // the model: see model.h
 	u64 started_ns;
 	int run_lock, state_lock; // descriptors; -1: none
 	bool stopping;            // set by a command: the answer goes out first (api.c)

@@ -10,7 +10,10 @@
 
 struct engine {
 	struct tables tables;
-	bool *attached; // by port id
+	struct sim_port {
+		bool attached;
+		enum engine_port_kind kind;
+	} * ports; // by id
 };
 
 // The pipeline is compiled into this file; apply reaches the engine through the packet's line.
@@ -34,7 +37,7 @@ weft_inline u32 packet_segments(const struct packet *p, const struct weft_layout
 
 static bool sim_attached(const struct engine *engine, u32 port)
 {
-	return port < table_capacity(engine->tables.port) && engine->attached[port];
+	return port < table_capacity(engine->tables.port) && engine->ports[port].attached;
 }
 
 static u32 sim_sum(const u8 *bytes, u32 length)
@@ -194,7 +197,7 @@ static int sim_start(struct engine **out, const struct engine_config *config, co
 		return -ENOMEM;
 	}
 	tables_init(&engine->tables, config->capacity);
-	engine->attached = calloc(table_capacity(engine->tables.port), sizeof(bool));
+	engine->ports = calloc(table_capacity(engine->tables.port), sizeof(*engine->ports));
 	*out = engine;
 	return 0;
 }
@@ -202,7 +205,7 @@ static int sim_start(struct engine **out, const struct engine_config *config, co
 static void sim_stop(struct engine *engine)
 {
 	tables_fini(&engine->tables);
-	free(engine->attached);
+	free(engine->ports);
 	free(engine);
 }
 
@@ -221,7 +224,7 @@ static int sim_commit(struct engine *engine)
 static int sim_port_attach(struct engine *engine, const struct engine_port *port, const char **why)
 {
 	if (port->id < table_capacity(engine->tables.port)) {
-		engine->attached[port->id] = true;
+		engine->ports[port->id] = (struct sim_port){true, port->kind};
 		return 0;
 	}
 	if (why)
@@ -232,7 +235,16 @@ static int sim_port_attach(struct engine *engine, const struct engine_port *port
 static int sim_port_detach(struct engine *engine, u32 port_id)
 {
 	if (sim_attached(engine, port_id))
-		engine->attached[port_id] = false;
+		engine->ports[port_id].attached = false;
+	return 0;
+}
+
+// Ports without a netdev can be had, so that commands can be tried; nobody ever comes.
+static int sim_port_state(struct engine *engine, u32 port_id, struct engine_port_state *out)
+{
+	if (!sim_attached(engine, port_id) || engine->ports[port_id].kind == ENGINE_PORT_NETDEV)
+		return -ENOENT;
+	*out = (struct engine_port_state){.why = "the sim engine has no guests and no NICs"};
 	return 0;
 }
 
@@ -369,5 +381,6 @@ const struct engine_ops engine_sim = {
 	.table_walk = sim_table_walk,
 	.table_at = sim_table_at,
 	.table_status = sim_table_status,
+	.port_state = sim_port_state,
 	.inject = sim_inject,
 };

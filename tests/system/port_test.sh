@@ -14,7 +14,7 @@ on a ip link add v0 type veth peer name v0peer
 on a ip link set v0peer up
 
 ctl a port add web1 type tap network blue mac 02:00:00:00:00:01
-expect a '{"bindings":0,"bindings_refused":0,"carrier":false,"dev":"web1","group":null,"host":false,"id":1,"learn_refused":0,"mac":"02:00:00:00:00:01","mac_limit":1024,"macs":0,"mode":"access","moves":0,"moves_refused":0,"mtu":1500,"name":"web1","native":null,"network":"blue","offloads":null,"owner":null,"queues":1,"rx_bytes":0,"rx_dropped":0,"rx_packets":0,"state":"waiting","storm_limit_pps":10000,"tags":[],"tx_bytes":0,"tx_dropped":0,"tx_packets":0,"type":"tap","why":"nobody has the tap open: its VM does not run"}' \
+expect a '{"bindings":0,"bindings_refused":0,"carrier":false,"dev":"web1","group":null,"host":false,"id":1,"learn_refused":0,"mac":"02:00:00:00:00:01","mac_limit":1024,"macs":0,"mode":"access","moves":0,"moves_refused":0,"mtu":1500,"name":"web1","native":null,"network":"blue","offloads":null,"owner":null,"queues":1,"queues_used":null,"rx_bytes":0,"rx_dropped":0,"rx_packets":0,"socket":null,"socket_mode":null,"state":"waiting","storm_limit_pps":10000,"tags":[],"tx_bytes":0,"tx_dropped":0,"tx_packets":0,"type":"tap","why":"nobody has the tap open: its VM does not run"}' \
 	'.[0] | to_entries | sort_by(.key) | from_entries' port show web1
 
 # access, trunk, trunk with a native network; set turns one into the other
@@ -73,8 +73,12 @@ refused a 1 'network blue is named twice' port add x type tap trunk blue:10,blue
 refused a 1 'network blue is named twice' port add x type tap trunk blue:10 native blue
 refused a 2 '' port add x type tap trunk blue:4095
 refused a 2 '' port add x type tap trunk blue:0
-refused a 1 'need the dpdk engine' port add x type vhost-user network blue
-refused a 1 'need the dpdk engine' port add x type pci network blue
+if [ "$ENGINE" = ebpf ]; then
+	refused a 1 'need the dpdk engine' port add x type vhost-user network blue
+	refused a 1 'start weftd with --engine dpdk' port add x type pci dev 0000:01:00.0 network blue
+fi
+refused a 1 'is a PCI address' port add x type device dev 0000:01:00.0 network blue
+refused a 1 'type tap has no ' port add x type tap network blue socket /run/x.sock
 refused a 1 'too long to be the name of a device' port add a-very-long-port-name type tap network blue
 refused a 1 'lo is the loopback device' port add x type device dev lo network blue
 refused a 1 'there is no device nowhere' port add x type device dev nowhere network blue
