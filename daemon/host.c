@@ -201,7 +201,8 @@ static int run_purge(struct request *request)
 
 extern const struct command host_commands[];
 const struct command host_commands[] = {
-	{"host", "stop", NULL, "Stop weftd; with the ebpf engine forwarding goes on", NULL,
+	{"host", "stop", NULL,
+		"Stop weftd; with the ebpf engine forwarding goes on, with dpdk it ends", NULL,
 		run_stop, NULL},
 	{"host", "purge", NULL, "Stop weftd and remove everything that weft made on this host",
 		NULL, run_purge, NULL},

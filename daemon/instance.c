@@ -35,7 +35,7 @@ static int find_engine(struct weftd *weftd, struct failure *failure)
 		fail(failure, -ENOENT, "no_engine", "there is no engine '%s'",
 			weftd->settings.engine);
 	return fail_hint(
-		failure, "--engine ebpf forwards packets; --engine sim is for trying commands");
+		failure, "--engine ebpf and dpdk forward packets; --engine sim is for trying commands");
 }
 
 static int take_locks(struct weftd *weftd, struct failure *failure)
@@ -69,6 +69,12 @@ static int start_engine(struct weftd *weftd, struct failure *failure)
 	snprintf(pin_dir, sizeof(pin_dir), "%s/weft/%s", weftd->settings.bpf_dir, weftd->uuid);
 	config.pin_dir = pin_dir;
 	memcpy(config.capacity, weftd->settings.capacity, sizeof(config.capacity));
+	config.dpdk = (struct engine_dpdk_config){
+		.cores = weftd->settings.dpdk.cores,
+		.memory_mb = weftd->settings.dpdk.memory_mb,
+		.pages = weftd->settings.dpdk.pages,
+		.flow_slots = weftd->settings.dpdk.flow_slots,
+	};
 	err = weftd->engine_ops->start(&weftd->engine, &config, &why);
 	if (!err)
 		return 0;

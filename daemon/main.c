@@ -24,7 +24,7 @@ static const char usage[] =
 	"The daemon of weft, a virtual switch. It runs in the foreground; weftctl talks to it.\n"
 	"\n"
 	"  --name NAME          what this weftd is called (default: the host's name)\n"
-	"  --engine ENGINE      ebpf or sim (default ebpf)\n"
+	"  --engine ENGINE      ebpf, dpdk or sim (default ebpf)\n"
 	"  --state-dir DIR      where the objects are kept (default /var/lib/weft)\n"
 	"  --run-dir DIR        where the socket weftd.sock is made (default /run/weft)\n"
 	"  --bpf-dir DIR        the bpffs that holds what outlives weftd (default /sys/fs/bpf)\n"
@@ -33,7 +33,9 @@ static const char usage[] =
 	"  --man                print the manual page of weftctl, made from the command table\n"
 	"  --help, --version\n"
 	"\n"
-	"SIGTERM and SIGINT stop weftd; with the ebpf engine forwarding goes on.\n";
+	"SIGTERM and SIGINT stop weftd; with the ebpf engine forwarding goes on, with dpdk it "
+	"ends\n"
+	"until weftd is back, and guests connect again.\n";
 
 static int fail_start(const struct failure *failure)
 {
@@ -117,22 +119,38 @@ static void stop_signal(evutil_socket_t number, short what, void *context)
 	event_base_loopbreak(weftd->base);
 }
 
-// What taps, netlink, tc and BPF need at run time, as far as weftd has it.
-static void drop_capabilities(void)
+// What is needed at run time: by taps, netlink, tc and BPF; and by an engine with ports that are no
+// netdevs, to give sockets to their users, to connect to QEMU's, and to pin memory for NICs.
+static const struct {
+	unsigned capability;
+	bool without_netdev;
+} needed[] = {
+	{CAP_NET_ADMIN, false},
+	{CAP_NET_RAW, false},
+	{CAP_BPF, false},
+	{CAP_PERFMON, false},
+	{CAP_CHOWN, true},
+	{CAP_DAC_OVERRIDE, true},
+	{CAP_IPC_LOCK, true},
+};
+
+// As far as weftd has it.
+static void drop_capabilities(const struct weftd *weftd)
 {
-	static const unsigned needed[] = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON};
+	bool keep[WEFT_ARRAY_SIZE(needed)], without_netdev = weftd->engine_ops->port_state != NULL;
 	capng_select_t set = CAPNG_SELECT_CAPS;
-	bool has[WEFT_ARRAY_SIZE(needed)];
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(needed); i++)
-		has[i] = capng_have_capability(CAPNG_PERMITTED, needed[i]);
+		keep[i] = (without_netdev || !needed[i].without_netdev) &&
+			  capng_have_capability(CAPNG_PERMITTED, needed[i].capability);
 	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP))
 		set = CAPNG_SELECT_BOTH; // the bounding set, too
 	capng_clear(set);
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(needed); i++)
-		if (has[i])
-			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, needed[i]);
+		if (keep[i])
+			capng_update(
+				CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, needed[i].capability);
 	if (capng_apply(set) < 0)
 		log_warn("cannot drop capabilities");
 }
@@ -152,7 +170,7 @@ static int run(struct weftd *weftd)
 		event_free(interrupt);
 		return fail_start(&failure);
 	}
-	drop_capabilities();
+	drop_capabilities(weftd);
 	sd_notifyf(0, "READY=1\nSTATUS=%s engine", weftd->engine_ops->name);
 	event_base_dispatch(weftd->base);
 	sd_notify(0, "STOPPING=1");

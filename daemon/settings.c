@@ -32,7 +32,7 @@ static char **text_at(struct settings *settings, size_t i)
 	return (char **)((char *)settings + texts[i].offset);
 }
 
-static int unknown(const char *key, json_t *possible, const char *path, struct failure *failure)
+int settings_unknown(const char *key, json_t *possible, const char *path, struct failure *failure)
 {
 	const char *near = near_word(key, possible);
 
@@ -64,7 +64,7 @@ static int set_capacity(
 			table++)
 			json_array_append_new(possible, json_string(table_infos[table].name));
 		if (table == WEFT_TABLE_count)
-			return unknown(key, possible, path, failure);
+			return settings_unknown(key, possible, path, failure);
 		json_decref(possible);
 		rows = value_from_json(&number, value, failure);
 		if (!rows)
@@ -84,7 +84,9 @@ static int set_one(struct settings *settings, const char *key, json_t *value, co
 
 	if (strcmp(key, "capacity") == 0)
 		return set_capacity(settings, value, path, failure);
-	possible = json_pack("[s]", "capacity");
+	if (strcmp(key, "dpdk") == 0)
+		return settings_dpdk_read(&settings->dpdk, value, path, failure);
+	possible = json_pack("[s,s]", "capacity", "dpdk");
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(texts); i++) {
 		char **text = text_at(settings, i);
 
@@ -99,7 +101,7 @@ static int set_one(struct settings *settings, const char *key, json_t *value, co
 			*text = strdup(json_string_value(value));
 		return 0;
 	}
-	return unknown(key, possible, path, failure);
+	return settings_unknown(key, possible, path, failure);
 }
 
 static char *read_file(const char *path, size_t *length, struct failure *failure)
@@ -195,4 +197,7 @@ void settings_free(struct settings *settings)
 		free(*text);
 		*text = NULL;
 	}
+	free(settings->dpdk.cores);
+	free(settings->dpdk.pages);
+	settings->dpdk = (struct settings_dpdk){0};
 }

@@ -53,6 +53,19 @@ static void mistakes(void **state)
 		{"name: [", "line 2: this is no YAML"},
 		{"ports: []", "unknown setting 'ports'"},
 		{"- a", "holds no settings"},
+		{"dpdk: 5", "dpdk must hold settings"},
+		{"dpdk: {core: 1}", "unknown setting 'core'"},
+		{"dpdk: {cores: x}", "dpdk.cores must be cores as in"},
+		{"dpdk: {cores: 2-1}", "dpdk.cores must be"},
+		{"dpdk: {cores: '1,'}", "dpdk.cores must be"},
+		{"dpdk: {cores: '1-2-3'}", "dpdk.cores must be"},
+		{"dpdk: {cores: 1024}", "dpdk.cores must be"},
+		{"dpdk: {cores: ''}", "dpdk.cores must be"},
+		{"dpdk: {memory_mb: 15}", "dpdk.memory_mb must be a number of MiB"},
+		{"dpdk: {memory_mb: 1048577}", "dpdk.memory_mb must be"},
+		{"dpdk: {pages: large}", "dpdk.pages must be auto, huge or small"},
+		{"dpdk: {flow_slots: 1000}", "dpdk.flow_slots must be a power of two"},
+		{"dpdk: {flow_slots: 32}", "dpdk.flow_slots must be"},
 	};
 
 	(void)state;
@@ -67,6 +80,32 @@ static void mistakes(void **state)
 		if (!strstr(failure.message, cases[i][1]) || !strstr(failure.message, path))
 			fail_msg("%s: said '%s'", cases[i][0], failure.message);
 		settings_free(&settings);
+	}
+}
+
+static void dpdk(void **state)
+{
+	static const char *const cores[] = {"0", "0-1,3", "5-5", "0,2,4-1023"};
+	struct failure failure = {0};
+	char config[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cores) / sizeof(cores[0]); i++) {
+		struct settings settings = {0};
+
+		snprintf(config, sizeof(config),
+			"engine: dpdk\ndpdk: {cores: \"%s\", memory_mb: 256, pages: huge, "
+			"flow_slots: 4096}\n",
+			cores[i]);
+		write_config(config);
+		assert_int_equal(settings_read(&settings, path, &failure), 0);
+		assert_string_equal(settings.engine, "dpdk");
+		assert_string_equal(settings.dpdk.cores, cores[i]);
+		assert_int_equal(settings.dpdk.memory_mb, 256);
+		assert_string_equal(settings.dpdk.pages, "huge");
+		assert_int_equal(settings.dpdk.flow_slots, 4096);
+		settings_free(&settings);
+		assert_null(settings.dpdk.cores);
 	}
 }
 
@@ -101,6 +140,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(precedence),
 		cmocka_unit_test(mistakes),
+		cmocka_unit_test(dpdk),
 		cmocka_unit_test(no_file),
 	};
 

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The section `dpdk` of --config: what the dpdk engine may take of this host.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/settings.h"
+#include "daemon/value.h"
+
+enum { CORE_MAX = 1023, MEMORY_MIN_MB = 16, MEMORY_MAX_MB = 1 << 20, SLOTS_MAX = 1 << 24 };
+
+static const struct {
+	struct argument argument;
+	const char *wants;
+} keys[] = {
+	{{.word = "cores", .kind = ARGUMENT_TEXT}, "cores as in \"1-2,4\", each at most 1023"},
+	{{.word = "memory_mb", .kind = ARGUMENT_NUMBER, .min = MEMORY_MIN_MB, .max = MEMORY_MAX_MB},
+		"a number of MiB from 16 to 1048576"},
+	{{.word = "pages", .kind = ARGUMENT_CHOICE, .choices = "auto|huge|small"},
+		"auto, huge or small"},
+	{{.word = "flow_slots", .kind = ARGUMENT_NUMBER, .min = 64, .max = SLOTS_MAX},
+		"a power of two from 64 to 16777216"},
+};
+
+// "N" or "N-M"; returns what follows. NULL: something else.
+static const char *core_range(const char *text)
+{
+	long core[2] = {0, 0};
+	for (int i = 0; i < 2; i++) {
+		size_t digits = strspn(text, "0123456789");
+		if (!digits || digits > 4)
+			return NULL;
+		core[i] = strtol(text, (char **)&text, 10);
+		if (i == 0 && *text != '-') {
+			core[1] = core[0];
+			break;
+		}
+		text += i == 0;
+	}
+	return core[0] <= core[1] && core[1] <= CORE_MAX ? text : NULL;
+}
+
+static bool cores_valid(const char *text)
+{
+	text = core_range(text);
+	while (text && *text == ',')
+		text = core_range(text + 1);
+	return text && !*text;
+}
+
+static bool take(struct settings_dpdk *dpdk, size_t key, const json_t *value)
+{
+	json_int_t number = json_integer_value(value);
+	switch (key) {
+	case 0:
+		free(dpdk->cores);
+		dpdk->cores = strdup(json_string_value(value));
+		return cores_valid(dpdk->cores);
+	case 1:
+		dpdk->memory_mb = (u32)number;
+		return true;
+	case 2:
+		free(dpdk->pages);
+		dpdk->pages = strdup(json_string_value(value));
+		return true;
+	default:
+		dpdk->flow_slots = (u32)number;
+		return (number & (number - 1)) == 0;
+	}
+}
+
+static int set_key(struct settings_dpdk *dpdk, const char *key, const json_t *value,
+	const char *path, struct failure *failure)
+{
+	json_t *possible = json_array();
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(keys); i++) {
+		json_array_append_new(possible, json_string(keys[i].argument.word));
+		if (strcmp(keys[i].argument.word, key) != 0)
+			continue;
+		json_decref(possible);
+		json_t *parsed = value_from_json(&keys[i].argument, value, failure);
+		bool valid = parsed && take(dpdk, i, parsed);
+		json_decref(parsed);
+		return valid ? 0
+			     : fail(failure, -EINVAL, "bad_config", "%s: dpdk.%s must be %s", path,
+				       key, keys[i].wants);
+	}
+	return settings_unknown(key, possible, path, failure);
+}
+
+int settings_dpdk_read(struct settings_dpdk *dpdk, const json_t *section, const char *path,
+	struct failure *failure)
+{
+	const char *key;
+	json_t *value;
+	int error = 0;
+	if (!json_is_object(section))
+		return fail(failure, -EINVAL, "bad_config",
+			"%s: dpdk must hold settings such as `memory_mb: 256`", path);
+	json_object_foreach ((json_t *)section, key, value) {
+		error = error ? error : set_key(dpdk, key, value, path, failure);
+	}
+	return error;
+}
