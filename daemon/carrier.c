@@ -84,6 +84,18 @@ static int delete (struct carrier *c, struct link *link, struct failure *failure
 	return link_delete(c->weftd->links, link, failure);
 }
 
+static int without_carrier(struct carrier *c, struct failure *failure)
+{
+	struct engine_overlay overlay = {0};
+	struct link *link = c->watch.link;
+	if (!link)
+		link = carrier_find(c->weftd);
+	int error = link ? delete (c, link, failure) : 0;
+	if (wanted(c))
+		overlay.underlays = underlay_devices(c->weftd, overlay.underlay, ENGINE_UNDERLAYS);
+	return error ? error : tell_engine(c, &overlay, failure);
+}
+
 static struct link *take(struct carrier *c, u16 udp_port, struct failure *failure)
 {
 	struct link *link = c->watch.link;
@@ -159,7 +171,9 @@ void carrier_update(struct weftd *weftd)
 	if (!c || c->busy)
 		return;
 	c->busy = true;
-	int error = wanted(c) ? bring(c, &failure) : drop(c, &failure);
+	int error = weftd->engine_ops->own_overlay ? without_carrier(c, &failure)
+		    : wanted(c)                    ? bring(c, &failure)
+						   : drop(c, &failure);
 	c->busy = false;
 	set_why(c, error ? failure.message : NULL);
 }

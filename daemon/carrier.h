@@ -3,6 +3,9 @@
 // encapsulate itself. There while the host has an address and some network has a VNI; it outlives
 // weftd and is found again by its mark.
 //
+// An engine with an overlay of its own needs none: there is no device then, one that was left by
+// another engine is deleted, and the engine is only told the underlay's devices.
+//
 //   carrier.c       when it is wanted, made, kept and deleted
 //   carrier_link.c  the netdev itself
 #pragma once

@@ -34,8 +34,8 @@ static int find_engine(struct weftd *weftd, struct failure *failure)
 	else
 		fail(failure, -ENOENT, "no_engine", "there is no engine '%s'",
 			weftd->settings.engine);
-	return fail_hint(
-		failure, "--engine ebpf and dpdk forward packets; --engine sim is for trying commands");
+	return fail_hint(failure,
+		"--engine ebpf and dpdk forward packets; --engine sim is for trying commands");
 }
 
 static int take_locks(struct weftd *weftd, struct failure *failure)

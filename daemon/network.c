@@ -15,7 +15,8 @@ static const struct argument network_arguments[] = {
 	{"vni", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, 16777215, NULL,
 		"its VXLAN network identifier between hosts"},
 	{"overlay", NULL, ARGUMENT_CHOICE, 0, "own|carrier", NULL, 0, 0, "own",
-		"who encapsulates: own: weft where it can, carrier: the kernel's VXLAN device"},
+		"who encapsulates: own: weft where it can, carrier: the kernel's VXLAN device "
+		"(ebpf engine only)"},
 	{"subnet", NULL, ARGUMENT_PREFIX, 0, NULL, NULL, 0, 0, NULL,
 		"the addresses of its machines"},
 	{"gateway", NULL, ARGUMENT_ADDRESSES, 0, NULL, NULL, 0, 0, NULL,
@@ -100,6 +101,10 @@ static bool say_why(struct weftd *weftd, const struct object *object, char why[3
 							 : "");
 		return false;
 	}
+	if (network_vni(object->spec) && network_wants_carrier(object->spec) &&
+		weftd->engine_ops->own_overlay)
+		snprintf(why, 320, "the %s engine has no carrier: weft encapsulates all itself",
+			weftd->engine_ops->name);
 	if (given > mtu)
 		snprintf(why, 320, "the underlay has shrunk: the mtu is %u, not %u", mtu, given);
 	return true;

@@ -34,6 +34,7 @@ u32 network_mtu_settled(
 u32 network_mtu_largest(struct weftd *weftd, const json_t *spec); // 0: nothing known to limit it
 u32 network_overhead(struct weftd *weftd, const json_t *spec);    // bytes of the encapsulation
 
+bool network_wants_carrier(const json_t *spec); // an engine with an own overlay has none
 // Does the model have one with a VNI; and (own) whose encapsulation weft does itself?
 bool network_any_vni(struct weftd *weftd, bool own);
 // The underlay carries more or less now, or over other devices: MTUs and carrier follow.

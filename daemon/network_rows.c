@@ -46,9 +46,14 @@ u32 network_suppress_seconds(const json_t *spec)
 		spec, "suppress_seconds", network_vni(spec) ? SUPPRESS_DEFAULT_SECONDS : 0);
 }
 
-static bool is_own(const json_t *spec)
+static bool is_own(struct weftd *weftd, const json_t *spec)
 {
-	return strcmp(spec_text(spec, "overlay", "own"), "own") == 0;
+	return weftd->engine_ops->own_overlay || !network_wants_carrier(spec);
+}
+
+bool network_wants_carrier(const json_t *spec)
+{
+	return strcmp(spec_text(spec, "overlay", "own"), "carrier") == 0;
 }
 
 u32 network_overhead(struct weftd *weftd, const json_t *spec)
@@ -96,7 +101,7 @@ bool network_any_vni(struct weftd *weftd, bool own)
 {
 	struct object *object = object_first(weftd, &noun_network);
 	for (; object; object = object->hh.next) {
-		if (network_vni(object->spec) && (!own || is_own(object->spec)))
+		if (network_vni(object->spec) && (!own || is_own(weftd, object->spec)))
 			return true;
 	}
 	return false;
@@ -172,7 +177,7 @@ static int put_row(struct weftd *weftd, struct object *object, struct failure *f
 	const json_t *spec = object->spec;
 	struct weft_index index = {object->id};
 	struct weft_network_row row = {
-		.flags = WEFT_NETWORK_PRESENT | (is_own(spec) ? WEFT_NETWORK_OWN : 0) |
+		.flags = WEFT_NETWORK_PRESENT | (is_own(weftd, spec) ? WEFT_NETWORK_OWN : 0) |
 			 (network_inner_tags(spec) ? WEFT_NETWORK_INNER_TAGS : 0),
 		.mtu = network_mtu(weftd, spec),
 		.ageing_ns = network_ageing_ns(object),

@@ -30,9 +30,11 @@ static json_t *show_devices(struct underlay *u, const struct underlay_peer *peer
 	return devices;
 }
 
-static bool works(const struct way *way)
+// The carrier goes where the kernel goes; weft itself needs an Ethernet device and a MAC.
+static bool works(const struct underlay *u, const struct way *way)
 {
-	return !way->down && (!way->neighbour || way->neighbour->valid);
+	bool needs_mac = way->neighbour || u->weftd->engine_ops->own_overlay;
+	return !way->down && (!needs_mac || (way->neighbour && way->neighbour->valid));
 }
 
 // Why nothing gets through. What is wrong with one way of several stands with it: it has no MAC.
@@ -43,11 +45,17 @@ static json_t *show_why(struct underlay *u, const struct underlay_peer *peer)
 
 	if (!peer->count)
 		return json_string(peer->why);
+	if (peer->short_of_rows && !peer->rows && u->weftd->engine_ops->own_overlay)
+		return json_string("the nexthop table is full: start weftd with a larger one");
 	for (u32 i = 0; i < peer->count; i++)
-		if (works(&peer->way[i]))
+		if (works(u, &peer->way[i]))
 			return json_null();
 	if (first->down)
 		return json_sprintf("%s is down", device_name(u, first->ifindex));
+	if (!first->neighbour)
+		return json_sprintf("the way leads over %s, which is no plain Ethernet device: the "
+				    "%s engine cannot send there",
+			device_name(u, first->ifindex), u->weftd->engine_ops->name);
 	address_text(&first->gateway, gateway);
 	return json_sprintf(
 		"the neighbour %s on %s does not answer", gateway, device_name(u, first->ifindex));
