@@ -60,7 +60,7 @@ int client_print_answer(const struct client *client, const json_t *answer)
 	const json_t *result = json_object_get(answer, "result");
 
 	if (result) {
-		json_dumpf(result, stdout, JSON_INDENT(2));
+		json_dumpf(result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 		putchar('\n');
 	} else if (json_is_string(text)) {
 		fwrite(json_string_value(text), 1, json_string_length(text), stdout);

@@ -12,7 +12,7 @@ static struct api_answer answer_json(int status, json_t *value)
 {
 	struct api_answer answer = {.status = status, .type = "application/json"};
 
-	answer.body = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	answer.body = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
 	json_decref(value);
 	if (!answer.body) // text that is no UTF-8 cannot come from jansson's own values
 		abort();

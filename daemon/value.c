@@ -336,7 +336,7 @@ char *value_text(const json_t *value)
 		snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(value));
 		return strdup(number);
 	case JSON_REAL:
-		snprintf(number, sizeof(number), "%.3f", json_real_value(value));
+		snprintf(number, sizeof(number), "%.6g", json_real_value(value));
 		return strdup(number);
 	case JSON_ARRAY:
 		return list_text(value);

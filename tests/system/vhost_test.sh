@@ -36,6 +36,8 @@ equal 755 "$(stat -c %a "$run/vhost")" "mode of the directory"
 refused a 1 "the socket is QEMU's" port add x type vhost-user network blue mode client owner nobody
 refused a 1 "is port web2 already" port add x type vhost-user network blue socket /run/web2.sock
 
+refused a 1 'the sim engine has no workers' cpu show
+
 # a network interface card
 ctl a port add nic type pci dev 01:00.0 trunk blue:5
 expect a '["0000:01:00.0","down",null]' '.[0] | [.dev,.state,.socket]' port show nic
