@@ -6,8 +6,16 @@ ENGINE=sim
 # shellcheck source=tests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+keeps() { # keeps CAPABILITY...: by number
+	local mask=0 capability
+	for capability; do mask=$((mask | 1 << capability)); done
+	equal "$(printf %016x $mask)" "$(awk '/^CapEff/ { print $2 }' "/proc/${HOST_PID[a]}/status")" capabilities
+}
+
 host_new a
 host_start a
+# chown, dac_override, net_admin, net_raw, ipc_lock, perfmon, bpf
+keeps 0 1 12 13 14 38 39
 ctl a network add blue mtu 1400
 ctl a network add red
 run=$WORK/a/run
@@ -56,6 +64,7 @@ case $(ctl a port show web1 qemu) in *,host_mtu=1300\ *) ;; *) die "the old mtu"
 host_stop a
 ENGINE=ebpf
 host_start a
+keeps 12 13 38 39
 expect a '["down","ports of type vhost-user need the dpdk engine; this weftd runs ebpf"]' \
 	'.[0] | [.state,.why]' port show web1
 refused a 1 'need the dpdk engine' port add x type vhost-user network blue
