@@ -48,6 +48,7 @@ PROGRAMS := $(BUILD)/weftd $(BUILD)/weftctl $(BUILD)/weft-guest $(BUILD)/weft-wi
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 SYSTEM_C := $(patsubst tests/system/%.c,$(BUILD)/tests/system/%,$(wildcard tests/system/*_test.c))
 TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
+DPDK_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/dpdk/tools/*.c))
 DPDK_C   := $(patsubst tests/dpdk/%.c,$(BUILD)/tests/dpdk/%,$(wildcard tests/dpdk/*_test.c))
 PACKETS  := $(BUILD)/tests/packets
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -104,6 +105,11 @@ $(BUILD)/tests/dpdk/%: $(BUILD)/obj/tests/dpdk/%.o $(DPDK) $(call objects,daemon
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(DPDK_LIBS) $(LIBS) -lcmocka -o $@
+
+$(BUILD)/tests/dpdk/tools/%: $(BUILD)/obj/tests/dpdk/tools/%.o
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(DPDK_LIBS) -o $@
 
 $(BUILD)/weftctl: $(call objects,$(wildcard ctl/*.c))
 	$(call say,LINK)
