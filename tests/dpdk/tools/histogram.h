@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// histogram.h - times in log-linear buckets: 64 to each power of two, so a figure is off by 1.6 %
+// histogram.h - numbers in log-linear buckets: 256 to each power of two, so a figure is off by 0.4
+// %
 #pragma once
 
 #include <stdint.h>
 #include <stdio.h>
 
-#define HISTOGRAM_BITS 6
+#define HISTOGRAM_BITS 8
 #define HISTOGRAM_SUB  (1u << HISTOGRAM_BITS)
 
 struct histogram {

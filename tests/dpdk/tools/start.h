@@ -25,8 +25,8 @@ struct start {
 static inline void start_eal(const struct start *start)
 {
 	char cpu[16];
-	char *argv[START_ARG] = {(char *)start->name, "--no-pci", "--no-telemetry",
-		"--log-level=warning", "-l", cpu};
+	char *argv[START_ARG] = {
+		(char *)start->name, "--no-pci", "--no-telemetry", "--log-level=error", "-l", cpu};
 	int argc = 6, i;
 
 	snprintf(cpu, sizeof(cpu), "%u", start->cpu);

@@ -11,6 +11,7 @@
 #define RX_POOL     8191
 #define GAP_NS      10000 /* longer between two looks: somebody took our core, which proves nothing */
 #define WARM_UP_MS  200
+#define SLICE_MS    10
 #define RTT_LOST_MS 20
 
 struct settings {
@@ -56,34 +57,51 @@ static void rate_for(struct way *ways, int n, uint64_t cycles, struct own *own)
 	}
 }
 
+/* The rate of each slice: the median of them stands for a while in which nobody took a core. */
+static void rate_slice(struct way *ways, int n, struct own *own)
+{
+	uint64_t before = ways[0].received + ways[1].received, begin = rte_rdtsc();
+
+	rate_for(ways, n, cycles_of_ms(SLICE_MS), own);
+	histogram_add(&histogram, (ways[0].received + ways[1].received - before) *
+					  rte_get_tsc_hz() / (rte_rdtsc() - begin));
+}
+
+static void rate_print(const struct way *ways, int n, const struct own *own, double mean_mpps)
+{
+	double mpps = (double)histogram_quantile(&histogram, 0.5) / 1e6;
+	uint64_t sent = ways[0].sent + ways[1].sent;
+
+	printf(", \"ways\": %d, \"mpps\": %.3f, \"ns_per_packet\": %.2f, \"mean_mpps\": %.3f", n,
+		mpps, mpps > 0 ? 1e3 / mpps : 0, mean_mpps);
+	printf(", \"sent\": %llu, \"lost\": %lld, \"own_ns\": %.1f, \"idle\": %.3f}\n",
+		(unsigned long long)sent, (long long)(sent - ways[0].received - ways[1].received),
+		own->frames ? (double)own->cycles / cycles_per_ns / (double)own->frames : 0,
+		(double)own->idle / (double)own->rounds);
+}
+
 static void run_rate(const struct settings *set)
 {
 	struct way ways[PORTS] = {way_new(0), way_new(1)};
+	uint64_t received, begin, slices = set->seconds * 1000 / SLICE_MS;
 	int n = set->both ? 2 : 1;
 	struct own own = {0};
-	uint64_t received, begin, all;
-	double seconds, mpps;
+	double mean;
 
 	rate_for(ways, n, cycles_of_ms(WARM_UP_MS), &own);
 	own = (struct own){0};
+	memset(&histogram, 0, sizeof(histogram));
 	received = ways[0].received + ways[1].received;
 	begin = rte_rdtsc();
-	rate_for(ways, n, set->seconds * rte_get_tsc_hz(), &own);
-	seconds = (double)(rte_rdtsc() - begin) / (double)rte_get_tsc_hz();
-	received = ways[0].received + ways[1].received - received;
+	while (slices--)
+		rate_slice(ways, n, &own);
+	mean = (double)(ways[0].received + ways[1].received - received) * cycles_per_ns * 1e3 /
+	       (double)(rte_rdtsc() - begin);
 	way_end(&ways[0]);
 	way_end(&ways[1]);
 	drain(ways);
-	all = ways[0].sent + ways[1].sent;
-	mpps = (double)received / seconds / 1e6;
 	print_run(set);
-	printf(", \"ways\": %d, \"mpps\": %.3f, \"ns_per_packet\": %.2f, \"sent\": %llu, \"lost\": "
-	       "%lld, "
-	       "\"own_ns\": %.1f, \"idle\": %.3f}\n",
-		n, mpps, mpps > 0 ? 1e3 / mpps : 0, (unsigned long long)all,
-		(long long)(all - ways[0].received - ways[1].received),
-		own.frames ? (double)own.cycles / cycles_per_ns / (double)own.frames : 0,
-		(double)own.idle / (double)own.rounds);
+	rate_print(ways, n, &own, mean);
 }
 
 /* --- rtt: one frame there and back --- */
@@ -339,8 +357,8 @@ int main(int argc, char **argv)
 	}
 	play(argv + first + PORTS, argc - first - PORTS, true);
 	for (i = 0; i < PORTS; i++) {
-		if (asprintf(&start.vdev[i], "net_virtio_user%d,path=%s,%s", i, argv[first + i],
-			    device) < 0)
+		if (asprintf(&start.vdev[i], "net_virtio_user%d,mac=02:77:00:00:00:0%d,path=%s,%s",
+			    i, i, argv[first + i], device) < 0)
 			err(EXIT_BROKEN, "vdev");
 	}
 	start_eal(&start);

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# vhost.sh - for the benchmarks of vhost-user switches: the contenders, and two guests on core 1
+# shellcheck shell=bash
+#
+#   BENCH_VHOST  what to compare (limit ovs weft): limit is a bare forwarder that looks at nothing
+#   BENCH_HUGE   huge pages of 2 MiB to reserve and give back (768); 0: memory without huge pages
+#
+# The switch polls on core 0 and has both guests' sockets; OVS connects to them, the others listen.
+# Each contender runs alone, started anew in each round.
+
+# shellcheck source=tests/bench/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+BENCH_SWITCHES=${BENCH_VHOST:-limit ovs weft}
+BENCH_HUGE=${BENCH_HUGE:-768}
+DPDK_TOOLS=$TOOLS/dpdk/tools
+OVS_DPDK=${OVS_DPDK:-/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk}
+HUGE_FILE=/proc/sys/vm/nr_hugepages
+SWITCH_SECONDS=20
+ovs_settings=() # more of OVS's other_config
+vugen_options=()
+
+# --- memory ---
+
+# huge_pages CHANGE: others may have reserved some too
+huge_pages() {
+	local before
+	before=$(<"$HUGE_FILE")
+	echo $((before + $1 > 0 ? before + $1 : 0)) >"$HUGE_FILE"
+}
+
+eal_memory() {
+	((BENCH_HUGE)) && echo --in-memory || echo '--no-huge --no-shconf -m 512'
+}
+
+# --- rig ---
+
+vhost_down() {
+	local status=$?
+	set +e
+	huge_pages "-$BENCH_HUGE"
+	(exit "$status")
+	rig_down
+}
+
+vhost_rig() {
+	local tool
+	for tool in vugen vuforward; do
+		[[ -x $DPDK_TOOLS/$tool ]] || fail "no $DPDK_TOOLS/$tool: install libdpdk-dev, make tests"
+	done
+	rig_up sw
+	huge_pages "$BENCH_HUGE"
+	trap vhost_down EXIT
+	((BENCH_HUGE)) || vugen_options+=(--no-huge)
+	leave_out_missing
+}
+
+# Contenders that this machine does not have are named, not measured.
+leave_out_missing() {
+	local switch present=
+	for switch in $BENCH_SWITCHES; do
+		if ! declare -F "${switch%%-*}_works" >/dev/null || "${switch%%-*}_works"; then
+			present+="$switch "
+		fi
+	done
+	BENCH_SWITCHES=${present% }
+	[[ $BENCH_SWITCHES ]] || fail 'nothing to measure'
+}
+
+# start NAME COMMAND...: in the switch's namespace, until stop NAME
+start() {
+	local name=$1
+	shift
+	nsenter --net="/run/netns/$(netns sw)" "$@" >"$RIG/$name.log" 2>&1 &
+	echo $! >"$RIG/$name.pid"
+}
+
+stop() {
+	local name
+	for name in "$@"; do
+		[[ -e $RIG/$name.pid ]] || continue
+		end_process "$(cat "$RIG/$name.pid")"
+		rm -f "$RIG/$name.pid"
+	done
+}
+
+# started NAME COMMAND...: until the command succeeds or NAME has died
+started() {
+	local name=$1 deadline=$((SECONDS + SWITCH_SECONDS))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < deadline)) && ! not_running "$(cat "$RIG/$name.pid")" || return 1
+		sleep 0.02
+	done
+}
+
+# guests RUN...: what vugen(1) prints for these runs
+guests() {
+	timeout $((BENCH_SECONDS * $# + 60)) "$DPDK_TOOLS/vugen" "${vugen_options[@]}" \
+		"${guest_options[@]}" "${sockets[@]}" "$@" 2>>"$RIG/vugen.log" ||
+		fail "vugen: $(tail -n 1 "$RIG/vugen.log")"
+}
+
+# --- the contenders; each sets sockets and guest_options, and the process that polls ---
+
+limit_up() {
+	local options=()
+	((BENCH_HUGE)) || options+=(--no-huge)
+	sockets=("$RIG/limit-a" "$RIG/limit-b")
+	guest_options=()
+	rm -f "${sockets[@]}"
+	start limit "$DPDK_TOOLS/vuforward" "${options[@]}" "${sockets[@]}"
+	started limit grep -q ready "$RIG/limit.log" || fail "vuforward: $(cat "$RIG/limit.log")"
+	switch_pid=$(cat "$RIG/limit.pid")
+}
+
+limit_down() {
+	stop limit
+}
+
+ovs_works() {
+	[[ -x $OVS_DPDK ]] && return
+	echo "ovs is left out: no $OVS_DPDK (openvswitch-switch-dpdk)" >&2
+	return 1
+}
+
+vsctl() {
+	ovs-vsctl --no-syslog --db="unix:$RIG/ovs/db.sock" --timeout=20 "$@"
+}
+
+appctl() {
+	ovs-appctl --target="$RIG/ovs/vswitchd.ctl" --timeout=10 "$@"
+}
+
+# Everything of it is below $RIG; its bridge's own device is in the switch's namespace.
+ovs_start() {
+	local dir=$RIG/ovs
+	rm -rf "$dir"
+	mkdir "$dir"
+	export OVS_RUNDIR=$dir OVS_DBDIR=$dir OVS_LOGDIR=$dir
+	ovsdb-tool create "$dir/conf.db" /usr/share/openvswitch/vswitch.ovsschema
+	start ovsdb ovsdb-server "$dir/conf.db" --remote="punix:$dir/db.sock" \
+		--unixctl="$dir/ovsdb.ctl" -vsyslog:off
+	started ovsdb test -S "$dir/db.sock" || fail "ovsdb-server: $(cat "$RIG/ovsdb.log")"
+	vsctl --no-wait init -- set Open_vSwitch . other_config:dpdk-init=true \
+		other_config:dpdk-extra="--no-pci --no-telemetry $(eal_memory)" \
+		other_config:dpdk-lcore-mask=0x1 other_config:pmd-cpu-mask=0x1
+	for setting in "${ovs_settings[@]}"; do
+		vsctl --no-wait set Open_vSwitch . "other_config:$setting"
+	done
+	start ovs "$OVS_DPDK" "unix:$dir/db.sock" --disable-system --unixctl="$dir/vswitchd.ctl" \
+		-vsyslog:off -vconsole:warn --log-file="$dir/log"
+	started ovs appctl version || fail "ovs-vswitchd: $(tail -n 3 "$RIG/ovs.log")"
+	switch_pid=$(cat "$RIG/ovs.pid")
+}
+
+ovs_up() {
+	ovs_start
+	sockets=("$RIG/ovs-a" "$RIG/ovs-b")
+	guest_options=(--server)
+	rm -f "${sockets[@]}"
+	vsctl add-br br0 -- set bridge br0 datapath_type=netdev other_config:mac-table-size=200000 \
+		-- add-port br0 a -- set interface a type=dpdkvhostuserclient \
+		"options:vhost-server-path=${sockets[0]}" \
+		-- add-port br0 b -- set interface b type=dpdkvhostuserclient \
+		"options:vhost-server-path=${sockets[1]}"
+}
+
+ovs_down() {
+	stop ovs ovsdb
+}
+
+weft_works() {
+	if weft_start; then
+		weft_down
+		return
+	fi
+	echo "weft is left out: weftd --engine dpdk does not start: $(tail -n 1 "$RIG/weftd.log")" >&2
+	stop weftd
+	return 1
+}
+
+weft_start() {
+	local dir=$RIG/main
+	mkdir -p "$dir/state" "$dir/run"
+	echo 'dpdk: {cores: "0"}' >"$dir/config.yaml"
+	start weftd "$BUILD/weftd" --engine dpdk --config "$dir/config.yaml" \
+		--state-dir "$dir/state" --run-dir "$dir/run" --bpf-dir "$dir"
+	started weftd weft main host show
+}
+
+weft_up() {
+	local port socket
+	weft_start || fail "weftd: $(tail -n 3 "$RIG/weftd.log")"
+	switch_pid=$(cat "$RIG/weftd.pid")
+	weft main network add blue
+	sockets=()
+	guest_options=()
+	for port in a b; do
+		weft main port add "$port" type vhost-user network blue
+		socket=$(weft main -j port show "$port" | jq -r '.. | .socket? // empty' | head -n 1)
+		sockets+=("${socket:-$RIG/main/run/vhost/$port.sock}")
+	done
+}
+
+weft_down() {
+	stop weftd
+	rm -rf "$RIG/main"
+}
+
+# cpu_of PROCESS SECONDS: of one core
+cpu_of() {
+	local before after
+	before=$(cpu_ticks "$1")
+	sleep "$2"
+	after=$(cpu_ticks "$1")
+	jq -n "($after - $before) / $2 / $(getconf CLK_TCK)"
+}
+
+cpu_ticks() {
+	sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'
+}
