@@ -59,7 +59,7 @@ vhost_rig() {
 leave_out_missing() {
 	local switch present=
 	for switch in $BENCH_SWITCHES; do
-		if ! declare -F "${switch%%-*}_works" >/dev/null || "${switch%%-*}_works"; then
+		if ! declare -F "${switch%%_*}_works" >/dev/null || "${switch%%_*}_works"; then
 			present+="$switch "
 		fi
 	done
@@ -92,6 +92,11 @@ started() {
 		((SECONDS < deadline)) && ! not_running "$(cat "$RIG/$name.pid")" || return 1
 		sleep 0.02
 	done
+}
+
+# cores_apart SWITCH: where the host puts our two cores changes, and a ring's price with it
+cores_apart() {
+	sample 'core to core' "$1" "$("$TOOLS/corepair" 0 1)" ns
 }
 
 # guests RUN...: what vugen(1) prints for these runs

@@ -32,10 +32,13 @@ static void print_run(const struct settings *set)
 
 /* What our own part costs: the rounds in which every burst was full. */
 struct own {
-	uint64_t cycles, frames, idle, rounds;
+	struct histogram cycles; /* of one frame, sent and received */
+	uint64_t idle, rounds;
 };
 
-static void rate_for(struct way *ways, int n, uint64_t cycles, struct own *own)
+static struct own own;
+
+static void rate_for(struct way *ways, int n, uint64_t cycles)
 {
 	uint64_t begin = rte_rdtsc(), before = begin, now = begin;
 	uint16_t sent, got;
@@ -47,27 +50,25 @@ static void rate_for(struct way *ways, int n, uint64_t cycles, struct own *own)
 			got += way_receive(&ways[i]);
 		}
 		now = rte_rdtsc();
-		if (sent == n * BURST && got == n * BURST) {
-			own->cycles += now - before;
-			own->frames += got;
-		}
-		own->idle += !sent && !got;
-		own->rounds++;
+		if (sent == n * BURST && got == n * BURST)
+			histogram_add(&own.cycles, (now - before) / got);
+		own.idle += !sent && !got;
+		own.rounds++;
 		before = now;
 	}
 }
 
 /* The rate of each slice: the median of them stands for a while in which nobody took a core. */
-static void rate_slice(struct way *ways, int n, struct own *own)
+static void rate_slice(struct way *ways, int n)
 {
 	uint64_t before = ways[0].received + ways[1].received, begin = rte_rdtsc();
 
-	rate_for(ways, n, cycles_of_ms(SLICE_MS), own);
+	rate_for(ways, n, cycles_of_ms(SLICE_MS));
 	histogram_add(&histogram, (ways[0].received + ways[1].received - before) *
 					  rte_get_tsc_hz() / (rte_rdtsc() - begin));
 }
 
-static void rate_print(const struct way *ways, int n, const struct own *own, double mean_mpps)
+static void rate_print(const struct way *ways, int n, double mean_mpps)
 {
 	double mpps = (double)histogram_quantile(&histogram, 0.5) / 1e6;
 	uint64_t sent = ways[0].sent + ways[1].sent;
@@ -76,8 +77,8 @@ static void rate_print(const struct way *ways, int n, const struct own *own, dou
 		mpps, mpps > 0 ? 1e3 / mpps : 0, mean_mpps);
 	printf(", \"sent\": %llu, \"lost\": %lld, \"own_ns\": %.1f, \"idle\": %.3f}\n",
 		(unsigned long long)sent, (long long)(sent - ways[0].received - ways[1].received),
-		own->frames ? (double)own->cycles / cycles_per_ns / (double)own->frames : 0,
-		(double)own->idle / (double)own->rounds);
+		(double)histogram_quantile(&own.cycles, 0.5) / cycles_per_ns,
+		(double)own.idle / (double)own.rounds);
 }
 
 static void run_rate(const struct settings *set)
@@ -85,23 +86,22 @@ static void run_rate(const struct settings *set)
 	struct way ways[PORTS] = {way_new(0), way_new(1)};
 	uint64_t received, begin, slices = set->seconds * 1000 / SLICE_MS;
 	int n = set->both ? 2 : 1;
-	struct own own = {0};
 	double mean;
 
-	rate_for(ways, n, cycles_of_ms(WARM_UP_MS), &own);
-	own = (struct own){0};
+	rate_for(ways, n, cycles_of_ms(WARM_UP_MS));
+	memset(&own, 0, sizeof(own));
 	memset(&histogram, 0, sizeof(histogram));
 	received = ways[0].received + ways[1].received;
 	begin = rte_rdtsc();
 	while (slices--)
-		rate_slice(ways, n, &own);
+		rate_slice(ways, n);
 	mean = (double)(ways[0].received + ways[1].received - received) * cycles_per_ns * 1e3 /
 	       (double)(rte_rdtsc() - begin);
 	way_end(&ways[0]);
 	way_end(&ways[1]);
 	drain(ways);
 	print_run(set);
-	rate_print(ways, n, &own, mean);
+	rate_print(ways, n, mean);
 }
 
 /* --- rtt: one frame there and back --- */
@@ -183,7 +183,8 @@ static void latency_for(struct way *way, struct pace *pace, uint64_t cycles)
 		if (now - pace->before > gap) {
 			pace->gaps++;
 			pace->spoilt = true;
-			pace->due = now;
+			if (now - pace->due > pace->interval) /* no burst to make up for it */
+				pace->due = now - pace->interval;
 		}
 		pace->before = now;
 		latency_send(way, pace, now);
