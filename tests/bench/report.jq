@@ -25,7 +25,9 @@ def judge($variants):
 
 def result($goals):
 	(reduce .[] as $s ({}; .[$s.variant] += [$s.value])
-	 | map_values({median: median, min: min, max: max, samples: .})) as $variants
+	 | map_values({median: median, min: min, max: max, samples: .})
+	 | . as $all | map_values(. as $one | .weft_ratio = (
+		if $all.weft and $one.median > 0 then paired($all.weft; $one) else null end))) as $variants
 	| {bench: .[0].bench, metric: .[0].metric, unit: .[0].unit, variants: $variants,
 	   ratio: (if ($variants.bridge.median // 0) > 0 and $variants.weft
 		   then paired($variants.weft; $variants.bridge) else null end),

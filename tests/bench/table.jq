@@ -9,8 +9,8 @@ def goal: if .goal == null then "-\t-" else .goal
 	  + (if .met == null then "not measured" elif .met then "met" else "MISSED" end)
 	  + (if .value == null then "" else " (\(.value | digits))" end) end;
 
-"BENCH\tMETRIC\tUNIT\tVARIANT\tMEDIAN\tMIN..MAX\tWEFT/BRIDGE\tGOAL\tRESULT",
+"BENCH\tMETRIC\tUNIT\tVARIANT\tMEDIAN\tMIN..MAX\tWEFT/IT\tGOAL\tRESULT",
 (.[] | . as $r | .variants | to_entries | to_entries[] | .key as $i | .value
  | [(if $i == 0 then $r.bench, $r.metric, $r.unit else "", "", "" end), .key,
     (.value.median | digits), "\(.value.min | digits)..\(.value.max | digits)",
-    (if $i == 0 then ($r.ratio | digits), ($r | goal) else "", "", "" end)] | join("\t"))
+    (.value.weft_ratio | digits), (if $i == 0 then ($r | goal) else "", "" end)] | join("\t"))

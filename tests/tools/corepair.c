@@ -6,27 +6,26 @@
 
 #include "tool.h"
 
-#define TURNS  20000u
-#define ROUNDS 31
+#define CHUNK  1000u /* turns */
+#define CHUNKS 501u
 
 static _Alignas(128) atomic_uint turn;
 
-/* Write every other number, after the one before it has come. */
-static void play(unsigned int first)
+/* Write number N, after the one before it has come. */
+static void play(unsigned int n)
 {
-	unsigned int i;
-
-	for (i = first; i < TURNS; i += 2) {
-		while (atomic_load_explicit(&turn, memory_order_acquire) != i)
-			;
-		atomic_store_explicit(&turn, i + 1, memory_order_release);
-	}
+	while (atomic_load_explicit(&turn, memory_order_acquire) != n)
+		;
+	atomic_store_explicit(&turn, n + 1, memory_order_release);
 }
 
 static void *partner(void *arg)
 {
+	unsigned int i;
+
 	pin_to_cpu(*(int *)arg);
-	play(1);
+	for (i = 1; i < CHUNK * CHUNKS; i += 2)
+		play(i);
 	return NULL;
 }
 
@@ -39,10 +38,11 @@ static int compare(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-	double ns[ROUNDS];
-	int cpu[2], i;
+	static double ns[CHUNKS];
+	unsigned int i;
 	pthread_t thread;
 	uint64_t begin;
+	int cpu[2];
 
 	if (argc != 3) {
 		fputs("corepair CPU CPU: ns that a cache line takes from one to the other\n",
@@ -52,16 +52,18 @@ int main(int argc, char **argv)
 	for (i = 0; i < 2; i++)
 		cpu[i] = (int)parse_number("CPU", argv[i + 1], 1023);
 	pin_to_cpu(cpu[0]);
-	for (i = 0; i < ROUNDS; i++) {
-		atomic_store(&turn, 0);
+	if (pthread_create(&thread, NULL, partner, &cpu[1]))
+		err(EXIT_BROKEN, "thread");
+	begin = now_ns();
+	for (i = 0; i < CHUNK * CHUNKS; i += 2) {
+		play(i);
+		if (i % CHUNK)
+			continue;
+		ns[i / CHUNK] = (double)(now_ns() - begin) / CHUNK;
 		begin = now_ns();
-		if (pthread_create(&thread, NULL, partner, &cpu[1]))
-			err(EXIT_BROKEN, "thread");
-		play(0);
-		pthread_join(thread, NULL);
-		ns[i] = (double)(now_ns() - begin) / TURNS;
 	}
-	qsort(ns, ROUNDS, sizeof(ns[0]), compare);
-	printf("%.1f\n", ns[ROUNDS / 4]); /* the quieter rounds */
+	pthread_join(thread, NULL);
+	qsort(ns, CHUNKS, sizeof(ns[0]), compare);
+	printf("%.1f\n", ns[CHUNKS / 2]);
 	return 0;
 }
