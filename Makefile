@@ -18,7 +18,8 @@ PACKAGES_BUILD := gcc make clang-14 clang-19 llvm-14 bpftool libbpf-dev libelf-d
 	libdpdk-dev pkg-config
 PACKAGES_RUN   := iproute2 iputils-ping qemu-system-x86 cpio kmod
 PACKAGES_TEST  := libcmocka-dev iperf3 tcpdump ethtool jq curl procps shellcheck \
-	clang-format-14 libclang-rt-14-dev gnuplot-nox bash-completion openvswitch-switch
+	clang-format-14 libclang-rt-14-dev gnuplot-nox bash-completion openvswitch-switch \
+	openvswitch-switch-dpdk
 PACKAGES_DEB   := libbpf1 libelf1 zlib1g libevent-2.1-7 libnl-3-200 libnl-route-3-200 libjansson4 \
 	libyaml-0-2 libsqlite3-0 libcurl4 libcap-ng0 libsystemd0
 comma := ,

@@ -110,8 +110,8 @@ guests() {
 	local try result
 	for ((try = 0; try < 4; try++)); do
 		poll "$BENCH_NEAR_SECONDS" cores_near || true
-		result=$(timeout $((BENCH_SECONDS + 60)) "$DPDK_TOOLS/vugen" "${vugen_options[@]}" \
-			"${guest_options[@]}" "${sockets[@]}" "$@" 2>>"$RIG/vugen.log") ||
+		result=$(timeout --foreground $((BENCH_SECONDS + 45)) "$DPDK_TOOLS/vugen" \
+			"${vugen_options[@]}" "${guest_options[@]}" "${sockets[@]}" "$@" 2>>"$RIG/vugen.log") ||
 			fail "vugen: $(tail -n 1 "$RIG/vugen.log")"
 		cores_near && break
 	done
