@@ -3,6 +3,7 @@
 // Packets come from inject alone.
 #include "datapath/packet_flat.h"
 #include "datapath/pipeline/pipeline.h"
+#include "datapath/ecn.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -295,28 +296,6 @@ static void sim_table_status(
 	};
 }
 
-// RFC 6040 on the inner frame. False: it must be dropped.
-static bool sim_ecn(u8 *frame, u32 length, u8 outer)
-{
-	u8 *l3 = frame + sizeof(struct eth_header);
-	u16 type = length < 34 ? 0 : (u16)(frame[12] << 8 | frame[13]);
-	if (type != WEFT_ETH_IPV4 && type != WEFT_ETH_IPV6)
-		return (outer & 3) != 3;
-	u8 inner = overlay_inner_tos(type, l3);
-	int ecn = overlay_ecn(inner, outer);
-	if (ecn < 0)
-		return false;
-	if (type == WEFT_ETH_IPV6) {
-		l3[1] = (u8)((l3[1] & 0xcf) | ecn << 4);
-		return true;
-	}
-	struct ipv4_header *ip = (struct ipv4_header *)l3;
-	be16 before = *(be16 *)l3;
-	ip->tos = (u8)((inner & ~3) | ecn);
-	ip->checksum = reply_checksum_change(ip->checksum, before, *(be16 *)l3);
-	return true;
-}
-
 // From the underlay: which peer sent it, and where the inner frame is. False: no packet for the
 // pipeline, and the record says why.
 static bool sim_decapsulate(struct sim_line *sim, u32 *port, struct weft_record *record)
@@ -326,7 +305,7 @@ static bool sim_decapsulate(struct sim_line *sim, u32 *port, struct weft_record 
 	struct overlay o = {0};
 	enum overlay_kind kind = overlay_receive(tables, p, &o);
 	record->passed = kind == OVERLAY_NO;
-	if (kind == OVERLAY_YES && !sim_ecn(p->bytes + o.bytes, p->length - o.bytes, o.tos)) {
+	if (kind == OVERLAY_YES && !ecn_carry(p->bytes + o.bytes, p->length - o.bytes, o.tos)) {
 		pipeline_reject(tables, o.peer, WEFT_DROP_bad_ecn, record);
 		return false;
 	}

@@ -2,7 +2,8 @@
 // The flow cache of pipeline/flow.h in BPF: direct-mapped, one region of an array per CPU.
 #pragma once
 
-struct flow_slot;
+#include "datapath/pipeline/flow_slot.h"
+
 weft_inline struct flow_slot *flow_slot_of(const struct weft_key *key);
 weft_inline u64 flow_generation(u32 index);
 #define FLOW_SLOT(line)              flow_slot_of(&(line)->key)

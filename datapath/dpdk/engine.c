@@ -1,9 +1,172 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The dpdk engine's ops.
-#include "datapath/dpdk/port.h"
+// The dpdk engine's ops: start and stop, the overlay's devices, inject. Everything here runs on
+// weftd's thread.
+#include <errno.h>
+#include <rte_errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "datapath/dpdk/attach.h"
+#include "datapath/dpdk/cores.h"
+#include "datapath/dpdk/eal.h"
 
-static const struct engine_ops ops = {.name = "dpdk", .own_overlay = true};
+static void engine_free(struct engine *engine)
+{
+	for (u32 slot = 0; engine->ports && slot < engine->slots; slot++)
+		attach_close(engine, slot);
+	for (u32 i = 0; i < WEFT_ARRAY_SIZE(engine->workers); i++)
+		if (engine->workers[i])
+			worker_free(engine->workers[i]);
+	tables_fini(&engine->tables);
+	if (engine->event_fd >= 0)
+		close(engine->event_fd);
+	free(engine->rcu);
+	free(engine->ports);
+	free(engine->queues);
+	free(engine->changed);
+	free(engine);
+}
+
+static bool engine_allocate(struct engine *engine, const struct engine_config *config)
+{
+	tables_init(&engine->tables, config->capacity);
+	rte_spinlock_init(&engine->write_lock);
+	engine->port_capacity = table_capacity(engine->tables.port);
+	engine->slots = engine->port_capacity + ENGINE_UNDERLAYS;
+	engine->ports = calloc(engine->slots, sizeof(*engine->ports));
+	engine->queues = calloc(engine->slots, sizeof(*engine->queues));
+	engine->changed = calloc(engine->slots, 1);
+	engine->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	size_t bytes = rte_rcu_qsbr_get_memsize(DPDK_WORKERS);
+	engine->rcu = aligned_alloc(64, (bytes + 63) & ~63ul);
+	return engine->ports && engine->queues && engine->changed && engine->event_fd >= 0 &&
+	       engine->rcu && !rte_rcu_qsbr_init(engine->rcu, DPDK_WORKERS);
+}
+
+static bool engine_workers(struct engine *engine, u32 flow_slots)
+{
+	u32 slots = flow_slots ? flow_slots : DPDK_FLOW_SLOTS;
+	engine->worker_count = engine->cores.count ? engine->cores.count : 1;
+	for (u32 i = 0; i <= engine->worker_count; i++) {
+		engine->workers[i] = worker_new(engine, i, slots);
+		if (!engine->workers[i])
+			return false;
+	}
+	return true;
+}
+
+static int dpdk_start(struct engine **out, const struct engine_config *config, const char **why)
+{
+	struct dpdk_cores cores;
+	int error = cores_read(config->dpdk.cores, &cores, why);
+	if (!error)
+		error = eal_open(&config->dpdk, why);
+	if (error)
+		return error;
+	struct engine *engine = calloc(1, sizeof(*engine));
+	if (engine) {
+		engine->cores = cores;
+		engine->event_fd = -1;
+		if (engine_allocate(engine, config) &&
+			engine_workers(engine, config->dpdk.flow_slots)) {
+			*out = engine;
+			return 0;
+		}
+		engine_free(engine);
+	}
+	*why = "out of memory";
+	return -ENOMEM;
+}
+
+static int dpdk_commit(struct engine *engine)
+{
+	int error = 0;
+	for (u32 i = 0; i < engine->worker_count && !error; i++) {
+		const struct dpdk_cores *cores = &engine->cores;
+		if (!engine->workers[i]->started)
+			error = worker_start(
+				engine->workers[i], cores->count ? &cores->cpus[i] : NULL);
+	}
+	return error;
+}
+
+static int dpdk_port_state(struct engine *engine, u32 port_id, struct engine_port_state *out)
+{
+	struct dpdk_port *port = port_id < engine->port_capacity ? engine->ports[port_id] : NULL;
+	memset(out, 0, sizeof(*out));
+	if (!port)
+		return -ENOENT;
+	port->driver->state(port, out);
+	return 0;
+}
+
+static int dpdk_event_fd(struct engine *engine)
+{
+	return engine->event_fd;
+}
+
+static void dpdk_events(
+	struct engine *engine, void (*changed)(u32 port_id, void *context), void *context)
+{
+	u64 eaten;
+	if (read(engine->event_fd, &eaten, sizeof(eaten)) < 0)
+		return;
+	for (u32 id = 1; id < engine->port_capacity; id++)
+		if (__atomic_exchange_n(&engine->changed[id], 0, __ATOMIC_ACQ_REL))
+			changed(id, context);
+}
+
+static int dpdk_cpu(struct engine *engine, u32 worker, struct engine_cpu *out)
+{
+	if (worker >= engine->worker_count)
+		return -ENOENT;
+	*out = engine->workers[worker]->cpu;
+	return 0;
+}
+
+static int dpdk_inject(struct engine *engine, const struct engine_packet *packet, u64 now_ns,
+	struct engine_result *result)
+{
+	struct dpdk_worker *worker = dpdk_injector(engine);
+	if (packet->length > ENGINE_FRAME_BYTES)
+		return -EINVAL;
+	struct rte_mbuf *frame = rte_pktmbuf_alloc(eal_pool());
+	if (!frame)
+		return -ENOMEM;
+	memcpy(rte_pktmbuf_append(frame, (u16)packet->length), packet->bytes, packet->length);
+	memset(&result->record, 0, sizeof(result->record));
+	result->outputs = 0;
+	worker->result = result;
+	worker->now_ns = now_ns;
+	worker_inject(worker, packet->port, frame);
+	shared_reclaim(engine);
+	return 0;
+}
+
+static const struct engine_ops ops = {
+	.name = "dpdk",
+	.own_overlay = true,
+	.start = dpdk_start,
+	.stop = engine_free,
+	.purge = engine_free,
+	.commit = dpdk_commit,
+	.port_attach = attach_port,
+	.port_detach = attach_detach,
+	.overlay_set = attach_overlay,
+	.table_put = shared_put,
+	.table_get = shared_get,
+	.table_del = shared_del,
+	.table_walk = shared_walk,
+	.table_at = shared_at,
+	.table_status = shared_status,
+	.port_state = dpdk_port_state,
+	.event_fd = dpdk_event_fd,
+	.events = dpdk_events,
+	.cpu = dpdk_cpu,
+	.inject = dpdk_inject,
+};
 
 // What datapath/engine.c looks for.
-const struct engine_ops *const engine_dpdk;
+extern const struct engine_ops *const engine_dpdk;
 const struct engine_ops *const engine_dpdk = &ops;

@@ -52,9 +52,12 @@ struct dpdk_driver {
 };
 
 struct dpdk_port {
-	u32 id;
-	u32 ifindex;   // 0: no netdev
-	bool underlay; // receives only what claim.h claims for the overlay
+	u32 id;        // 0: an underlay device that is no port
+	u32 slot;      // of engine->ports
+	bool underlay; // frames between hosts come here; claim.h tells which
+	struct engine *engine;
+	u32 ifindex;         // 0: no netdev
+	struct claim *claim; // of its netdev's frames
 	char name[64];
 	const struct dpdk_driver *driver;
 	void *driver_state;       // the driver's own

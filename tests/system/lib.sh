@@ -150,9 +150,12 @@ json_is() { # json_is HOST WANTED FILTER WORDS...: for wait_for
 	[ "$(json "$host" "$@" 2>/dev/null)" = "$wanted" ]
 }
 
-expect() { # expect HOST WANTED FILTER WORDS...
-	local host=$1 wanted=$2
+expect() { # expect HOST WANTED FILTER WORDS...: at once, or soon: workers count in their own time
+	local host=$1 wanted=$2 deadline=$((SECONDS + 3))
 	shift 2
+	until [ "$(json "$host" "$@")" = "$wanted" ] || [ $SECONDS -gt $deadline ]; do
+		sleep 0.05
+	done
 	equal "$wanted" "$(json "$host" "$@")" "$*"
 }
 

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// apply on mbufs: what changes bytes. A frame that is handed over is taken out of its line
+// (packet.frame becomes NULL); what is left there the caller frees.
+#pragma once
+
+#include "datapath/dpdk/line.h"
+#include "datapath/dpdk/offload.h"
+
+// burst.c. port: what the frame is for, a port or a peer; slot: where it leaves.
+static void worker_stage(struct dpdk_worker *worker, u32 slot, u32 port, struct rte_mbuf *frame);
+
+weft_inline bool frame_is_super(const struct rte_mbuf *frame)
+{
+	return frame->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG);
+}
+
+weft_inline u32 frame_header_bytes(const struct rte_mbuf *frame)
+{
+	return frame->l2_len + frame->l3_len + frame->l4_len;
+}
+
+weft_inline u32 packet_segment_length(const struct packet *p, const struct weft_layout *layout)
+{
+	(void)layout;
+	if (likely(!frame_is_super(p->frame)))
+		return p->length;
+	return RTE_MIN(p->length, frame_header_bytes(p->frame) + p->frame->tso_segsz);
+}
+
+weft_inline u32 packet_segments(const struct packet *p, const struct weft_layout *layout)
+{
+	(void)layout;
+	u32 headers = frame_header_bytes(p->frame), size = p->frame->tso_segsz;
+	if (likely(!frame_is_super(p->frame)) || !size || p->length <= headers)
+		return 1;
+	return (p->length - headers + size - 1) / size;
+}
+
+weft_inline bool hook_takes(struct pipeline *line, u32 action)
+{
+	(void)line, (void)action;
+	return true;
+}
+
+weft_inline struct rte_mbuf *line_take(struct pipeline *line)
+{
+	struct rte_mbuf *frame = line->packet->frame;
+	line->packet->frame = NULL;
+	return frame;
+}
+
+// Gives the frame the tag it leaves with, the priority kept. False: no room.
+static bool frame_retag(struct rte_mbuf *frame, const struct weft_layout *layout, u16 vid)
+{
+	u8 *bytes = rte_pktmbuf_mtod(frame, u8 *);
+	be16 tag[2] = {weft_hton16(WEFT_ETH_8021Q),
+		weft_hton16((layout->tci & WEFT_TCI_PRIORITY_MASK) | vid)};
+	if (!layout->tagged && vid) {
+		u8 *front = (u8 *)rte_pktmbuf_prepend(frame, sizeof(tag));
+		if (!front)
+			return false;
+		memmove(front, bytes, 12);
+		bytes = front;
+		frame->l2_len += frame->ol_flags ? sizeof(tag) : 0;
+	} else if (layout->tagged && !vid) {
+		memmove(bytes + sizeof(tag), bytes, 12);
+		rte_pktmbuf_adj(frame, sizeof(tag));
+		frame->l2_len -= frame->ol_flags ? sizeof(tag) : 0;
+	}
+	if (vid)
+		memcpy(bytes + 12, tag, sizeof(tag));
+	return true;
+}
+
+// Outer headers in front of a complete frame. False: no memory.
+static bool frame_encapsulate(struct overlay_way *way, struct rte_mbuf **frame)
+{
+	way->inner_bytes = (*frame)->pkt_len;
+	if (overlay_is_ip4(way->peer->address)) {
+		struct overlay4_header header;
+		overlay_build4(way, &header);
+		return dpdk_push_outer(frame, &header.eth, OVERLAY4_BYTES);
+	}
+	struct overlay6_header header;
+	overlay_build6(way, &header);
+	return dpdk_push_outer(frame, &header.eth, OVERLAY6_BYTES);
+}
+
+// Consumes the frame. bytes: what is counted.
+static enum weft_drop send_to_peer(
+	struct pipeline *line, struct rte_mbuf *frame, u32 peer, u8 tos, u32 bytes)
+{
+	struct dpdk_worker *worker = line_of(line)->worker;
+	struct rte_mbuf *parts[DPDK_SEGMENTS];
+	struct overlay_way way = {.vni = line->verdict.vni, .tos = tos};
+	overlay_find_way(line->tables, &line->key, peer, &way);
+	u32 slot = way.nexthop && way.host && way.peer
+			   ? dpdk_underlay_slot(worker->engine, way.nexthop->ifindex)
+			   : 0;
+	if (!slot) {
+		rte_pktmbuf_free(frame);
+		return WEFT_DROP_port_absent;
+	}
+	account_tx(line->tables, peer, bytes);
+	u32 count = dpdk_finish(frame, 0, parts, DPDK_SEGMENTS);
+	for (u32 i = 0; i < count; i++) {
+		if (frame_encapsulate(&way, &parts[i]))
+			worker_stage(worker, slot, peer, parts[i]);
+		else
+			rte_pktmbuf_free(parts[i]);
+	}
+	return count ? WEFT_DROP_none : WEFT_DROP_rewrite_failed;
+}
+
+// Consumes the frame.
+static enum weft_drop send_to(struct pipeline *line, struct rte_mbuf *frame, u32 port, u16 vid)
+{
+	struct dpdk_worker *worker = line_of(line)->worker;
+	struct weft_index index = {port};
+	const struct weft_port_row *row = TABLE_GET(line->tables, port, &index);
+	bool peer = row && row->flags & WEFT_PORT_PEER;
+	u8 tos = peer ? overlay_tos(line->packet, &line->key, &line->layout) : 0;
+	enum weft_drop drop = WEFT_DROP_none;
+	if (!peer && !dpdk_port_at(worker->engine, port))
+		drop = WEFT_DROP_port_absent;
+	else if ((line->layout.tagged || vid) && !frame_retag(frame, &line->layout, vid))
+		drop = WEFT_DROP_rewrite_failed;
+	if (drop) {
+		rte_pktmbuf_free(frame);
+		return drop;
+	}
+	u32 bytes = frame->pkt_len - (vid ? (u32)sizeof(struct vlan_header) : 0);
+	if (peer)
+		return send_to_peer(line, frame, port, tos, bytes);
+	account_tx(line->tables, port, bytes);
+	worker_stage(worker, port, port, frame);
+	return WEFT_DROP_none;
+}
+
+static enum weft_drop apply_forward(struct pipeline *line)
+{
+	return send_to(line, line_take(line), line->verdict.port, line->verdict.tag);
+}
+
+static enum weft_drop apply_encap(struct pipeline *line)
+{
+	return send_to(line, line_take(line), line->verdict.port, line->verdict.tag);
+}
+
+static void flood_list(struct pipeline *line, u32 network_id)
+{
+	struct weft_index index = {network_id};
+	const struct weft_network_row *network = TABLE_GET(line->tables, network, &index);
+	struct weft_member_key key = {network_id, network->member_epoch, 0};
+	for (; key.index < network->member_count; key.index++) {
+		const struct weft_member_row *member = TABLE_GET(line->tables, member, &key);
+		if (!member || member->port == line->key.in_port ||
+			(member->tag == WEFT_MEMBER_PEER &&
+				line->verdict.flags & WEFT_VERDICT_FROM_PEER) ||
+			!packet_may_reach(line->tables, line->verdict.flags, member->port))
+			continue;
+		struct rte_mbuf *frame = line->packet->frame;
+		struct rte_mbuf *copy = rte_pktmbuf_copy(frame, frame->pool, 0, UINT32_MAX);
+		if (copy)
+			send_to(line, copy, member->port,
+				packet_leave_tag(line->verdict.flags, line->key.vid, member->tag));
+	}
+}
+
+static enum weft_drop apply_flood(struct pipeline *line)
+{
+	flood_list(line, line->verdict.network);
+	if (line->verdict.vni && !(line->verdict.flags & WEFT_VERDICT_FROM_PEER))
+		flood_list(line, 0);
+	return WEFT_DROP_none;
+}
+
+// The frame becomes `bytes` long, in one segment.
+static bool frame_resize(struct rte_mbuf *frame, u32 bytes)
+{
+	if (bytes > (u32)frame->data_len + rte_pktmbuf_tailroom(frame))
+		return false;
+	rte_pktmbuf_free(frame->next);
+	frame->next = NULL;
+	frame->nb_segs = 1;
+	frame->data_len = (u16)bytes;
+	frame->pkt_len = bytes;
+	return true;
+}
+
+static enum weft_drop apply_reply(struct pipeline *line)
+{
+	struct reply reply;
+	struct rte_mbuf *frame = line->packet->frame;
+	u32 l3 = line->layout.l3_bytes;
+	enum weft_drop drop =
+		reply_build(line->packet, &line->key, &line->layout, &line->verdict, &reply);
+	if (drop)
+		return drop;
+	if (!reply.keep_tail && !frame_resize(frame, l3 + reply.l3_length))
+		return WEFT_DROP_rewrite_failed;
+	u8 *bytes = rte_pktmbuf_mtod(frame, u8 *);
+	memcpy(bytes, &reply.dst, 6);
+	memcpy(bytes + 6, &reply.src, 6);
+	memcpy(bytes + l3, reply.l3, reply.l3_length);
+	frame->ol_flags = 0; // a reply's checksums are whole
+	return send_to(line, line_take(line), line->key.in_port, line->key.vid);
+}
+
+// The kernel's stack has it already: the device's claim filter leaves it there.
+static enum weft_drop apply_to_host(struct pipeline *line)
+{
+	(void)line;
+	return WEFT_DROP_none;
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Ports and underlay devices: opened, given to a worker, taken away again.
+#include "datapath/dpdk/attach.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include "datapath/dpdk/claims.h"
+#include "datapath/dpdk/eal.h"
+
+// Called by drivers, from any thread.
+static void port_changed(struct dpdk_port *port)
+{
+	u64 one = 1;
+	if (port->slot >= port->engine->port_capacity)
+		return;
+	__atomic_store_n(&port->engine->changed[port->slot], 1, __ATOMIC_RELEASE);
+	if (write(port->engine->event_fd, &one, sizeof(one)) < 0)
+		return; // it is readable already
+}
+
+static u32 port_queues(const struct dpdk_port *port)
+{
+	u32 count = 1;
+	while (count < DPDK_QUEUES && port->wake_fd[count] >= 0)
+		count++;
+	return count;
+}
+
+// The list of what a worker polls, made anew from the slots.
+static int publish_list(struct engine *engine, struct dpdk_worker *worker)
+{
+	u32 count = 0;
+	for (u32 slot = 0; slot < engine->slots; slot++)
+		if (engine->ports[slot] && engine->ports[slot]->worker == worker->index)
+			count += port_queues(engine->ports[slot]);
+	struct dpdk_poll_list *list = malloc(sizeof(*list) + count * sizeof(list->queue[0]));
+	struct dpdk_poll_list *old = worker->list;
+	if (!list)
+		return -ENOMEM;
+	list->count = 0;
+	for (u32 slot = 0; slot < engine->slots; slot++) {
+		struct dpdk_port *port = engine->ports[slot];
+		if (!port || port->worker != worker->index)
+			continue;
+		for (u32 i = 0; i < port_queues(port); i++)
+			list->queue[list->count++] = &engine->queues[slot][i];
+	}
+	__atomic_store_n(&worker->list, list, __ATOMIC_RELEASE);
+	shared_wait(engine);
+	free(old);
+	return 0;
+}
+
+static struct dpdk_worker *least_loaded(struct engine *engine)
+{
+	struct dpdk_worker *best = engine->workers[0];
+	for (u32 i = 1; i < engine->worker_count; i++)
+		if (engine->workers[i]->list->count < best->list->count)
+			best = engine->workers[i];
+	return best;
+}
+
+static int watch_queues(struct engine *engine, struct dpdk_port *port, int what)
+{
+	int epoll_fd = engine->workers[port->worker]->epoll_fd;
+	for (u32 i = 0; i < port_queues(port); i++) {
+		struct epoll_event event = {
+			.events = EPOLLIN, .data.ptr = &engine->queues[port->slot][i]};
+		if (port->wake_fd[i] >= 0 && epoll_ctl(epoll_fd, what, port->wake_fd[i], &event))
+			return -errno;
+	}
+	return 0;
+}
+
+static const struct dpdk_driver *const drivers[] = {
+	[ENGINE_PORT_NETDEV] = &dpdk_netdev,
+	[ENGINE_PORT_VHOST_USER] = &dpdk_vhost,
+};
+
+static struct dpdk_port *port_new(struct engine *engine, u32 slot, const struct engine_port *config)
+{
+	struct dpdk_port *port = aligned_alloc(64, (sizeof(*port) + 63) & ~63ul);
+	struct dpdk_queue *queues = calloc(DPDK_QUEUES, sizeof(*queues));
+	if (!port || !queues) {
+		free(port);
+		free(queues);
+		return NULL;
+	}
+	memset(port, 0, sizeof(*port));
+	*port = (struct dpdk_port){
+		.id = slot < engine->port_capacity ? slot : 0,
+		.slot = slot,
+		.engine = engine,
+		.ifindex = config->ifindex,
+		.driver = drivers[config->kind],
+		.pool = eal_pool(),
+		.changed = port_changed,
+		.worker = least_loaded(engine)->index,
+	};
+	snprintf(port->name, sizeof(port->name), "%s", config->name);
+	for (u32 i = 0; i < DPDK_QUEUES; i++) {
+		rte_spinlock_init(&port->tx_lock[i]);
+		port->wake_fd[i] = -1;
+		queues[i] = (struct dpdk_queue){.port = port, .index = i};
+	}
+	engine->queues[slot] = queues;
+	return port;
+}
+
+static int slot_open(struct engine *engine, u32 slot, const struct engine_port *config,
+	bool underlay, const char **why)
+{
+	struct dpdk_port *port = port_new(engine, slot, config);
+	if (!port)
+		return -ENOMEM;
+	port->underlay = underlay;
+	int error = port->driver->open(port, config, why);
+	if (!error) {
+		error = claims_open(engine, port, why);
+		if (error)
+			port->driver->close(port);
+	}
+	if (error) {
+		free(engine->queues[slot]);
+		engine->queues[slot] = NULL;
+		free(port);
+		return error;
+	}
+	__atomic_store_n(&engine->ports[slot], port, __ATOMIC_RELEASE);
+	error = watch_queues(engine, port, EPOLL_CTL_ADD);
+	if (!error)
+		error = publish_list(engine, engine->workers[port->worker]);
+	if (error)
+		attach_close(engine, slot);
+	return error;
+}
+
+void attach_close(struct engine *engine, u32 slot)
+{
+	struct dpdk_port *port = engine->ports[slot];
+	if (!port)
+		return;
+	watch_queues(engine, port, EPOLL_CTL_DEL);
+	__atomic_store_n(&engine->ports[slot], NULL, __ATOMIC_RELEASE);
+	publish_list(engine, engine->workers[port->worker]);
+	port->driver->close(port);
+	claims_close(port);
+	free(engine->queues[slot]);
+	engine->queues[slot] = NULL;
+	free(port);
+}
+
+static u32 port_slot_of(const struct engine *engine, u32 ifindex)
+{
+	for (u32 slot = 1; slot < engine->port_capacity; slot++)
+		if (engine->ports[slot] && engine->ports[slot]->ifindex == ifindex)
+			return slot;
+	return 0;
+}
+
+static bool is_underlay(const struct engine *engine, u32 ifindex)
+{
+	for (u32 i = 0; ifindex && i < engine->overlay.underlays; i++)
+		if (engine->overlay.underlay[i] == ifindex)
+			return true;
+	return false;
+}
+
+// The slot where an underlay device that is no port stands; one that is free when there is none.
+static u32 underlay_slot_for(struct engine *engine, u32 ifindex, bool *open)
+{
+	u32 room = 0;
+	for (u32 slot = engine->port_capacity; slot < engine->slots; slot++) {
+		*open = engine->ports[slot] && engine->ports[slot]->ifindex == ifindex;
+		if (*open)
+			return slot;
+		if (!engine->ports[slot] && !room)
+			room = slot;
+	}
+	return room;
+}
+
+static int underlay_open(struct engine *engine, u32 ifindex, u32 *slot, const char **why)
+{
+	struct engine_port config = {.ifindex = ifindex, .name = "underlay"};
+	bool open;
+	*slot = port_slot_of(engine, ifindex);
+	if (*slot)
+		return 0;
+	*slot = underlay_slot_for(engine, ifindex, &open);
+	return open ? 0 : slot_open(engine, *slot, &config, true, why);
+}
+
+// Closes what is no underlay device any more, or a port by now.
+static void underlay_sweep(struct engine *engine)
+{
+	for (u32 slot = engine->port_capacity; slot < engine->slots; slot++) {
+		const struct dpdk_port *port = engine->ports[slot];
+		if (port && (!is_underlay(engine, port->ifindex) ||
+				    port_slot_of(engine, port->ifindex)))
+			attach_close(engine, slot);
+	}
+}
+
+static int underlay_follow(struct engine *engine, const char **why)
+{
+	int error = 0;
+	u32 count = 0, slots[ENGINE_UNDERLAYS] = {0};
+	underlay_sweep(engine);
+	for (u32 i = 0; i < engine->overlay.underlays; i++) {
+		u32 slot = 0;
+		int failed = underlay_open(engine, engine->overlay.underlay[i], &slot, why);
+		error = error ? error : failed;
+		if (!failed)
+			slots[count++] = slot;
+	}
+	for (u32 i = 0; i < ENGINE_UNDERLAYS; i++)
+		__atomic_store_n(&engine->underlay[i], slots[i], __ATOMIC_RELEASE);
+	return error;
+}
+
+int attach_overlay(struct engine *engine, const struct engine_overlay *overlay, const char **why)
+{
+	const char *unheard;
+	engine->overlay = *overlay;
+	for (u32 slot = 1; slot < engine->port_capacity; slot++) {
+		struct dpdk_port *port = engine->ports[slot];
+		if (port && port->underlay != is_underlay(engine, port->ifindex))
+			port->underlay = !port->underlay;
+		claims_follow(engine, port);
+	}
+	return underlay_follow(engine, why ? why : &unheard);
+}
+
+int attach_port(struct engine *engine, const struct engine_port *config, const char **why)
+{
+	const char *unheard;
+	const struct dpdk_port *old =
+		config->id < engine->port_capacity ? engine->ports[config->id] : NULL;
+	why = why ? why : &unheard;
+	if (config->id >= engine->port_capacity) {
+		*why = "the port table is full; raise capacity.port in the daemon's configuration";
+		return -ENOSPC;
+	}
+	if (config->kind >= WEFT_ARRAY_SIZE(drivers) || !drivers[config->kind]) {
+		*why = "this build of the dpdk engine has no such ports";
+		return -ENOTSUP;
+	}
+	if (old && config->ifindex && old->ifindex == config->ifindex)
+		return 0;
+	attach_close(engine, config->id);
+	bool underlay = is_underlay(engine, config->ifindex);
+	int error = slot_open(engine, config->id, config, underlay, why);
+	if (!error && underlay)
+		error = underlay_follow(engine, why);
+	return error;
+}
+
+int attach_detach(struct engine *engine, u32 port_id)
+{
+	const char *unheard;
+	if (port_id >= engine->port_capacity || !engine->ports[port_id])
+		return 0;
+	bool underlay = engine->ports[port_id]->underlay;
+	attach_close(engine, port_id);
+	return underlay ? underlay_follow(engine, &unheard) : 0;
+}

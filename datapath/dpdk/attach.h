@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Ports and underlay devices come and go while workers run.
+//
+// A slot of engine->ports is a port id, or behind the last id an underlay device that is no port. A
+// device that is both has the port's slot alone.
+#pragma once
+
+#include "datapath/dpdk/dpdk.h"
+
+int attach_port(struct engine *engine, const struct engine_port *config, const char **why);
+int attach_detach(struct engine *engine, u32 port_id);
+int attach_overlay(struct engine *engine, const struct engine_overlay *overlay, const char **why);
+void attach_close(struct engine *engine, u32 slot); // nothing there: no-op

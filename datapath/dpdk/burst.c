@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A burst of frames through the pipeline, and out again by port.
+#include "datapath/dpdk/apply.h"
+#include "datapath/ecn.h"
+
+// --- out
+
+static void count_lost(struct dpdk_worker *worker, u32 slot, u32 frames)
+{
+	u32 port = slot < worker->engine->port_capacity ? slot : 0;
+	struct weft_index index = {port * WEFT_DROPS_PER_PORT + WEFT_DROP_device_dropped};
+	struct weft_drop_row *row = TABLE_ROW(&worker->tables, drop, &index);
+	if (row)
+		__sync_fetch_and_add(&row->packets, frames);
+}
+
+// Consumes the frames; returns how many the port did not take.
+static u32 send_frames(
+	struct dpdk_worker *worker, struct dpdk_port *port, struct rte_mbuf **frames, u32 count)
+{
+	u32 queues = port->tx_queues, sent = 0;
+	if (queues) {
+		u32 queue = queues == 1 ? 0 : worker->index % queues;
+		rte_spinlock_lock(&port->tx_lock[queue]);
+		sent = port->driver->tx(port, queue, frames, count);
+		rte_spinlock_unlock(&port->tx_lock[queue]);
+	}
+	if (unlikely(sent < count))
+		rte_pktmbuf_free_bulk(frames + sent, count - sent);
+	return count - sent;
+}
+
+// What the other end does not take as it is, is completed first.
+static u32 send_completed(
+	struct dpdk_worker *worker, struct dpdk_port *port, struct rte_mbuf **frames, u32 count)
+{
+	struct rte_mbuf *parts[DPDK_SEGMENTS];
+	u32 lost = 0;
+	for (u32 i = 0; i < count; i++) {
+		u32 made = dpdk_finish(frames[i], port->takes, parts, DPDK_SEGMENTS);
+		lost += made ? send_frames(worker, port, parts, made) : 1;
+	}
+	return lost;
+}
+
+static void flush_slot(struct dpdk_worker *worker, u32 slot)
+{
+	struct dpdk_out *out = &worker->out[slot];
+	struct dpdk_port *port = dpdk_port_at(worker->engine, slot);
+	u64 offloads = 0;
+	u32 lost;
+	for (u32 i = 0; i < out->count; i++)
+		offloads |= out->frame[i]->ol_flags;
+	if (unlikely(!port)) {
+		rte_pktmbuf_free_bulk(out->frame, out->count);
+		lost = out->count;
+	} else if (unlikely(offloads)) {
+		lost = send_completed(worker, port, out->frame, out->count);
+	} else {
+		lost = send_frames(worker, port, out->frame, out->count);
+	}
+	if (unlikely(lost))
+		count_lost(worker, slot, lost);
+	out->count = 0;
+}
+
+void worker_flush(struct dpdk_worker *worker)
+{
+	for (u32 i = 0; i < worker->pending_count; i++) {
+		u32 slot = worker->pending[i];
+		if (worker->out[slot].count)
+			flush_slot(worker, slot);
+		worker->out[slot].listed = false;
+	}
+	worker->pending_count = 0;
+}
+
+static void result_add(struct engine_result *result, u32 port, struct rte_mbuf *frame)
+{
+	if (result->outputs < ENGINE_OUTPUTS && frame->pkt_len <= ENGINE_FRAME_BYTES) {
+		u8 *bytes = result->output[result->outputs].bytes;
+		const void *whole = rte_pktmbuf_read(frame, 0, frame->pkt_len, bytes);
+		if (whole != bytes)
+			memcpy(bytes, whole, frame->pkt_len);
+		result->output[result->outputs].port = port;
+		result->output[result->outputs].inner = false;
+		result->output[result->outputs].length = frame->pkt_len;
+		result->outputs++;
+	}
+	rte_pktmbuf_free(frame);
+}
+
+weft_inline void worker_stage(
+	struct dpdk_worker *worker, u32 slot, u32 port, struct rte_mbuf *frame)
+{
+	struct dpdk_out *out = &worker->out[slot];
+	if (unlikely(worker->result)) {
+		result_add(worker->result, port, frame);
+		return;
+	}
+	if (!out->listed) {
+		out->listed = true;
+		worker->pending[worker->pending_count++] = slot;
+	}
+	out->frame[out->count++] = frame;
+	if (unlikely(out->count == DPDK_BURST))
+		flush_slot(worker, slot);
+}
+
+// --- in
+
+// From an underlay device: whose frame it is. Returns false when there is nothing for the pipeline;
+// the frame is free then.
+static bool receive_outer(struct dpdk_worker *worker, u32 *in_port, u32 *vni,
+	struct rte_mbuf *frame, struct weft_record *record)
+{
+	struct packet p;
+	struct overlay o = {0};
+	packet_open(&p, frame);
+	enum overlay_kind kind = overlay_receive(&worker->tables, &p, &o);
+	if (kind == OVERLAY_NO) {
+		if (record)
+			record->passed = !*in_port;
+		if (!*in_port)
+			rte_pktmbuf_free(frame);
+		return *in_port; // the host's own, or a port's
+	}
+	if (kind == OVERLAY_YES) {
+		frame->l2_len -= frame->l2_len > o.bytes ? o.bytes : 0;
+		rte_pktmbuf_adj(frame, (u16)o.bytes);
+		if (dpdk_pull(frame, WEFT_PARSE_BYTES) &&
+			ecn_carry(rte_pktmbuf_mtod(frame, u8 *), frame->data_len, o.tos)) {
+			*in_port = o.peer;
+			*vni = o.vni;
+			return true;
+		}
+		o.drop = WEFT_DROP_bad_ecn;
+	}
+	pipeline_reject(&worker->tables, kind == OVERLAY_YES ? o.peer : 0, o.drop, record);
+	rte_pktmbuf_free(frame);
+	return false;
+}
+
+static u32 open_lines(struct dpdk_worker *worker, const struct dpdk_port *port,
+	struct rte_mbuf **frames, u32 count, struct dpdk_line *lines)
+{
+	u32 opened = 0;
+	for (u32 i = 0; i < count; i++) {
+		u32 in_port = port->id, vni = 0;
+		if (port->underlay && !receive_outer(worker, &in_port, &vni, frames[i], NULL))
+			continue;
+		line_open(&lines[opened++], worker, in_port, vni, frames[i]);
+	}
+	return opened;
+}
+
+weft_inline void run_line(struct dpdk_line *line, struct weft_record *record)
+{
+	pipeline_run(&line->line, line->in_port, record);
+	if (unlikely(line->packet.frame != NULL))
+		rte_pktmbuf_free(line->packet.frame);
+}
+
+void worker_burst(
+	struct dpdk_worker *worker, struct dpdk_port *port, struct rte_mbuf **frames, u32 count)
+{
+	struct dpdk_line lines[DPDK_BURST];
+	for (u32 i = 0; i < count; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(frames[i], void *));
+	u32 opened = open_lines(worker, port, frames, count, lines);
+	for (u32 i = 0; i < opened; i++)
+		run_line(&lines[i], NULL);
+	worker_flush(worker);
+}
+
+void worker_inject(struct dpdk_worker *worker, u32 port, struct rte_mbuf *frame)
+{
+	struct dpdk_line line;
+	struct weft_record *record = &worker->result->record;
+	u32 vni = 0;
+	if (!port && !receive_outer(worker, &port, &vni, frame, record))
+		return;
+	line_open(&line, worker, port, vni, frame);
+	run_line(&line, record);
+}

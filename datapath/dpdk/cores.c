@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Reads the list of cores.
+#include "datapath/dpdk/cores.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int core_add(struct dpdk_cores *out, const cpu_set_t *ours, long core, const char **why)
+{
+	if (core < 0 || core >= CPU_SETSIZE || !CPU_ISSET(core, ours)) {
+		*why = "dpdk.cores names a core that weftd may not use; `nproc` and `taskset -p` "
+		       "tell "
+		       "which it may";
+		return -EINVAL;
+	}
+	if (out->count == DPDK_WORKERS) {
+		*why = "dpdk.cores names more than 16 cores";
+		return -EINVAL;
+	}
+	CPU_ZERO(&out->cpus[out->count]);
+	CPU_SET(core, &out->cpus[out->count++]);
+	return 0;
+}
+
+int cores_read(const char *text, struct dpdk_cores *out, const char **why)
+{
+	cpu_set_t ours;
+	char *end = NULL;
+	memset(out, 0, sizeof(*out));
+	pthread_getaffinity_np(pthread_self(), sizeof(ours), &ours);
+	for (const char *at = text; at && *at; at = *end ? end + 1 : end) {
+		long first = strtol(at, &end, 10), last = first;
+		if (end != at && *end == '-')
+			last = strtol(end + 1, &end, 10);
+		if (end == at || last < first || (*end && *end != ',') || last >= CPU_SETSIZE) {
+			*why = "dpdk.cores must be a list as in \"1-2,4\"";
+			return -EINVAL;
+		}
+		for (long core = first; core <= last; core++) {
+			int error = core_add(out, &ours, core, why);
+			if (error)
+				return error;
+		}
+	}
+	return 0;
+}

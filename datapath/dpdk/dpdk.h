@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the files of the DPDK engine share: the engine and its workers.
+#pragma once
+
+#include <pthread.h>
+#include <rte_cycles.h>
+#include <rte_rcu_qsbr.h>
+#include "datapath/dpdk/cores.h"
+#include "datapath/dpdk/port.h"
+#include "datapath/pipeline/flow_slot.h"
+#include "datapath/table.h"
+
+enum { DPDK_FLOW_SLOTS = 1 << 16 };
+
+// A queue of a port, as its worker sees it.
+struct dpdk_queue {
+	struct dpdk_port *port;
+	u32 index;
+	u64 empty_since_ns; // polled in vain since then; 0: it was not
+	bool armed;         // its descriptor wakes the worker; else it is polled
+};
+
+// What a worker polls. weftd's thread publishes a new list; the old one goes after a grace period.
+struct dpdk_poll_list {
+	u32 count;
+	struct dpdk_queue *queue[]; // owned by the engine; state changed by the worker alone
+};
+
+// Frames that wait for the end of the burst, by out-port.
+struct dpdk_out {
+	u32 count;
+	bool listed; // among worker->pending
+	struct rte_mbuf *frame[DPDK_BURST];
+};
+
+struct dpdk_clock { // time stamp counter -> CLOCK_MONOTONIC
+	u64 tsc, ns;
+	double ns_per_cycle;
+};
+
+struct dpdk_worker {
+	struct engine *engine;
+	u32 index;
+	struct tables tables; // the engine's, but for counters: those are this worker's own
+	struct flow_slot *flows;
+	u64 flow_mask;
+	struct dpdk_out *out; // by port slot
+	u32 *pending;         // slots with frames
+	u32 pending_count;
+	struct engine_result *result; // injecting: frames go here instead
+	struct dpdk_clock clock;
+	u64 now_ns;
+
+	pthread_t thread;
+	bool started;
+	bool stop;
+	struct dpdk_poll_list *list;
+	int epoll_fd, wake_fd; // wake_fd: an eventfd, for weftd
+	struct engine_cpu cpu;
+};
+
+struct engine {
+	struct tables tables;
+	rte_spinlock_t write_lock; // of tables
+	struct rte_rcu_qsbr *rcu;  // reader ids: worker indices
+	bool walking;              // nothing is reclaimed now
+	u64 grace;                 // token of the running grace period
+	bool retiring;
+	struct dpdk_port **ports;   // by slot: port ids, then underlay devices without a port
+	struct dpdk_queue **queues; // of each slot: DPDK_QUEUES
+	u32 port_capacity, slots;
+	u32 underlay[ENGINE_UNDERLAYS];                // their slots; 0: none
+	struct dpdk_worker *workers[DPDK_WORKERS + 1]; // the last: for inject, without a thread
+	u32 worker_count;                              // with threads
+	struct dpdk_cores cores;
+	struct engine_overlay overlay; // as weftd said it last
+	int event_fd;
+	u8 *changed; // by slot: state changed since the last `events`
+};
+
+static inline struct dpdk_worker *dpdk_injector(struct engine *engine)
+{
+	return engine->workers[engine->worker_count];
+}
+
+// NULL: nothing is attached there. A worker may use it until its next quiet state.
+static inline struct dpdk_port *dpdk_port_at(const struct engine *engine, u32 slot)
+{
+	return slot < engine->slots ? __atomic_load_n(&engine->ports[slot], __ATOMIC_ACQUIRE)
+				    : NULL;
+}
+
+// The slot of an underlay device; 0: it is none.
+static inline u32 dpdk_underlay_slot(const struct engine *engine, u32 ifindex)
+{
+	for (u32 i = 0; i < ENGINE_UNDERLAYS && engine->underlay[i]; i++) {
+		const struct dpdk_port *port = dpdk_port_at(engine, engine->underlay[i]);
+		if (port && port->ifindex == ifindex)
+			return engine->underlay[i];
+	}
+	return 0;
+}
+
+// worker.c
+struct dpdk_worker *worker_new(struct engine *engine, u32 index, u32 flow_slots);
+int worker_start(struct dpdk_worker *worker, const cpu_set_t *cpus); // NULL: any
+void worker_free(struct dpdk_worker *worker);                        // ends its thread first
+void worker_wake(struct dpdk_worker *worker);
+u64 worker_now(struct dpdk_worker *worker);
+
+// burst.c: frames of one port in, frames out. worker_burst consumes the frames.
+void worker_burst(
+	struct dpdk_worker *worker, struct dpdk_port *port, struct rte_mbuf **frames, u32 count);
+void worker_flush(struct dpdk_worker *worker);
+// One frame as if it had come in by the port (0: by an underlay); what leaves goes to
+// worker->result.
+void worker_inject(struct dpdk_worker *worker, u32 port, struct rte_mbuf *frame);
+
+// shared.c: tables that workers read while weftd writes.
+int shared_put(struct engine *engine, enum weft_table table, const void *key, const void *row);
+int shared_get(struct engine *engine, enum weft_table table, const void *key, void *row);
+int shared_del(struct engine *engine, enum weft_table table, const void *key, void *row);
+int shared_walk(struct engine *engine, enum weft_table table, engine_walk_fn *fn, void *context);
+void *shared_at(struct engine *engine, enum weft_table table, u32 index);
+void shared_status(struct engine *engine, enum weft_table table, struct engine_table_status *out);
+void shared_reclaim(struct engine *engine); // if the grace period is over; begins the next
+void shared_wait(struct engine *engine);    // until no worker holds what was there before

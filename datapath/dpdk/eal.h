@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// DPDK's environment: one per process, from the first start of the engine to the process's end.
+#pragma once
+
+#include <rte_mbuf.h>
+#include "datapath/engine.h"
+
+// Takes hugepages or ordinary memory as config->pages says. After an error *why is a sentence;
+// static memory. Once it has worked it is a no-op.
+int eal_open(const struct engine_dpdk_config *config, const char **why);
+
+// Frames for everybody. Only after eal_open.
+struct rte_mempool *eal_pool(void);

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A worker: a thread that receives, runs bursts, and sleeps when there is nothing to do.
+//
+// A queue is hot (polled in every round) or armed (its descriptor wakes the worker). Hot queues
+// that stay empty are armed one by one; when none is hot the worker sleeps. So idle ports cost
+// nothing, however many there are.
+#include <cap-ng.h>
+#include <errno.h>
+#include <rte_lcore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+#include "datapath/dpdk/dpdk.h"
+
+enum {
+	SPIN_NS = 50000,  // a queue stays hot for so long without a frame
+	PEEK_ROUNDS = 64, // busy: armed descriptors are looked at every so many rounds
+	PEEK_EVENTS = 32,
+	CLOCK_NS = 100000000, // the counter is held against the clock so often
+};
+
+static u64 monotonic_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
+}
+
+u64 worker_now(struct dpdk_worker *worker)
+{
+	struct dpdk_clock *clock = &worker->clock;
+	u64 passed = (u64)((double)(rte_rdtsc() - clock->tsc) * clock->ns_per_cycle);
+	if (likely(passed < CLOCK_NS))
+		return clock->ns + passed;
+	clock->ns = monotonic_ns();
+	clock->tsc = rte_rdtsc();
+	return clock->ns;
+}
+
+static struct flow_slot *flows_new(u32 slots)
+{
+	size_t bytes = (size_t)slots * sizeof(struct flow_slot);
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	madvise(memory, bytes, MADV_HUGEPAGE);
+	return memory;
+}
+
+static void worker_tables(struct dpdk_worker *worker)
+{
+	worker->tables = worker->engine->tables;
+#define X(name, table_kind, role, key, row, fallback) \
+	if (WEFT_TABLE_##table_kind == WEFT_TABLE_PER_CPU) \
+		worker->tables.name = table_new(WEFT_TABLE_##table_kind, sizeof(struct key), \
+			sizeof(struct row), table_capacity(worker->engine->tables.name));
+	WEFT_TABLES(X)
+#undef X
+}
+
+struct dpdk_worker *worker_new(struct engine *engine, u32 index, u32 flow_slots)
+{
+	struct dpdk_worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) & ~63ul);
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+	if (!worker)
+		return NULL;
+	memset(worker, 0, sizeof(*worker));
+	worker->engine = engine;
+	worker->index = index;
+	worker->flow_mask = flow_slots - 1;
+	worker->flows = flows_new(flow_slots);
+	worker->out = calloc(engine->slots, sizeof(*worker->out));
+	worker->pending = calloc(engine->slots, sizeof(*worker->pending));
+	worker->list = calloc(1, sizeof(*worker->list));
+	worker->clock.ns_per_cycle = 1e9 / (double)rte_get_tsc_hz();
+	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	worker_tables(worker);
+	if (!worker->flows || !worker->out || !worker->pending || !worker->list ||
+		worker->epoll_fd < 0 || worker->wake_fd < 0 ||
+		epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->wake_fd, &event)) {
+		worker_free(worker);
+		return NULL;
+	}
+	return worker;
+}
+
+void worker_wake(struct dpdk_worker *worker)
+{
+	u64 one = 1;
+	if (write(worker->wake_fd, &one, sizeof(one)) < 0)
+		return; // it is awake: the counter is full
+}
+
+void worker_free(struct dpdk_worker *worker)
+{
+	if (worker->started) {
+		__atomic_store_n(&worker->stop, true, __ATOMIC_RELEASE);
+		worker_wake(worker);
+		pthread_join(worker->thread, NULL);
+	}
+#define X(name, table_kind, role, key, row, fallback) \
+	if (WEFT_TABLE_##table_kind == WEFT_TABLE_PER_CPU) \
+		table_free(worker->tables.name);
+	WEFT_TABLES(X)
+#undef X
+	if (worker->flows)
+		munmap(worker->flows, (worker->flow_mask + 1) * sizeof(struct flow_slot));
+	close(worker->epoll_fd);
+	close(worker->wake_fd);
+	free(worker->out);
+	free(worker->pending);
+	free(worker->list);
+	free(worker);
+}
+
+// --- the thread
+
+static void queue_heat(struct dpdk_queue *queue)
+{
+	if (!queue->armed)
+		return;
+	queue->armed = false;
+	queue->empty_since_ns = 0;
+	queue->port->driver->arm(queue->port, queue->index, false);
+}
+
+// True: it is armed now.
+static bool queue_cool(struct dpdk_queue *queue)
+{
+	queue->armed = !queue->port->driver->arm(queue->port, queue->index, true);
+	if (!queue->armed)
+		queue->empty_since_ns = 0;
+	return queue->armed;
+}
+
+static u32 queue_poll(struct dpdk_worker *worker, struct dpdk_queue *queue)
+{
+	struct rte_mbuf *frames[DPDK_BURST];
+	struct dpdk_port *port = queue->port;
+	u32 count = queue->index < port->rx_queues
+			    ? port->driver->rx(port, queue->index, frames, DPDK_BURST)
+			    : 0;
+	if (!count) {
+		if (!queue->empty_since_ns)
+			queue->empty_since_ns = worker->now_ns;
+		return 0;
+	}
+	queue->empty_since_ns = 0;
+	worker_burst(worker, port, frames, count);
+	return count;
+}
+
+// Waits for armed descriptors; the queues behind them are hot then.
+static void worker_listen(struct dpdk_worker *worker, int timeout_ms)
+{
+	struct epoll_event events[PEEK_EVENTS];
+	u64 eaten;
+	int count = epoll_wait(worker->epoll_fd, events, PEEK_EVENTS, timeout_ms);
+	for (int i = 0; i < count; i++) {
+		if (events[i].data.ptr)
+			queue_heat(events[i].data.ptr);
+		else if (read(worker->wake_fd, &eaten, sizeof(eaten)) < 0)
+			continue;
+	}
+}
+
+// One round over the hot queues. Returns how many stay hot.
+static u32 worker_round(struct dpdk_worker *worker, const struct dpdk_poll_list *list, u32 *frames)
+{
+	u32 hot = 0;
+	for (u32 i = 0; i < list->count; i++) {
+		struct dpdk_queue *queue = list->queue[i];
+		if (queue->armed)
+			continue;
+		u32 count = queue_poll(worker, queue);
+		*frames += count;
+		if (count || worker->now_ns - queue->empty_since_ns < SPIN_NS || !queue_cool(queue))
+			hot++;
+	}
+	return hot;
+}
+
+static void worker_sleep(struct dpdk_worker *worker)
+{
+	struct rte_rcu_qsbr *rcu = worker->engine->rcu;
+	u64 from_ns = worker_now(worker);
+	rte_rcu_qsbr_thread_offline(rcu, worker->index);
+	worker_listen(worker, -1);
+	rte_rcu_qsbr_thread_online(rcu, worker->index);
+	worker->now_ns = worker_now(worker);
+	worker->cpu.sleeps++;
+	worker->cpu.sleep_ns += worker->now_ns - from_ns;
+}
+
+static void worker_loop(struct dpdk_worker *worker)
+{
+	struct rte_rcu_qsbr *rcu = worker->engine->rcu;
+	u32 rounds = 0;
+	worker->now_ns = worker_now(worker);
+	while (!__atomic_load_n(&worker->stop, __ATOMIC_ACQUIRE)) {
+		const struct dpdk_poll_list *list =
+			__atomic_load_n(&worker->list, __ATOMIC_ACQUIRE);
+		u64 from_ns = worker->now_ns;
+		u32 frames = 0;
+		u32 hot = worker_round(worker, list, &frames);
+		worker->now_ns = worker_now(worker);
+		worker->cpu.packets += frames;
+		*(frames ? &worker->cpu.busy_ns : &worker->cpu.idle_ns) += worker->now_ns - from_ns;
+		rte_rcu_qsbr_quiescent(rcu, worker->index);
+		if (!hot)
+			worker_sleep(worker);
+		else if (++rounds % PEEK_ROUNDS == 0)
+			worker_listen(worker, 0);
+	}
+}
+
+// Its descriptors are open and its memory is mapped: it needs nothing more of root.
+static void drop_privileges(void)
+{
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	capng_clear(CAPNG_SELECT_CAPS);
+	capng_apply(CAPNG_SELECT_CAPS);
+}
+
+static void *worker_main(void *context)
+{
+	struct dpdk_worker *worker = context;
+	prctl(PR_SET_NAME, "weft-worker", 0, 0, 0);
+	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+	drop_privileges();
+	if (rte_thread_register())
+		return NULL;
+	rte_rcu_qsbr_thread_register(worker->engine->rcu, worker->index);
+	rte_rcu_qsbr_thread_online(worker->engine->rcu, worker->index);
+	worker_loop(worker);
+	rte_rcu_qsbr_thread_offline(worker->engine->rcu, worker->index);
+	rte_rcu_qsbr_thread_unregister(worker->engine->rcu, worker->index);
+	rte_thread_unregister();
+	return NULL;
+}
+
+int worker_start(struct dpdk_worker *worker, const cpu_set_t *cpus)
+{
+	sigset_t all, before;
+	sigfillset(&all); // signals are weftd's
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pthread_create(&worker->thread, NULL, worker_main, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error)
+		return -error;
+	worker->started = true;
+	if (cpus)
+		pthread_setaffinity_np(worker->thread, sizeof(*cpus), cpus);
+	return 0;
+}
