@@ -116,6 +116,8 @@ enum { // anonymous in the kernel, so no relocation; unchanged since Linux 4.18
 	SKB_GSO_UDP_L4 = 1 << 17,
 };
 
+const volatile bool weft_claim_uso; // the kernel's virtio headers know it
+
 // A superpacket that has no virtio header (UFO, SCTP, ESP) would stop a ring for good: Linux, up to
 // 6.18 at least, leaves the slot marked as being written.
 weft_inline bool has_virtio_header(struct __sk_buff *skb)
@@ -125,7 +127,8 @@ weft_inline bool has_virtio_header(struct __sk_buff *skb)
 	struct sk_buff *kernel = (void *)skb;
 	struct skb_shared_info *shared =
 		(void *)(BPF_CORE_READ(kernel, head) + BPF_CORE_READ(kernel, end));
-	return BPF_CORE_READ(shared, gso_type) & (SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | SKB_GSO_UDP_L4);
+	u32 known = SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | (weft_claim_uso ? SKB_GSO_UDP_L4 : 0);
+	return BPF_CORE_READ(shared, gso_type) & known;
 }
 
 SEC("socket")

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "datapath/dpdk/vnet.h"
+
 #include "weft_claim.skel.h"
 
 // TCX_INGRESS: newer than the headers weft is built with. HANDLE: so that a filter that an earlier
@@ -26,13 +28,16 @@ static int load(void)
 {
 	if (loaded)
 		return 0;
-	struct weft_claim_bpf *skeleton = weft_claim_bpf__open_and_load();
+	struct weft_claim_bpf *skeleton = weft_claim_bpf__open();
 	if (!skeleton)
 		return -errno;
+	skeleton->rodata->weft_claim_uso = vnet_has_uso();
+	int error = weft_claim_bpf__load(skeleton);
 	u32 index = 0;
 	int program = bpf_program__fd(skeleton->progs.weft_claim);
-	int error = bpf_map_update_elem(
-		bpf_map__fd(skeleton->maps.weft_claim_alive), &index, &program, BPF_ANY);
+	if (!error)
+		error = bpf_map_update_elem(
+			bpf_map__fd(skeleton->maps.weft_claim_alive), &index, &program, BPF_ANY);
 	if (error)
 		weft_claim_bpf__destroy(skeleton);
 	else

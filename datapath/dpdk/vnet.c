@@ -4,6 +4,8 @@
 
 #include <rte_hash_crc.h>
 #include <rte_ip.h>
+#include <stdio.h>
+#include <sys/utsname.h>
 #include <weft/wire.h>
 
 enum {
@@ -207,4 +209,13 @@ void vnet_write(const struct rte_mbuf *frame, struct virtio_net_hdr *vnet)
 		vnet->gso_type = VIRTIO_NET_HDR_GSO_UDP_L4;
 	if (vnet->gso_type)
 		vnet->gso_size = frame->tso_segsz;
+}
+
+bool vnet_has_uso(void)
+{
+	struct utsname kernel;
+	u32 major = 0, minor = 0;
+	if (uname(&kernel) || sscanf(kernel.release, "%u.%u", &major, &minor) != 2)
+		return false;
+	return major > 6 || (major == 6 && minor >= 2);
 }

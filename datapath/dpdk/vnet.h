@@ -18,3 +18,6 @@ bool vnet_read(const struct virtio_net_hdr *vnet, u32 inserted, struct rte_mbuf 
 
 // The header to send a frame of a port's contract (port.h) with.
 void vnet_write(const struct rte_mbuf *frame, struct virtio_net_hdr *vnet);
+
+// Whether the kernel's virtio headers know UDP segmentation (Linux 6.2).
+bool vnet_has_uso(void);

@@ -50,7 +50,7 @@ static int bench(void)
 	struct end a, b;
 	end_open(&a, "a", OFFLOADS_ALL);
 	end_open(&b, "b", OFFLOADS_ALL);
-	run("tc qdisc replace dev b root noqueue; tc qdisc replace dev a root noqueue");
+	run("/sbin/tc qdisc replace dev b root noqueue; /sbin/tc qdisc replace dev a root noqueue");
 	for (int i = 0; i < 3; i++) {
 		bench_shape(&a, &b, "64 B x32", &(struct shape){0, false, UDP, 22, false, 0}, 32,
 			BENCH_ROUNDS);

@@ -30,7 +30,8 @@ static void host_open(struct host *host, bool clsact)
 	host->guest = guest_open("hst", OFFLOADS_ALL);
 	host->ifindex = if_nametoindex("hst");
 	host->socket = host_socket(5001);
-	run("ip addr add 10.0.0.1/24 dev hst; ip neigh add 10.0.0.2 lladdr 02:00:00:00:00:aa dev "
+	run("/sbin/ip addr add 10.0.0.1/24 dev hst; /sbin/ip neigh add 10.0.0.2 lladdr "
+	    "02:00:00:00:00:aa dev "
 	    "hst");
 	assert_int_equal(ioctl(host->socket, SIOCGIFHWADDR, &request), 0);
 	memcpy(host->mac, request.ifr_hwaddr.sa_data, 6);
@@ -71,7 +72,8 @@ static u64 statistic(const char *name)
 {
 	char path[128];
 	unsigned long long value = 0;
-	snprintf(path, sizeof(path), "ip -s -s -j link show dev hst | jq .[0].stats64.%s", name);
+	snprintf(path, sizeof(path), "/sbin/ip -s -s -j link show dev hst | jq .[0].stats64.%s",
+		name);
 	FILE *pipe = popen(path, "r");
 	assert_non_null(pipe);
 	assert_int_equal(fscanf(pipe, "%llu", &value), 1);
@@ -126,7 +128,8 @@ static void test_claims_networks(void **state)
 	struct weft_claim what = {.flags = WEFT_CLAIM_TAGGED};
 	(void)state;
 	host_open(&host, false);
-	run("ip link add name sw type bridge && ip link set dev sw up && ip link set dev hst "
+	run("/sbin/ip link add name sw type bridge && /sbin/ip link set dev sw up && /sbin/ip link "
+	    "set dev hst "
 	    "master sw");
 	port_open(&bridge, "sw");
 	memset(host.mac, 0xff, 6);
@@ -157,7 +160,7 @@ static void test_claims_networks(void **state)
 	host_tell(&host, TAG, 5, 5001, 28);
 	assert_next_is(&bridge, 28);
 	dpdk_netdev.close(&bridge);
-	run("ip link del dev sw");
+	run("/sbin/ip link del dev sw");
 	host_close(&host);
 }
 

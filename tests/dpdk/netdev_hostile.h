@@ -135,3 +135,22 @@ static void test_odd_checksum_is_completed(void **state)
 	rte_pktmbuf_free(frame);
 	end_close(&a);
 }
+
+// A frame that the device never takes does not stand in the way of others.
+static void test_a_frame_too_long_is_dropped_alone(void **state)
+{
+	struct end a;
+	struct rte_mbuf *burst[3];
+	(void)state;
+	end_open(&a, "a", OFFLOADS_ALL);
+	for (u32 i = 0; i < 3; i++) {
+		build(&sent, &(struct shape){0, false, UDP, i == 1 ? 1900 : 100 + i, false, 0});
+		burst[i] = to_mbuf(&sent);
+	}
+	assert_int_equal(dpdk_netdev.tx(&a.port, 0, burst, 3), 3);
+	guest_read(a.guest, &got);
+	assert_int_equal(got.length, 14 + 28 + 100);
+	guest_read(a.guest, &got);
+	assert_int_equal(got.length, 14 + 28 + 102);
+	end_close(&a);
+}
