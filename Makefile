@@ -97,7 +97,7 @@ dpdk-tools: | $(BUILD)/.packages
 	@! pkg-config --exists libdpdk || $(MAKE) --no-print-directory $(DPDK_TOOLS)
 
 DPDK_CFLAGS = $(subst -I,-isystem ,$(shell pkg-config --cflags libdpdk))
-DPDK_LIBS   = $(shell pkg-config --libs libdpdk) -lrte_mempool_ring -lcap-ng
+DPDK_LIBS   = $(shell pkg-config --libs libdpdk) -Wl,--push-state,--no-as-needed -lrte_mempool_ring -Wl,--pop-state -lcap-ng
 
 $(BUILD)/obj/datapath/dpdk/%.o $(BUILD)/obj/tests/dpdk/%.o: CPPFLAGS += $(DPDK_CFLAGS) -DALLOW_EXPERIMENTAL_API -fPIC
 

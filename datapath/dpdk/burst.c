@@ -154,22 +154,51 @@ static u32 open_lines(struct dpdk_worker *worker, const struct dpdk_port *port,
 	return opened;
 }
 
-weft_inline void run_line(struct dpdk_line *line, struct weft_record *record)
+static __attribute__((noinline)) void run_line(struct dpdk_line *line, struct weft_record *record)
 {
+	line->line.packet = &line->packet;
+	line->line.tables = &line->worker->tables;
+	line->line.now_ns = line->worker->now_ns;
 	pipeline_run(&line->line, line->in_port, record);
 	if (unlikely(line->packet.frame != NULL))
 		rte_pktmbuf_free(line->packet.frame);
+}
+
+// What most frames are: of a known flow, from port to port, leaving as they came. False: it is
+// more, and nothing was done.
+weft_inline bool run_plain(struct dpdk_line *line)
+{
+	const struct flow_slot *slot = line->slot;
+	struct dpdk_worker *worker = line->worker;
+	struct rte_mbuf *frame = line->packet.frame;
+	if (!line->hit || slot->action != WEFT_ACTION_forward || slot->tag || frame->ol_flags ||
+		line->flow.tagged || worker->result ||
+		(slot->max_bytes && line->packet.length > slot->max_bytes) ||
+		!dpdk_port_at(worker->engine, slot->port))
+		return false;
+	worker->counts[line->in_port].rx_packets++;
+	worker->counts[line->in_port].rx_bytes += line->packet.length;
+	worker->counts[slot->port].tx_packets++;
+	worker->counts[slot->port].tx_bytes += line->packet.length;
+	worker_stage(worker, slot->port, slot->port, frame);
+	return true;
 }
 
 void worker_burst(
 	struct dpdk_worker *worker, struct dpdk_port *port, struct rte_mbuf **frames, u32 count)
 {
 	struct dpdk_line lines[DPDK_BURST];
+	u32 configuration = (u32)line_generation(worker, 0), now = flow_time(worker->now_ns);
 	for (u32 i = 0; i < count; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(frames[i], void *));
 	u32 opened = open_lines(worker, port, frames, count, lines);
 	for (u32 i = 0; i < opened; i++)
-		run_line(&lines[i], NULL);
+		line_locate(&lines[i]);
+	for (u32 i = 0; i < opened; i++) {
+		line_match(&lines[i], configuration, now);
+		if (unlikely(!run_plain(&lines[i])))
+			run_line(&lines[i], NULL);
+	}
 	worker_flush(worker);
 }
 
@@ -181,5 +210,7 @@ void worker_inject(struct dpdk_worker *worker, u32 port, struct rte_mbuf *frame)
 	if (!port && !receive_outer(worker, &port, &vni, frame, record))
 		return;
 	line_open(&line, worker, port, vni, frame);
+	line_locate(&line);
+	line_match(&line, (u32)line_generation(worker, 0), flow_time(worker->now_ns));
 	run_line(&line, record);
 }

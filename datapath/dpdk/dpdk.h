@@ -6,11 +6,11 @@
 #include <rte_cycles.h>
 #include <rte_rcu_qsbr.h>
 #include "datapath/dpdk/cores.h"
+#include "datapath/dpdk/flow.h"
 #include "datapath/dpdk/port.h"
-#include "datapath/pipeline/flow_slot.h"
 #include "datapath/table.h"
 
-enum { DPDK_FLOW_SLOTS = 1 << 16 };
+enum { DPDK_FLOW_SLOTS = 1 << 18 };
 
 // A queue of a port, as its worker sees it.
 struct dpdk_queue {
@@ -42,8 +42,9 @@ struct dpdk_worker {
 	struct engine *engine;
 	u32 index;
 	struct tables tables; // the engine's, but for counters: those are this worker's own
-	struct flow_slot *flows;
-	u64 flow_mask;
+	struct flow_table flows;
+	struct weft_port_count_row *counts; // rows of tables: they are asked for with every frame
+	struct weft_generation_row *generations;
 	struct dpdk_out *out; // by port slot
 	u32 *pending;         // slots with frames
 	u32 pending_count;

@@ -8,7 +8,7 @@
 #include "datapath/dpdk/dpdk.h"
 
 struct packet {
-	struct rte_mbuf *frame; // NULL: handed over; bytes stay what they were until the burst ends
+	struct rte_mbuf *frame; // NULL: handed over, and its bytes with it
 	const u8 *bytes;
 	u32 length; // of the whole frame
 	u32 window; // bytes of the first segment, at most WEFT_PARSE_BYTES
@@ -42,29 +42,28 @@ weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
 #define TABLE_ROW(tables, name, key)          table_get((tables)->name, (key))
 #define TABLE_INSERT(tables, name, key, row)  table_insert((tables)->name, (key), (row))
 #define TABLE_REPLACE(tables, name, key, row) table_replace((tables)->name, (key), (row))
+#define PARSE(line, in_port)                  parse((line)->packet, (in_port), &(line)->key, &(line)->layout)
+#define DECIDE(line)                          line_decide(line)
+#define COMMIT(line)                          line_commit(line)
 
-// A burst is parsed as a whole before the first frame is decided.
 struct pipeline;
-static enum weft_drop line_parsed(const struct pipeline *line, u32 in_port);
 static void line_decide(struct pipeline *line);
 static void line_commit(struct pipeline *line);
-static struct flow_slot *line_slot(const struct pipeline *line);
-static u64 line_generation(const struct pipeline *line, u32 index);
-#define PARSE(line, in_port)          line_parsed(line, in_port)
-#define DECIDE(line)                  line_decide(line)
-#define COMMIT(line)                  line_commit(line)
-#define FLOW_SLOT(line)               line_slot(line)
-#define FLOW_GENERATION(line, number) line_generation(line, number)
 
 #include "datapath/pipeline/flow.h"
+#include "datapath/pipeline/pipeline.h"
 
 struct dpdk_line { // one frame of a burst
 	struct pipeline line;
 	struct packet packet;
 	struct dpdk_worker *worker;
-	enum weft_drop parsed;
 	u32 in_port;
-	struct flow_slot *slot;
+	struct flow_key flow;
+	const u8 *ip6;          // the frame's addresses, if it is IPv6
+	struct flow_set *set;   // NULL: not a regular frame
+	struct flow_slot *slot; // where its flow is, or would be
+	u16 signature;
+	bool hit;
 };
 
 weft_inline struct dpdk_line *line_of(struct pipeline *line)
@@ -72,22 +71,9 @@ weft_inline struct dpdk_line *line_of(struct pipeline *line)
 	return (struct dpdk_line *)line;
 }
 
-weft_inline enum weft_drop line_parsed(const struct pipeline *line, u32 in_port)
+weft_inline u64 line_generation(const struct dpdk_worker *worker, u32 index)
 {
-	(void)in_port; // it is in the key
-	return ((const struct dpdk_line *)line)->parsed;
-}
-
-weft_inline struct flow_slot *line_slot(const struct pipeline *line)
-{
-	return ((const struct dpdk_line *)line)->slot;
-}
-
-weft_inline u64 line_generation(const struct pipeline *line, u32 index)
-{
-	const struct weft_index key = {index};
-	const struct weft_generation_row *row = TABLE_GET(line->tables, generation, &key);
-	return row ? __atomic_load_n(&row->value, __ATOMIC_ACQUIRE) : 0;
+	return __atomic_load_n(&worker->generations[index].value, __ATOMIC_ACQUIRE);
 }
 
 static __attribute__((noinline)) void line_decide(struct pipeline *line)
@@ -107,20 +93,107 @@ static __attribute__((noinline)) void line_commit(struct pipeline *line)
 		rte_spinlock_unlock(lock);
 }
 
-// Parses, and asks for the cache line that flow_find will want.
+// --- the three looks at a frame: what is wanted next is asked for before others are looked at
+
+// The frame itself; wants the signatures of its flow's set.
 weft_inline void line_open(struct dpdk_line *line, struct dpdk_worker *worker, u32 in_port, u32 vni,
 	struct rte_mbuf *frame)
 {
 	packet_open(&line->packet, frame);
 	line->worker = worker;
 	line->in_port = in_port;
-	line->line.packet = &line->packet;
-	line->line.tables = &worker->tables;
-	line->line.now_ns = worker->now_ns;
 	line->line.vni = vni;
-	line->parsed = parse(&line->packet, in_port, &line->line.key, &line->line.layout);
-	line->line.key.vni = vni;
-	line->slot = &worker->flows[flow_hash(&line->line.key) & worker->flow_mask];
+	line->hit = false;
+	line->set = NULL;
+	if (unlikely(!flow_read(line->packet.bytes, line->packet.window, line->packet.length,
+		    in_port, vni, &line->flow, &line->ip6)))
+		return;
+	u64 hash = flow_hash(&line->flow);
+	line->set = &worker->flows.sets[hash >> 24 & worker->flows.mask];
+	line->signature = (u16)(hash >> 48) | 1;
+	rte_prefetch0(line->set);
+}
+
+// The set; wants the slot.
+weft_inline void line_locate(struct dpdk_line *line)
+{
+	const struct flow_table *flows = &line->worker->flows;
+	if (unlikely(!line->set))
+		return;
+	size_t index = (size_t)(line->set - flows->sets) * FLOW_WAYS +
+		       flow_way(line->set, line->signature);
+	line->slot = &flows->slots[index];
 	rte_prefetch0(line->slot);
-	rte_prefetch0((const u8 *)line->slot + 64);
+}
+
+weft_inline struct flow_ip6 *line_ip6(const struct dpdk_line *line)
+{
+	const struct flow_table *flows = &line->worker->flows;
+	return &flows->ip6[line->slot - flows->slots];
+}
+
+// The slot. configuration: the generation, from before the burst was decided.
+weft_inline void line_match(struct dpdk_line *line, u32 configuration, u32 now)
+{
+	const struct flow_slot *slot = line->slot;
+	if (unlikely(!line->set))
+		return;
+	line->hit = flow_equal(slot, &line->flow) && slot->configuration == configuration &&
+		    now - slot->decided <= WEFT_REFRESH_NS >> FLOW_UNIT_SHIFT &&
+		    slot->network_generation == (u32)line_generation(line->worker, slot->network) &&
+		    (!(slot->rest >> 16) || flow_equal_ip6(line_ip6(line), line->ip6));
+}
+
+// --- what pipeline.h asks of a cache
+
+weft_inline bool flow_find(struct pipeline *line)
+{
+	const struct dpdk_line *l = line_of(line);
+	struct weft_verdict *v = &line->verdict;
+	line->configuration = line_generation(l->worker, 0);
+	if (!l->hit)
+		return false;
+	struct weft_index index = {l->slot->network};
+	const struct weft_network_row *network = TABLE_GET(line->tables, network, &index);
+	v->action = l->slot->action;
+	v->network = l->slot->network;
+	v->port = l->slot->port;
+	v->tag = (u16)l->slot->tag;
+	v->max_bytes = l->slot->max_bytes;
+	v->vni = network->vni;
+	return true;
+}
+
+// Generations are those from before decide: a change in between leaves a stale slot, never a wrong
+// one.
+weft_inline void flow_keep(struct pipeline *line)
+{
+	struct dpdk_line *l = line_of(line);
+	const struct weft_verdict *v = &line->verdict;
+	if (!l->set)
+		return;
+	struct flow_slot *slot = l->slot;
+	u32 way = (u32)(slot - l->worker->flows.slots) % FLOW_WAYS;
+	slot->decided = 0;
+	l->set->signature[way] = 0;
+	if (!flow_cacheable(&line->key) || !flow_keepable(v) || v->max_bytes > UINT16_MAX)
+		return;
+	*slot = (struct flow_slot){
+		.dst_src = l->flow.dst_src,
+		.src_l4 = l->flow.src_l4,
+		.ips = l->flow.ips,
+		.place = l->flow.place,
+		.rest = l->flow.rest,
+		.port = v->port,
+		.network = v->network,
+		.configuration = (u32)line->configuration,
+		.network_generation = (u32)v->generation,
+		.decided = flow_time(line->now_ns),
+		.tag = v->tag,
+		.max_bytes = (u16)v->max_bytes,
+		.action = (u16)v->action,
+	};
+	l->set->signature[way] = l->signature;
+	if (l->flow.rest >> 16)
+		memcpy(line_ip6(l), l->ip6, sizeof(struct flow_ip6));
 }

@@ -43,15 +43,35 @@ u64 worker_now(struct dpdk_worker *worker)
 	return clock->ns;
 }
 
-static struct flow_slot *flows_new(u32 slots)
+// Zeroed, on hugepages where the kernel has some.
+static void *pages_new(size_t bytes)
 {
-	size_t bytes = (size_t)slots * sizeof(struct flow_slot);
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
 	madvise(memory, bytes, MADV_HUGEPAGE);
 	return memory;
+}
+
+static bool flows_new(struct flow_table *flows, u32 slots)
+{
+	flows->mask = slots / FLOW_WAYS - 1;
+	flows->slots = pages_new(slots * sizeof(*flows->slots));
+	flows->ip6 = pages_new(slots * sizeof(*flows->ip6));
+	flows->sets = pages_new(slots / FLOW_WAYS * sizeof(*flows->sets));
+	return flows->slots && flows->ip6 && flows->sets;
+}
+
+static void flows_free(struct flow_table *flows)
+{
+	size_t sets = (size_t)flows->mask + 1;
+	if (flows->slots)
+		munmap(flows->slots, sets * FLOW_WAYS * sizeof(*flows->slots));
+	if (flows->ip6)
+		munmap(flows->ip6, sets * FLOW_WAYS * sizeof(*flows->ip6));
+	if (flows->sets)
+		munmap(flows->sets, sets * sizeof(*flows->sets));
 }
 
 static void worker_tables(struct dpdk_worker *worker)
@@ -74,8 +94,6 @@ struct dpdk_worker *worker_new(struct engine *engine, u32 index, u32 flow_slots)
 	memset(worker, 0, sizeof(*worker));
 	worker->engine = engine;
 	worker->index = index;
-	worker->flow_mask = flow_slots - 1;
-	worker->flows = flows_new(flow_slots);
 	worker->out = calloc(engine->slots, sizeof(*worker->out));
 	worker->pending = calloc(engine->slots, sizeof(*worker->pending));
 	worker->list = calloc(1, sizeof(*worker->list));
@@ -83,8 +101,11 @@ struct dpdk_worker *worker_new(struct engine *engine, u32 index, u32 flow_slots)
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	worker_tables(worker);
-	if (!worker->flows || !worker->out || !worker->pending || !worker->list ||
-		worker->epoll_fd < 0 || worker->wake_fd < 0 ||
+	u32 zero = 0;
+	worker->counts = table_get(worker->tables.port_count, &zero);
+	worker->generations = table_get(worker->tables.generation, &zero);
+	if (!flows_new(&worker->flows, flow_slots) || !worker->out || !worker->pending ||
+		!worker->list || worker->epoll_fd < 0 || worker->wake_fd < 0 ||
 		epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->wake_fd, &event)) {
 		worker_free(worker);
 		return NULL;
@@ -111,8 +132,7 @@ void worker_free(struct dpdk_worker *worker)
 		table_free(worker->tables.name);
 	WEFT_TABLES(X)
 #undef X
-	if (worker->flows)
-		munmap(worker->flows, (worker->flow_mask + 1) * sizeof(struct flow_slot));
+	flows_free(&worker->flows);
 	close(worker->epoll_fd);
 	close(worker->wake_fd);
 	free(worker->out);
