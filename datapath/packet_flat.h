@@ -29,10 +29,6 @@ weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
 	return false;
 }
 
-#define TABLE_GET(tables, name, key)          table_get((tables)->name, (key))
-#define TABLE_ROW(tables, name, key)          table_get((tables)->name, (key))
-#define TABLE_INSERT(tables, name, key, row)  table_insert((tables)->name, (key), (row))
-#define TABLE_REPLACE(tables, name, key, row) table_replace((tables)->name, (key), (row))
-#define PARSE(line, in_port)                  parse((line)->packet, (in_port), &(line)->key, &(line)->layout)
-#define DECIDE(line)                          decide(&(line)->key, (line)->tables, (line)->now_ns, &(line)->verdict)
-#define COMMIT(line)                          commit((line)->tables, &(line)->key, &(line)->verdict, (line)->now_ns)
+#define PARSE(line, in_port) parse((line)->packet, (in_port), &(line)->key, &(line)->layout)
+#define DECIDE(line)         decide(&(line)->key, (line)->tables, (line)->now_ns, &(line)->verdict)
+#define COMMIT(line)         commit((line)->tables, &(line)->key, &(line)->verdict, (line)->now_ns)

@@ -17,24 +17,6 @@ struct slot {     // followed by key and row
 	u32 next_limbo;
 };
 
-struct table {
-	enum weft_table_kind kind;
-	u32 key_bytes;
-	u32 row_bytes;
-	u32 row_offset; // within a slot
-	u32 slot_bytes;
-	u32 capacity;
-	u32 used;
-	u32 fresh;   // slots that were never used start here
-	u32 free;    // list through next
-	u32 limbo;   // deleted, perhaps still read: list through next_limbo
-	u32 retired; // those of them that a grace period is running for
-	u32 slot_count;
-	u32 buckets_mask;
-	u32 *buckets;
-	u8 *slots; // arrays: the rows
-};
-
 static u32 round_up(u32 bytes)
 {
 	return (bytes + 7) & ~7u;
@@ -137,11 +119,8 @@ static u32 *find_link(const struct table *table, const void *key)
 
 void *table_get(const struct table *table, const void *key)
 {
-	if (table->kind != WEFT_TABLE_HASH) {
-		u32 index = *(const u32 *)key;
-		return index < table->capacity ? table->slots + (size_t)index * table->slot_bytes
-					       : NULL;
-	}
+	if (table->kind != WEFT_TABLE_HASH)
+		return table_at(table, *(const u32 *)key);
 	u32 index = find_index(table, key);
 	return index == TABLE_NONE ? NULL : slot_row(table, slot_at(table, index));
 }

@@ -8,7 +8,24 @@
 
 #include "datapath/engine.h"
 
-struct table;
+struct table {
+	enum weft_table_kind kind;
+	u32 capacity;
+	u32 slot_bytes;
+	u8 *slots; // arrays: the rows
+	// What follows is of hashes, and of table.c alone.
+	u32 key_bytes;
+	u32 row_bytes;
+	u32 row_offset; // within a slot
+	u32 used;
+	u32 fresh;   // slots that were never used start here
+	u32 free;    // list through next
+	u32 limbo;   // deleted, perhaps still read: list through next_limbo
+	u32 retired; // those of them that a grace period is running for
+	u32 slot_count;
+	u32 buckets_mask;
+	u32 *buckets;
+};
 
 // Aborts when memory is short: sizes are checked where they are configured.
 struct table *table_new(enum weft_table_kind kind, u32 key_bytes, u32 row_bytes, u32 capacity);
@@ -24,6 +41,26 @@ void table_retire(struct table *table);  // before the grace period; the last re
 void table_reclaim(struct table *table); // after it
 u32 table_used(const struct table *table);
 u32 table_capacity(const struct table *table);
+
+// Of a table that is no hash. NULL: no such row.
+weft_inline void *table_at(const struct table *table, u32 index)
+{
+	return index < table->capacity ? table->slots + (size_t)index * table->slot_bytes : NULL;
+}
+
+// The pipeline's access to native tables. The kind of each is known when this is compiled.
+#define TABLE_ROW(tables, name, key) \
+	(TABLE_IS_HASH_##name ? table_get((tables)->name, (key)) \
+			      : table_at((tables)->name, *(const u32 *)(key)))
+#define TABLE_GET(tables, name, key)          TABLE_ROW(tables, name, key)
+#define TABLE_INSERT(tables, name, key, row)  table_insert((tables)->name, (key), (row))
+#define TABLE_REPLACE(tables, name, key, row) table_replace((tables)->name, (key), (row))
+enum {
+#define X(name, kind, role, key, row, capacity) \
+	TABLE_IS_HASH_##name = WEFT_TABLE_##kind == WEFT_TABLE_HASH,
+	WEFT_TABLES(X)
+#undef X
+};
 
 // One of each, by name: `tables->fdb`.
 struct tables {

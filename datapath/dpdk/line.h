@@ -38,13 +38,9 @@ weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
 	return false;
 }
 
-#define TABLE_GET(tables, name, key)          table_get((tables)->name, (key))
-#define TABLE_ROW(tables, name, key)          table_get((tables)->name, (key))
-#define TABLE_INSERT(tables, name, key, row)  table_insert((tables)->name, (key), (row))
-#define TABLE_REPLACE(tables, name, key, row) table_replace((tables)->name, (key), (row))
-#define PARSE(line, in_port)                  parse((line)->packet, (in_port), &(line)->key, &(line)->layout)
-#define DECIDE(line)                          line_decide(line)
-#define COMMIT(line)                          line_commit(line)
+#define PARSE(line, in_port) parse((line)->packet, (in_port), &(line)->key, &(line)->layout)
+#define DECIDE(line)         line_decide(line)
+#define COMMIT(line)         line_commit(line)
 
 struct pipeline;
 static void line_decide(struct pipeline *line);
