@@ -159,6 +159,7 @@ static __attribute__((noinline)) void run_line(struct dpdk_line *line, struct we
 	line->line.packet = &line->packet;
 	line->line.tables = &line->worker->tables;
 	line->line.now_ns = line->worker->now_ns;
+	line->worker->cpu.misses += !line->hit;
 	pipeline_run(&line->line, line->in_port, record);
 	if (unlikely(line->packet.frame != NULL))
 		rte_pktmbuf_free(line->packet.frame);
@@ -199,6 +200,8 @@ void worker_burst(
 		if (unlikely(!run_plain(&lines[i])))
 			run_line(&lines[i], NULL);
 	}
+	if (unlikely(worker->decided_tsc))
+		worker->decided_tsc = rte_rdtsc();
 	worker_flush(worker);
 }
 

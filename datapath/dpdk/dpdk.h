@@ -6,6 +6,7 @@
 #include <rte_cycles.h>
 #include <rte_rcu_qsbr.h>
 #include "datapath/dpdk/cores.h"
+#include "datapath/dpdk/cpu.h"
 #include "datapath/dpdk/flow.h"
 #include "datapath/dpdk/port.h"
 #include "datapath/table.h"
@@ -16,8 +17,9 @@ enum { DPDK_FLOW_SLOTS = 1 << 18 };
 struct dpdk_queue {
 	struct dpdk_port *port;
 	u32 index;
-	u64 empty_since_ns; // polled in vain since then; 0: it was not
-	bool armed;         // its descriptor wakes the worker; else it is polled
+	u64 empty_since_ns;   // polled in vain since then; 0: it was not
+	bool armed;           // its descriptor wakes the worker; else it is polled
+	u64 packets, busy_ns; // received here, and what they cost (sampled, scaled up)
 };
 
 // What a worker polls. weftd's thread publishes a new list; the old one goes after a grace period.
@@ -57,7 +59,11 @@ struct dpdk_worker {
 	bool stop;
 	struct dpdk_poll_list *list;
 	int epoll_fd, wake_fd; // wake_fd: an eventfd, for weftd
-	struct engine_cpu cpu;
+	struct engine_cpu cpu; // but for what cpu.h knows
+	struct cpu_wake wake;
+	u32 sample_in;   // bursts until one is timed
+	u64 decided_tsc; // of a burst that is timed: before it is sent; else 0
+	u32 random;
 };
 
 struct engine {

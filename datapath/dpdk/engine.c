@@ -117,11 +117,47 @@ static void dpdk_events(
 			changed(id, context);
 }
 
-static int dpdk_cpu(struct engine *engine, u32 worker, struct engine_cpu *out)
+static void cpu_range(const struct dpdk_worker *worker, struct engine_cpu *out)
 {
-	if (worker >= engine->worker_count)
+	cpu_set_t cpus;
+	CPU_ZERO(&cpus);
+	if (worker->started)
+		pthread_getaffinity_np(worker->thread, sizeof(cpus), &cpus);
+	for (u32 cpu = CPU_SETSIZE; cpu-- > 0;)
+		if (CPU_ISSET(cpu, &cpus))
+			out->cores_first = cpu;
+	for (u32 cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &cpus))
+			out->cores_last = cpu;
+}
+
+static int dpdk_cpu(struct engine *engine, u32 index, struct engine_cpu *out)
+{
+	if (index >= engine->worker_count)
 		return -ENOENT;
-	*out = engine->workers[worker]->cpu;
+	const struct dpdk_worker *worker = engine->workers[index];
+	*out = worker->cpu;
+	cpu_range(worker, out);
+	out->hits = out->packets > out->misses ? out->packets - out->misses : 0;
+	out->wake_p50_ns = cpu_wake_quantile(&worker->wake, 0.5);
+	out->wake_p99_ns = cpu_wake_quantile(&worker->wake, 0.99);
+	return 0;
+}
+
+static void port_cost(const struct engine *engine, u32 slot, struct engine_port_cpu *out)
+{
+	for (u32 i = 0; i < DPDK_QUEUES; i++) {
+		out->packets += engine->queues[slot][i].packets;
+		out->busy_ns += engine->queues[slot][i].busy_ns;
+	}
+}
+
+static int dpdk_port_cpu(struct engine *engine, u32 port_id, struct engine_port_cpu *out)
+{
+	if (port_id >= engine->port_capacity || !engine->ports[port_id])
+		return -ENOENT;
+	*out = (struct engine_port_cpu){.port = port_id};
+	port_cost(engine, port_id, out);
 	return 0;
 }
 
@@ -164,6 +200,7 @@ static const struct engine_ops ops = {
 	.event_fd = dpdk_event_fd,
 	.events = dpdk_events,
 	.cpu = dpdk_cpu,
+	.port_cpu = dpdk_port_cpu,
 	.inject = dpdk_inject,
 };
 

@@ -161,20 +161,67 @@ static bool queue_cool(struct dpdk_queue *queue)
 	return queue->armed;
 }
 
+static u32 queue_receive(struct dpdk_queue *queue, struct rte_mbuf **frames)
+{
+	struct dpdk_port *port = queue->port;
+	return queue->index < port->rx_queues
+		       ? port->driver->rx(port, queue->index, frames, DPDK_BURST)
+		       : 0;
+}
+
+static u64 ns_of(const struct dpdk_worker *worker, u64 cycles)
+{
+	return (u64)((double)cycles * worker->clock.ns_per_cycle * CPU_SAMPLE);
+}
+
+// The next burst that is timed: at random, or a port could always be missed.
+static u32 sample_next(struct dpdk_worker *worker)
+{
+	worker->random = worker->random * 1664525 + 1013904223;
+	return 1 + (worker->random >> 16) % (2 * CPU_SAMPLE - 1);
+}
+
+// As queue_poll, but timed.
+static u32 queue_sample(
+	struct dpdk_worker *worker, struct dpdk_queue *queue, struct rte_mbuf **frames)
+{
+	u64 start = rte_rdtsc();
+	u32 count = queue_receive(queue, frames);
+	u64 received = rte_rdtsc();
+	if (!count)
+		return 0;
+	worker->decided_tsc = received;
+	worker_burst(worker, queue->port, frames, count);
+	u64 sent = rte_rdtsc();
+	worker->cpu.receive_ns += ns_of(worker, received - start);
+	worker->cpu.decide_ns += ns_of(worker, worker->decided_tsc - received);
+	worker->cpu.send_ns += ns_of(worker, sent - worker->decided_tsc);
+	queue->busy_ns += ns_of(worker, sent - start);
+	worker->decided_tsc = 0;
+	worker->sample_in = sample_next(worker);
+	return count;
+}
+
 static u32 queue_poll(struct dpdk_worker *worker, struct dpdk_queue *queue)
 {
 	struct rte_mbuf *frames[DPDK_BURST];
-	struct dpdk_port *port = queue->port;
-	u32 count = queue->index < port->rx_queues
-			    ? port->driver->rx(port, queue->index, frames, DPDK_BURST)
-			    : 0;
+	u32 count;
+	if (unlikely(worker->sample_in <= 1)) {
+		count = queue_sample(worker, queue, frames);
+	} else {
+		count = queue_receive(queue, frames);
+		if (count)
+			worker_burst(worker, queue->port, frames, count);
+		worker->sample_in -= count > 0;
+	}
 	if (!count) {
 		if (!queue->empty_since_ns)
 			queue->empty_since_ns = worker->now_ns;
 		return 0;
 	}
+	worker->cpu.bursts++;
+	queue->packets += count;
 	queue->empty_since_ns = 0;
-	worker_burst(worker, port, frames, count);
 	return count;
 }
 
@@ -213,7 +260,9 @@ static void worker_sleep(struct dpdk_worker *worker)
 	struct rte_rcu_qsbr *rcu = worker->engine->rcu;
 	u64 from_ns = worker_now(worker);
 	rte_rcu_qsbr_thread_offline(rcu, worker->index);
+	cpu_wake_before(&worker->wake);
 	worker_listen(worker, -1);
+	cpu_wake_after(&worker->wake);
 	rte_rcu_qsbr_thread_online(rcu, worker->index);
 	worker->now_ns = worker_now(worker);
 	worker->cpu.sleeps++;
@@ -255,6 +304,7 @@ static void *worker_main(void *context)
 	struct dpdk_worker *worker = context;
 	prctl(PR_SET_NAME, "weft-worker", 0, 0, 0);
 	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+	cpu_wake_open(&worker->wake);
 	drop_privileges();
 	if (rte_thread_register())
 		return NULL;
@@ -264,6 +314,7 @@ static void *worker_main(void *context)
 	rte_rcu_qsbr_thread_offline(worker->engine->rcu, worker->index);
 	rte_rcu_qsbr_thread_unregister(worker->engine->rcu, worker->index);
 	rte_thread_unregister();
+	cpu_wake_close(&worker->wake);
 	return NULL;
 }
 

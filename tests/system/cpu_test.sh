@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# What the workers of the dpdk engine say of themselves: they sleep when there is nothing to do, and the port
+# that costs the most is named first.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+# shellcheck source=tests/system/traffic.sh
+. tests/system/traffic.sh
+
+host_new a
+host_start a
+if [ "$ENGINE" != dpdk ]; then
+	refused a 1 "has no workers of its own" cpu show
+	refused a 1 "has no workers of its own" cpu show ports
+	exit
+fi
+
+ctl a network add blue
+for i in 1 2 3; do
+	guest_new g$i
+	guest_veth a g$i c$i 10.1.0.$i/24
+	on g$i ip link set eth0 address 02:00:00:00:00:0$i
+	ctl a port add c$i type device dev c$i network blue
+done
+
+worker_state() { # S: it sleeps
+	local task
+	for task in "/proc/${HOST_PID[a]}/task"/*; do
+		[ "$(cat "$task/comm")" != weft-worker ] || awk '{ print $3 }' "$task/stat"
+	done
+}
+sleeps() { [ "$(worker_state)" = S ]; }
+wait_for 5 sleeps
+equal 1 "$(json a length cpu show)" "workers"
+
+# It wakes for a frame, and sleeps again.
+before=$(json a '.[0].sleeps' cpu show)
+on g1 ping -c 3 -i 0.2 -W 2 10.1.0.2 >/dev/null || die "no echo from a worker that slept"
+wait_for 5 sleeps
+[ "$(json a '.[0].sleeps' cpu show)" -gt "$before" ] || die "the worker did not sleep between frames"
+expect a true '.[0] | .wake_p50_ns > 0 and .wake_p99_ns >= .wake_p50_ns' cpu show
+equal true "$(json a '.[0] | .busy_percent + .idle_percent + .sleep_percent | . > 99.7 and . < 100.3' cpu show)" \
+	"the shares of its life add up"
+
+# The noisy neighbour.
+stream_start noise g2 g3 10.1.0.3 --pps 20000 --count 20000
+stream_wait noise
+expect a c2 '.[0].port' cpu show ports
+equal true "$(json a '.[0] | .packets >= 20000 and .share_percent > 50 and .ns_per_packet > 0' cpu show ports)" \
+	"the cost of c2: $(ctl a cpu show ports)"
+equal true "$(json a '.[0] | .hit_percent > 95 and .receive_ns > 0 and .send_ns > 0' cpu show)" \
+	"where the time goes: $(ctl a cpu show)"
