@@ -4,6 +4,9 @@
 
 #include "topo/lab/lab.h"
 
+// The engine of all hosts of a lab that is built.
+#define ENGINE_VARIABLE "WEFTLAB_ENGINE"
+
 // As weftctl's: 0 done, 1 refused, 2 wrong words.
 enum { DONE, REFUSED, WRONG_WORDS };
 

@@ -206,11 +206,12 @@ int lab_name(struct lab *lab, const char *name)
 	return 0;
 }
 
-int lab_load(struct lab *lab, const char *file)
+int lab_load(struct lab *lab, const char *file, const char *engine)
 {
 	int err;
 
 	memset(lab, 0, sizeof(*lab));
+	lab->engine = engine;
 	lab->file = strdup(file);
 	lab->tree = tree_load(lab->file, lab->why);
 	if (!lab->tree)
@@ -274,6 +275,13 @@ const struct tree *node_places(const struct node *node, const struct tree *after
 	return list;
 }
 
+const char *node_engine(const struct lab *lab, const struct node *host)
+{
+	const char *engine = lab->engine ? lab->engine : host->engine;
+
+	return engine ? engine : "ebpf";
+}
+
 int lab_save(struct lab *lab, const char *path)
 {
 	json_t *root = tree_json(lab->tree);
@@ -287,6 +295,10 @@ int lab_save(struct lab *lab, const char *path)
 			json_object_del(saved, "apply");
 			json_object_set_new(saved, "objects", tree_json(node->objects));
 		}
+		if (lab->engine && node->kind == &kind_host)
+			json_object_set_new(saved, "engine", json_string(node_engine(lab, node)));
+		if (!node->port_type) // what the file says is for another engine
+			json_object_del(saved, "port_type");
 	}
 	err = json_dump_file(root, path, JSON_INDENT(2));
 	json_decref(root);

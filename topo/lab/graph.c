@@ -93,10 +93,13 @@ static void add_vxlan(json_t *lines, const struct vxlan *vxlan)
 
 json_t *graph_lines(const struct lab *lab, const struct node *node)
 {
+	const char *engine = lab->engine || node->engine ? node_engine(lab, node) : NULL;
 	json_t *lines = json_array();
 
-	add_line(lines, "%s  (%s%s%s%s)", node->name, node->kind->name, node->engine ? ", " : "",
-		node->engine ? node->engine : "", node->nginx ? ", nginx" : "");
+	if (node->kind != &kind_host)
+		engine = NULL;
+	add_line(lines, "%s  (%s%s%s%s)", node->name, node->kind->name, engine ? ", " : "",
+		engine ? engine : "", node->nginx ? ", nginx" : "");
 	add_addresses(lines, node);
 	if (node->kind == &kind_host)
 		add_objects(lines, lab, node);
@@ -227,7 +230,7 @@ static int load(struct lab *lab, const char *what)
 			return 0;
 		lab_free(lab);
 	}
-	return shipped_load(lab, what);
+	return shipped_load(lab, what, getenv(ENGINE_VARIABLE));
 }
 
 int command_graph(int argc, char **argv)

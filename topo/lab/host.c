@@ -15,9 +15,37 @@
 
 enum { READY_MS = 30000, WORDS_MAX = 16 };
 
+#define ENGINES "ebpf, dpdk or sim"
+
+static bool is_engine(const char *text)
+{
+	return !strcmp(text, "ebpf") || !strcmp(text, "dpdk") || !strcmp(text, "sim");
+}
+
+// weftd itself says what is wrong with their values.
+static const struct field dpdk_fields[] = {
+	{"cores", read_text, offsetof(struct dpdk, cores)},
+	{"memory_mb", read_number, offsetof(struct dpdk, memory_mb), .min = 1, .max = 1 << 20},
+	{"pages", read_text, offsetof(struct dpdk, pages)},
+	{"flow_slots", read_number, offsetof(struct dpdk, flow_slots), .min = 1, .max = 1 << 24},
+	{NULL},
+};
+
+static int read_engine(
+	struct lab *lab, const struct field *field, const struct tree *value, void *to)
+{
+	int err = read_text(lab, field, value, to);
+
+	if (!err && !is_engine(value->text))
+		return lab_wrong(
+			lab, value, "unknown engine '%.32s', expected %s", value->text, ENGINES);
+	return err;
+}
+
 static const struct field fields[] = {
 	NETNS_FIELDS,
-	{"engine", read_text, offsetof(struct node, engine)},
+	{"engine", read_engine, offsetof(struct node, engine)},
+	{"dpdk", read_map, offsetof(struct node, dpdk), .fields = dpdk_fields},
 	{"objects", read_tree, offsetof(struct node, objects)},
 	{"apply", read_text, offsetof(struct node, apply)},
 	{NULL},
@@ -25,6 +53,9 @@ static const struct field fields[] = {
 
 static int check(struct lab *lab, struct node *node)
 {
+	if (lab->engine && !is_engine(lab->engine))
+		return lab_fail(
+			lab, EINVAL, "unknown engine '%.32s', expected %s", lab->engine, ENGINES);
 	if (node->objects && node->objects->type != TREE_MAP && !tree_is_null(node->objects))
 		return lab_wrong(lab, node->objects,
 			"expected objects here, such as `networks: [{name: blue}]`");
@@ -37,8 +68,8 @@ static json_t *guest_port(const struct node *guest)
 	if (guest->kind == &kind_client)
 		return json_pack("{s:s, s:s, s:s, s:s}", "name", guest->port, "type", "device",
 			"dev", client_port_device(guest), "network", guest->network);
-	return json_pack(
-		"{s:s, s:s, s:s}", "name", guest->port, "type", "tap", "network", guest->network);
+	return json_pack("{s:s, s:s, s:s}", "name", guest->port, "type",
+		guest->port_type ? guest->port_type : "tap", "network", guest->network);
 }
 
 json_t *host_objects(const struct lab *lab, const struct node *host)
@@ -80,13 +111,31 @@ static int open_notify(struct lab *lab, const char *path)
 	return -EIO;
 }
 
+// Settings that have no option. JSON is YAML.
+static int write_config(struct lab *lab, const struct node *node, const char *path)
+{
+	const struct dpdk *dpdk = &node->dpdk;
+	json_t *config =
+		json_pack("{s:{s:s*, s:s*}}", "dpdk", "cores", dpdk->cores, "pages", dpdk->pages);
+	json_t *section = json_object_get(config, "dpdk");
+	int err;
+
+	if (dpdk->memory_mb)
+		json_object_set_new(section, "memory_mb", json_integer(dpdk->memory_mb));
+	if (dpdk->flow_slots)
+		json_object_set_new(section, "flow_slots", json_integer(dpdk->flow_slots));
+	err = json_dump_file(config, path, JSON_INDENT(2));
+	json_decref(config);
+	return err ? lab_fail(lab, EIO, "cannot write %s", path) : 0;
+}
+
 static int start(struct lab *lab, struct node *node)
 {
 	char program[PATH_MAX], state[PATH_MAX], run[PATH_MAX], bpf[PATH_MAX], notify[PATH_MAX];
-	char env[PATH_MAX + 32];
-	char *engine = (char *)(node->engine ? node->engine : "ebpf");
-	char *argv[] = {program, "--name", (char *)node->name, "--engine", engine, "--state-dir",
-		state, "--run-dir", run, "--bpf-dir", bpf, NULL};
+	char env[PATH_MAX + 32], config[PATH_MAX];
+	char *argv[] = {program, "--name", (char *)node->name, "--engine",
+		(char *)node_engine(lab, node), "--state-dir", state, "--run-dir", run, "--bpf-dir",
+		bpf, "--config", config, NULL};
 	int ready, pidfd;
 
 	process_beside("weftd", program);
@@ -95,6 +144,9 @@ static int start(struct lab *lab, struct node *node)
 	node_path(lab, node, "state", state);
 	node_path(lab, node, "run", run);
 	node_path(lab, node, "notify", notify);
+	node_path(lab, node, "weftd.yaml", config);
+	if (write_config(lab, node, config))
+		return -EIO;
 	snprintf(bpf, sizeof(bpf), "%s/.bpf", lab->dir);
 	snprintf(env, sizeof(env), "NOTIFY_SOCKET=%s", notify);
 	ready = open_notify(lab, notify);

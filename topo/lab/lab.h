@@ -40,6 +40,14 @@ struct waiting {
 	int pidfd;
 };
 
+// Settings of weftd's dpdk engine.
+struct dpdk {
+	const char *cores;
+	const char *pages;
+	unsigned memory_mb;
+	unsigned flow_slots;
+};
+
 // Texts point into the tree; absent ones are NULL, absent numbers 0.
 struct node {
 	struct entry entry;
@@ -50,7 +58,8 @@ struct node {
 	struct entry *routes;         // struct route
 	const struct tree *sysctl;
 	// host
-	const char *engine;
+	const char *engine; // node_engine
+	struct dpdk dpdk;
 	const struct tree *objects;
 	const char *apply;
 	// vm, client: the port that it is behind
@@ -59,6 +68,7 @@ struct node {
 	const char *port;
 	const char *network;
 	// vm
+	const char *port_type; // NULL: tap
 	const char *nic;
 	const char *image;
 	unsigned memory_mb;
@@ -94,6 +104,7 @@ struct topology {
 
 struct lab {
 	const char *name;
+	const char *engine; // of all hosts, whatever the file says; NULL: as it says
 	struct topology topology;
 	struct tree *tree;
 	char *file;
@@ -118,8 +129,9 @@ int lab_fail(struct lab *lab, int err, const char *format, ...)
 int lab_wrong(struct lab *lab, const struct tree *at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-// Reads and checks a lab file; touches nothing else. lab_free in any case.
-int lab_load(struct lab *lab, const char *file);
+// Reads and checks a lab file; touches nothing else. Engine: of all hosts (must outlive the lab),
+// NULL: as the file says. lab_free in any case.
+int lab_load(struct lab *lab, const char *file, const char *engine);
 // check.c: what the file's parts say about each other.
 int lab_check(struct lab *lab);
 void lab_free(struct lab *lab);
@@ -132,7 +144,9 @@ const struct link *lab_link(const struct lab *lab, const struct end *end);
 bool name_is_good(const char *name);
 // A node's lists of addresses, device by device: `after` NULL begins; *dev is the list's device.
 const struct tree *node_places(const struct node *node, const struct tree *after, const char **dev);
-// Writes the whole lab, `apply` files included, so that lab_load reads it back.
+// What the host's weftd runs.
+const char *node_engine(const struct lab *lab, const struct node *host);
+// Writes the whole lab, `apply` files and engine included, so that lab_load reads it back.
 int lab_save(struct lab *lab, const char *path);
 
 // LAB_ROOT/NAME/NODE and a file there.

@@ -51,9 +51,12 @@ static int command_up(int argc, char **argv)
 	char text[128];
 	int err;
 
-	(void)argc;
+	if (argc == 2 || (argc == 3 && strcmp(argv[0], "--engine") != 0)) {
+		fprintf(stderr, "usage: weftlab up [--engine ENGINE] FILE|NAME\n");
+		return WRONG_WORDS;
+	}
 	process_catch_signals();
-	err = shipped_load(&lab, argv[0]);
+	err = shipped_load(&lab, argv[argc - 1], argc == 3 ? argv[1] : getenv(ENGINE_VARIABLE));
 	if (!err)
 		err = lab_up(&lab);
 	if (err) {
@@ -106,7 +109,8 @@ static const struct command {
 	const char *words;
 	const char *help;
 } commands[] = {
-	{"up", 1, 1, command_up, "FILE|NAME", "build the lab of a file, or a shipped one"},
+	{"up", 1, 3, command_up, "[--engine ENGINE] FILE|NAME",
+		"build the lab of a file, or a shipped one"},
 	{"down", 0, 1, command_down, "[LAB|--all]", "take a lab down: nothing of it is left"},
 	{"exec", 2, 1 << 20, command_exec, "[LAB:]NODE CMD...",
 		"run a command in a node; ends with its status"},

@@ -79,15 +79,15 @@ static int refuse_name(struct lab *lab, const char *word)
 		folder, list);
 }
 
-int shipped_load(struct lab *lab, const char *word)
+int shipped_load(struct lab *lab, const char *word, const char *engine)
 {
 	char file[NAME_MAX], path[PATH_MAX];
 
 	if (!access(word, F_OK) || strchr(word, '/'))
-		return lab_load(lab, word);
+		return lab_load(lab, word, engine);
 	if (snprintf(file, sizeof(file), "labs/%s" SUFFIX, word) < (int)sizeof(file) &&
 		shipped_path(file, path))
-		return lab_load(lab, path);
+		return lab_load(lab, path, engine);
 	memset(lab, 0, sizeof(*lab));
 	return refuse_name(lab, word);
 }

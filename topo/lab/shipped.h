@@ -16,4 +16,4 @@ void shipped_cache(const char *file, char path[PATH_MAX]);
 
 // lab_load of a file; a word that names none and has no slash is the lab that weft ships by that
 // name. lab_free in any case.
-int shipped_load(struct lab *lab, const char *word);
+int shipped_load(struct lab *lab, const char *word, const char *engine);

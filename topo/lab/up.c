@@ -206,5 +206,5 @@ int lab_reload(struct lab *lab, const char *name)
 	if (err)
 		return lab_fail(lab, -err, "%s", named.why);
 	snprintf(path, sizeof(path), "%s/.lab.json", named.dir);
-	return lab_load(lab, path);
+	return lab_load(lab, path, NULL);
 }

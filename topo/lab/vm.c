@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// vm.c - nodes of kind vm: a QEMU guest behind a tap port of a host
+// vm.c - nodes of kind vm: a QEMU guest behind a tap or vhost-user port of a host
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,9 @@
 #include "topo/lab/process.h"
 #include "topo/lab/shipped.h"
 
-enum { BOOT_MS = 120000, SLICE_MS = 500, LIST_MAX = 512 };
+enum { BOOT_MS = 120000, SLICE_MS = 500, LIST_MAX = 512, MEMORY_MB = 128 };
+
+#define VHOST "vhost-user"
 
 // Debian's cloud kernel knows few NICs and boots fastest.
 static const struct {
@@ -51,10 +53,22 @@ static int read_nic(struct lab *lab, const struct field *field, const struct tre
 	return err;
 }
 
+static int read_port_type(
+	struct lab *lab, const struct field *field, const struct tree *value, void *to)
+{
+	int err = read_text(lab, field, value, to);
+
+	if (!err && strcmp(value->text, "tap") != 0 && strcmp(value->text, VHOST) != 0)
+		return lab_wrong(
+			lab, value, "unknown type '%.32s', expected tap or " VHOST, value->text);
+	return err;
+}
+
 static const struct field fields[] = {
 	NODE_FIELDS,
 	{"host", read_text, offsetof(struct node, host_name), .required = true},
 	{"port", read_text, offsetof(struct node, port)},
+	{"port_type", read_port_type, offsetof(struct node, port_type)},
 	{"network", read_text, offsetof(struct node, network)},
 	{"gateways", read_vias, offsetof(struct node, gateways)},
 	{"mtu", read_number, offsetof(struct node, mtu), .min = 68, .max = 65535},
@@ -66,15 +80,49 @@ static const struct field fields[] = {
 	{NULL},
 };
 
+static bool is_virtio(const struct node *node)
+{
+	return !node->nic || !strcmp(node->nic, "virtio");
+}
+
+// A lab whose engine is not the file's own runs all the same: on a tap.
+static void follow_engine(struct lab *lab, struct node *node)
+{
+	if (!lab->engine || !node->port_type || !strcmp(lab->engine, "dpdk"))
+		return;
+	if (strcmp(node->port_type, VHOST) == 0)
+		fprintf(stderr, "weftlab: the engine is %s: VM %s is behind a tap\n", lab->engine,
+			node->name);
+	node->port_type = NULL;
+}
+
 static int check(struct lab *lab, struct node *node)
 {
 	const char *type = tree_text(host_object(node->host, "ports", node->port), "type");
 
-	if (type && strcmp(type, "tap") != 0)
+	if (type && node->port_type)
 		return lab_wrong(lab, node->entry.at,
-			"VM %s needs a port of type tap, and port %s of %s is of type %s",
+			"port %s of %s has its type among the objects: leave out `port_type`",
+			node->port, node->host_name);
+	follow_engine(lab, node);
+	type = type ? type : node->port_type;
+	if (type && strcmp(type, "tap") != 0 && strcmp(type, VHOST) != 0)
+		return lab_wrong(lab, node->entry.at,
+			"VM %s needs a port of type tap or " VHOST
+			", and port %s of %s is of type %s",
 			node->name, node->port, node->host_name, type);
-	return 0;
+	if (!type || strcmp(type, VHOST) != 0)
+		return 0;
+	if (strcmp(node_engine(lab, node->host), "dpdk") != 0)
+		return lab_wrong(lab, node->entry.at,
+			"VM %s is behind a port of type " VHOST
+			": its host %s needs `engine: dpdk`",
+			node->name, node->host_name);
+	return is_virtio(node) ? 0
+			       : lab_wrong(lab, node->entry.at,
+					 "VM %s is behind a port of type " VHOST
+					 ": its `nic` can only be virtio",
+					 node->name);
 }
 
 static void image_path(const struct node *node, char path[PATH_MAX])
@@ -126,13 +174,14 @@ static const char *join(const struct tree *list, char text[LIST_MAX])
 static int read_port(
 	struct lab *lab, struct node *node, struct guest_spec *spec, char **words, json_t **port)
 {
-	char *name = (char *)node->port, *out = NULL;
+	char *name = (char *)node->port, *out = NULL, memory[16];
 	int err;
 
 	spec->nic = node->nic;
-	if (!node->nic || !strcmp(node->nic, "virtio")) {
-		err = host_ctl(
-			lab, node->host, (char *[]){"port", "show", name, "qemu", NULL}, words);
+	if (is_virtio(node)) {
+		snprintf(memory, sizeof(memory), "%u", spec->memory_mb);
+		err = host_ctl(lab, node->host,
+			(char *[]){"port", "show", name, "qemu", "memory", memory, NULL}, words);
 		spec->qemu_net = *words;
 		return err;
 	}
@@ -170,7 +219,7 @@ static int boot(struct lab *lab, struct node *node)
 	char image[PATH_MAX], addresses[LIST_MAX], gateways[LIST_MAX], *words = NULL;
 	struct guest_spec spec = {
 		.image = image,
-		.memory_mb = node->memory_mb,
+		.memory_mb = node->memory_mb ? node->memory_mb : MEMORY_MB,
 		.append = node->append,
 		.mtu = node->mtu,
 		.nginx = node->nginx,
