@@ -109,6 +109,24 @@ weft_inline void worker_stage(
 
 // --- in
 
+// What was left undone of a frame that is now without its outer headers. Of those themselves there
+// is nothing to do any more: nobody looks at their checksum.
+static void strip_offloads(struct rte_mbuf *frame, u32 bytes)
+{
+	if (frame->l2_len > bytes)
+		frame->l2_len -= bytes;
+	else
+		frame->ol_flags = 0;
+}
+
+// A port that is an underlay device too passes what is not this host's. Nobody here cuts a
+// superpacket that stays in its tunnel.
+static bool is_tunnel_superpacket(const struct rte_mbuf *frame)
+{
+	return frame_is_super(frame) &&
+	       frame->l2_len > sizeof(struct eth_header) + 2 * sizeof(struct vlan_header);
+}
+
 // From an underlay device: whose frame it is. Returns false when there is nothing for the pipeline;
 // the frame is free then.
 static bool receive_outer(struct dpdk_worker *worker, u32 *in_port, u32 *vni,
@@ -119,14 +137,15 @@ static bool receive_outer(struct dpdk_worker *worker, u32 *in_port, u32 *vni,
 	packet_open(&p, frame);
 	enum overlay_kind kind = overlay_receive(&worker->tables, &p, &o);
 	if (kind == OVERLAY_NO) {
+		bool ports = *in_port && !is_tunnel_superpacket(frame);
 		if (record)
 			record->passed = !*in_port;
-		if (!*in_port)
+		if (!ports)
 			rte_pktmbuf_free(frame);
-		return *in_port; // the host's own, or a port's
+		return ports; // else the host's own
 	}
 	if (kind == OVERLAY_YES) {
-		frame->l2_len -= frame->l2_len > o.bytes ? o.bytes : 0;
+		strip_offloads(frame, o.bytes);
 		rte_pktmbuf_adj(frame, (u16)o.bytes);
 		if (dpdk_pull(frame, WEFT_PARSE_BYTES) &&
 			ecn_carry(rte_pktmbuf_mtod(frame, u8 *), frame->data_len, o.tos)) {

@@ -77,7 +77,8 @@ static u32 put_tag_back(struct rte_mbuf *frame, u32 status, u16 tpid, u16 tci)
 	return TAG_BYTES;
 }
 
-static bool read_slot(const struct tpacket2_hdr *slot, u32 status, struct rte_mbuf *frame)
+static bool read_slot(
+	const struct tpacket2_hdr *slot, u32 status, bool underlay, struct rte_mbuf *frame)
 {
 	struct virtio_net_hdr vnet;
 	const u8 *bytes = (const u8 *)slot + slot->tp_mac;
@@ -87,7 +88,7 @@ static bool read_slot(const struct tpacket2_hdr *slot, u32 status, struct rte_mb
 	make_room(frame);
 	rte_memcpy(rte_pktmbuf_append(frame, (u16)slot->tp_len), bytes, slot->tp_len);
 	u32 inserted = put_tag_back(frame, status, slot->tp_vlan_tpid, slot->tp_vlan_tci);
-	return vnet_read(&vnet, inserted, frame);
+	return vnet_read(&vnet, inserted, underlay, frame);
 }
 
 // Mbufs for the rest of the longest frame: how long the next one is nobody says.
@@ -124,7 +125,8 @@ static void chain(struct netdev *device, struct rte_mbuf *head, u32 bytes)
 	}
 }
 
-static bool read_queue(struct netdev *device, struct rte_mempool *pool, struct rte_mbuf *head)
+static bool read_queue(
+	struct netdev *device, struct rte_mempool *pool, bool underlay, struct rte_mbuf *head)
 {
 	struct virtio_net_hdr vnet;
 	struct tpacket_auxdata aux = {0};
@@ -154,7 +156,7 @@ static bool read_queue(struct netdev *device, struct rte_mempool *pool, struct r
 	if (header && header->cmsg_level == SOL_PACKET && header->cmsg_type == PACKET_AUXDATA)
 		memcpy(&aux, CMSG_DATA(header), sizeof(aux));
 	u32 inserted = put_tag_back(head, aux.tp_status, aux.tp_vlan_tpid, aux.tp_vlan_tci);
-	return vnet_read(&vnet, inserted, head);
+	return vnet_read(&vnet, inserted, underlay, head);
 }
 
 static u32 netdev_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 capacity)
@@ -171,8 +173,9 @@ static u32 netdev_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames
 	for (u32 i = 0; i < ready; i++) {
 		struct tpacket2_hdr *slot = slot_at(device, 0);
 		u32 status = slot->tp_status;
-		bool good = status & TP_STATUS_COPY ? read_queue(device, port->pool, fresh[i])
-						    : read_slot(slot, status, fresh[i]);
+		bool good = status & TP_STATUS_COPY
+				    ? read_queue(device, port->pool, port->underlay, fresh[i])
+				    : read_slot(slot, status, port->underlay, fresh[i]);
 		__atomic_store_n(&slot->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
 		device->slot = (device->slot + 1) % SLOTS;
 		if (good)

@@ -17,7 +17,8 @@ enum {
 	IPV4_FRAGMENT = 0x3fff, // more fragments, or an offset
 	TAGS = 2,               // of a frame, at most
 	EXTENSIONS = 8,         // of IPv6, at most
-	L2_MOST = 127,          // as far as an mbuf can say
+	VXLAN_BYTES = sizeof(struct udp_header) + sizeof(struct vxlan_header),
+	L2_MOST = 127, // as far as an mbuf can say
 	L3_MOST = 511,
 };
 
@@ -36,10 +37,10 @@ static const void *bytes_at(const struct headers *h, u32 offset, u32 bytes)
 	return offset <= h->length && bytes <= h->length - offset ? h->bytes + offset : NULL;
 }
 
-// After the Ethernet header and its tags: the EtherType.
-static u16 find_l3(struct headers *h)
+// After the Ethernet header at `at` and its tags: the EtherType.
+static u16 find_l3(struct headers *h, u32 at)
 {
-	u32 at = 2 * sizeof(struct weft_mac);
+	at += 2 * sizeof(struct weft_mac);
 	for (int tags = 0; tags <= TAGS; tags++, at += 4) {
 		const be16 *type = bytes_at(h, at, sizeof(*type));
 		u16 ethertype = type ? weft_ntoh16(*type) : 0;
@@ -81,10 +82,11 @@ static void find_l4_ipv6(struct headers *h)
 	h->ipv6 = true;
 }
 
-static void find_headers(const struct rte_mbuf *frame, struct headers *h)
+// Of the frame that begins at `at`.
+static void find_headers(const struct rte_mbuf *frame, u32 at, struct headers *h)
 {
 	*h = (struct headers){.bytes = rte_pktmbuf_mtod(frame, u8 *), .length = frame->data_len};
-	u16 ethertype = find_l3(h);
+	u16 ethertype = find_l3(h, at);
 	if (ethertype == WEFT_ETH_IPV4)
 		find_l4_ipv4(h);
 	else if (ethertype == WEFT_ETH_IPV6)
@@ -156,14 +158,24 @@ static u64 segment_flag(u8 gso_type, const struct headers *h)
 	}
 }
 
-bool vnet_read(const struct virtio_net_hdr *vnet, u32 inserted, struct rte_mbuf *frame)
+// A tunnel of the kernel leaves the checksum and the segments of what it carries undone, not its
+// own.
+static bool is_carried(const struct headers *h, u32 start)
+{
+	return h->protocol == WEFT_IP_UDP && start > h->l4 + VXLAN_BYTES;
+}
+
+bool vnet_read(
+	const struct virtio_net_hdr *vnet, u32 inserted, bool underlay, struct rte_mbuf *frame)
 {
 	bool super = vnet->gso_type != VIRTIO_NET_HDR_GSO_NONE;
 	if (!(vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
 		return !super; // the standard wants a superpacket's checksum partial
 	struct headers h;
 	u32 start = vnet->csum_start + inserted;
-	find_headers(frame, &h);
+	find_headers(frame, 0, &h);
+	if (underlay && is_carried(&h, start))
+		find_headers(frame, h.l4 + VXLAN_BYTES, &h);
 	u32 bytes = l4_bytes(&h, start, vnet->csum_offset);
 	if (!bytes)
 		return !super && complete(frame, &h, start, vnet->csum_offset);

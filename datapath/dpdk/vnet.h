@@ -13,8 +13,11 @@
 
 // Sets flags and lengths of a received frame. Its header and bytes may be a guest's: they are held
 // against each other. `inserted`: bytes in front of the IP header that the header does not count.
-// A partial checksum that mbufs have no flag for is completed. False: the frame makes no sense.
-bool vnet_read(const struct virtio_net_hdr *vnet, u32 inserted, struct rte_mbuf *frame);
+// A partial checksum that mbufs have no flag for is completed. From an underlay device flags may
+// speak of the frame inside VXLAN; l2_len then covers the outer headers too. False: the frame makes
+// no sense.
+bool vnet_read(
+	const struct virtio_net_hdr *vnet, u32 inserted, bool underlay, struct rte_mbuf *frame);
 
 // The header to send a frame of a port's contract (port.h) with.
 void vnet_write(const struct rte_mbuf *frame, struct virtio_net_hdr *vnet);

@@ -290,6 +290,6 @@ static struct rte_mbuf *to_mbuf(const struct frame *frame)
 		head->nb_segs++;
 	}
 	head->pkt_len = frame->length;
-	assert_true(vnet_read(&frame->vnet.hdr, 0, head));
+	assert_true(vnet_read(&frame->vnet.hdr, 0, false, head));
 	return head;
 }
