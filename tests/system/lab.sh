@@ -15,6 +15,7 @@ for program in weftlab weft-wire; do
 	[ -x "$BUILD/$program" ] || die "no $BUILD/$program: run make"
 done
 export WEFT_TOPO=$PWD/topo # the build directory may lie anywhere
+[ "$ENGINE" = ebpf ] || export WEFTLAB_ENGINE=$ENGINE # of all hosts; else as the lab's file says
 
 lab_cleanup() {
 	local status=$? lab socket
@@ -36,7 +37,7 @@ lab_cleanup() {
 }
 trap lab_cleanup EXIT
 
-weftlab() { "$BUILD/weftlab" "$@"; }
+weftlab() { "${NICE[@]}" "$BUILD/weftlab" "$@"; }
 
 lab_own() {
 	LAB=$1
@@ -49,7 +50,7 @@ lab_shipped() {
 	sed "s/^name: .*/name: $LAB/" "topo/labs/$1.yaml" >"$LAB_FILE"
 }
 
-in_lab() { weftlab exec "$LAB:$1" "${@:2}"; }
+in_lab() { "$BUILD/weftlab" exec "$LAB:$1" "${@:2}"; }
 
 pid_of() { weftlab status -j "$LAB" | jq ".[0].nodes[] | select(.name == \"$1\") | .pid"; }
 

@@ -6,7 +6,22 @@
 #   pair_up FILE        the lab; v1 and v2 are namespaces, not attached yet
 #   pair_down           and everything is gone, the GUESTS too
 #   weftd_again a       after node_kill a: start it again
+#   engine_of a         what its weftd runs; lab files say it. ENGINE_B: of b, if not that of a
+#   modes               `overlay` of networks: an engine with an overlay of its own knows one way
 GUESTS=(v1 v2)
+ENGINE_B=${ENGINE_B:-$ENGINE}
+unset WEFTLAB_ENGINE
+
+engine_of() {
+	[ "$1" = b ] && echo "$ENGINE_B" || echo "$ENGINE"
+}
+
+modes() {
+	case "$ENGINE $ENGINE_B" in
+	*ebpf*) echo own carrier ;;
+	*) echo own ;;
+	esac
+}
 
 pair_up() {
 	lab_own $$

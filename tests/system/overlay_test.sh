@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.."
 . tests/system/lab.sh
 # shellcheck source=tests/system/overlay.sh
 . tests/system/overlay.sh
-[ "$ENGINE" = ebpf ] || skip "needs the ebpf engine"
+[ "$ENGINE" != sim ] || skip "needs an engine that forwards"
 BYTES=50000000
 SEGMENT=1398
 all=csum,tso4,tso6
@@ -25,6 +25,7 @@ lab_file() { # lab_file MODE ADDRESS-A ADDRESS-B PREFIX-LENGTH
 		  nodes:
 		    a:
 		      kind: host
+		      engine: $(engine_of a)
 		      addresses: {eth1: ["$2/$4"]}
 		      objects:
 		        host: {address: "$2"}
@@ -33,6 +34,7 @@ lab_file() { # lab_file MODE ADDRESS-A ADDRESS-B PREFIX-LENGTH
 		        ports: [{name: v1, type: tap, network: blue}]
 		    b:
 		      kind: host
+		      engine: $(engine_of b)
 		      addresses: {eth1: ["$3/$4"]}
 		      objects:
 		        host: {address: "$3"}
@@ -75,14 +77,25 @@ detach_both() {
 	guest_tap_end v2
 }
 
+# Superpackets arrive uncut where both guests have them. dpdk cuts what it sends to a peer, and merges nothing that a wire
+# has cut.
+whole_tcp() { # whole_tcp HOST FROM TO ADDRESS OFFLOADS-FROM OFFLOADS-TO
+	local before
+	before=$(relay_stats "$3" .to_guest.frames)
+	tcp "$2" "$3" "$4"
+	if ! has "$5" tso4 || ! has "$6" tso4 || [ "$(engine_of "$1")" != ebpf ]; then return; fi
+	if [ "$ENGINE $ENGINE_B" != "ebpf ebpf" ] && wire_cuts; then return; fi
+	[ $(($(relay_stats "$3" .to_guest.frames) - before)) -lt $((BYTES / SEGMENT / 3)) ]
+}
+
+wire_cuts() {
+	on a ethtool -k eth1 | grep -q 'tcp-segmentation-offload: off'
+}
+
 traffic() { # traffic WHAT OFFLOADS-1 OFFLOADS-2 MTU
 	attach_both "$2" "$3" "$4"
-	tcp v1 v2 10.1.0.2
-	if has "$2" tso4 && has "$3" tso4; then
-		[ "$(relay_stats v2 .to_guest.frames)" -lt $((BYTES / SEGMENT / 3)) ] ||
-			die "$1: superpackets were cut: $(relay_stats v2 .)"
-	fi
-	tcp v2 v1 10.1.0.1
+	whole_tcp a v1 v2 10.1.0.2 "$2" "$3" || die "$1: superpackets were cut: $(relay_stats v2 .)"
+	whole_tcp b v2 v1 10.1.0.1 "$3" "$2" || die "$1: superpackets were cut: $(relay_stats v1 .)"
 	udp v1 v2 10.1.0.2 --size 1300
 	has "$2" csum && udp v1 v2 10.1.0.2 --size 1300 --batch 40
 	tcp v1 v2 fd00::2
@@ -100,7 +113,7 @@ nothing_dropped() {
 	done
 }
 
-for mode in own carrier; do
+for mode in $(modes); do
 	host_pair $mode 192.0.2.1 192.0.2.2 24
 	expect a 1450 '.[0].mtu' network show blue
 	equal 1450 "$(mtu_of a v1)" "the tap's MTU"
@@ -127,17 +140,25 @@ for mode in own carrier; do
 	on v1 ping -c 1 -W 2 10.1.0.254 >/dev/null || die "$mode: the gateway does not answer on a"
 	on v2 ping -c 1 -W 2 10.1.0.254 >/dev/null || die "$mode: the gateway does not answer on b"
 
-	# --- weftd dies and comes back under a stream: nothing is lost, and questions are answered. The questions are
-	# about another address than the stream's: forgetting that one throws away what waits for its answer in v1.
+	# --- weftd dies and comes back. With ebpf under a stream: nothing is lost, and questions are answered. The questions
+	# are about another address than the stream's: forgetting that one throws away what waits for its answer in v1.
+	# With dpdk the switch itself was away, and goes on.
 	on v2 ip addr add 10.1.0.3/24 dev eth0
-	stream_start restart v1 v2 10.1.0.2 --pps 5000
+	answered() { on v1 ping -c 2 -i 0.1 -W 2 10.1.0.3 >/dev/null; }
 	for host in a b a; do
+		if [ "$(engine_of $host)" != ebpf ]; then
+			node_kill $host
+			weftd_again $host
+			wait_for 10 answered
+			continue
+		fi
+		stream_start restart v1 v2 10.1.0.2 --pps 5000
 		node_kill $host
 		on v1 ip neigh flush to 10.1.0.3 dev eth0
-		on v1 ping -c 2 -i 0.1 -W 2 10.1.0.3 >/dev/null || die "$mode: no echo while weftd $host is dead"
+		answered || die "$mode: no echo while weftd $host is dead"
 		weftd_again $host
+		stream_stop restart
 	done
-	stream_stop restart
 
 	# --- a frame that does not fit is answered, whatever its sender leaves undone
 	on v1 ip link set eth0 mtu 9000
