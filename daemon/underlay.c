@@ -223,6 +223,18 @@ u32 underlay_rows(struct weftd *weftd)
 	return rows;
 }
 
+// Where peers may send to this host, whichever way it takes itself. What another owns, a port above
+// all, is none: its machines could speak for a peer.
+static u32 add_addressed(struct weftd *weftd, u32 ifindex[], u32 count, u32 capacity)
+{
+	struct link *link = link_first(weftd->links);
+	for (; link && count < capacity; link = link->by_index.next)
+		if (link->has_address && link->hardware == ARPHRD_ETHER && !link->watch &&
+			!link->master && !holds(ifindex, count, link->ifindex))
+			ifindex[count++] = link->ifindex;
+	return count;
+}
+
 u32 underlay_devices(struct weftd *weftd, u32 ifindex[], u32 capacity)
 {
 	struct underlay *u = fresh(weftd);
@@ -240,6 +252,8 @@ u32 underlay_devices(struct weftd *weftd, u32 ifindex[], u32 capacity)
 				ifindex[count++] = device;
 		}
 	}
+	if (u->peers && weftd->engine_ops->own_overlay)
+		count = add_addressed(weftd, ifindex, count, capacity);
 	qsort(ifindex, count, sizeof(ifindex[0]), by_value);
 	return count;
 }

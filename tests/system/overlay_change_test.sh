@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.."
 . tests/system/lab.sh
 # shellcheck source=tests/system/overlay.sh
 . tests/system/overlay.sh
-[ "$ENGINE" = ebpf ] || skip "needs the ebpf engine"
+[ "$ENGINE" != sim ] || skip "needs an engine that forwards"
 BYTES=10000000
 all=csum,tso4,tso6
 
@@ -23,6 +23,7 @@ topology:
   nodes:
     a:
       kind: host
+      engine: $(engine_of a)
       addresses: {eth1: [10.0.1.1/30], eth2: [10.0.2.1/30]}
       objects:
         host: {address: 192.0.2.1}
@@ -31,6 +32,7 @@ topology:
         ports: [{name: v1, type: tap, network: blue}]
     b:
       kind: host
+      engine: $(engine_of b)
       addresses: {eth1: [10.0.1.2/30], eth2: [10.0.2.2/30]}
       objects:
         host: {address: 192.0.2.2}
@@ -79,20 +81,22 @@ wait_for 5 hops_are a b eth1
 stream_stop routes
 
 # --- weftd is away: after five seconds the carrier takes all, so that a next hop that changes does no harm
-carried() { # carried MORE-THAN
-	[ "$(on a ip -j -s link show weft-carrier | jq '.[0].stats64.tx.packets')" -gt "$1" ]
-}
-before=$(on a ip -j -s link show weft-carrier | jq '.[0].stats64.tx.packets')
-stream_start away v1 v2 10.1.0.2 --pps 5000
-node_kill a
-wait_for 10 carried $((before + 1000))
-stream_stop away
-on b ip link set eth1 address 02:00:00:00:77:01
-on a ip neigh flush dev eth1
-wait_for 5 arrives
-weftd_again a
-wait_for 5 hops_are a b eth1
-wait_for 5 arrives
+if [ "$ENGINE" = ebpf ]; then
+	carried() { # carried MORE-THAN
+		[ "$(on a ip -j -s link show weft-carrier | jq '.[0].stats64.tx.packets')" -gt "$1" ]
+	}
+	before=$(on a ip -j -s link show weft-carrier | jq '.[0].stats64.tx.packets')
+	stream_start away v1 v2 10.1.0.2 --pps 5000
+	node_kill a
+	wait_for 10 carried $((before + 1000))
+	stream_stop away
+	on b ip link set eth1 address 02:00:00:00:77:01
+	on a ip neigh flush dev eth1
+	wait_for 5 arrives
+	weftd_again a
+	wait_for 5 hops_are a b eth1
+	wait_for 5 arrives
+fi
 
 # --- ECMP: flows spread over both wires, each flow on one
 route a 192.0.2.2 nexthop via 10.0.1.2 nexthop via 10.0.2.2
@@ -165,7 +169,8 @@ reordered() { # reordered MODE
 	stream_stop small
 	on v2 nstat -a -s -z 2>/dev/null | awk '$1 == "TcpExtTCPOFOQueue" { print $2 }'
 }
-carrier=$(reordered carrier)
+carrier=0 # dpdk has no other way, and keeps the order of a flow
+[ "$ENGINE" != ebpf ] || carrier=$(reordered carrier)
 own=$(reordered own)
 echo "segments out of order: carrier $carrier, own $own"
 [ "$own" -le $((carrier + 2)) ] || die "weft's own path puts TCP out of order: $own segments, $carrier without"

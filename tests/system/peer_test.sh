@@ -4,7 +4,7 @@
 set -euo pipefail
 # shellcheck source=tests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
-[ "$ENGINE" = ebpf ] || skip "needs the ebpf engine"
+[ "$ENGINE" != sim ] || skip "needs an engine that forwards"
 
 host_new a
 on a ip link add u0 type veth peer name u1
