@@ -268,6 +268,9 @@ static void on_beat(evutil_socket_t fd, short what, void *context)
 			      : NULL;
 	if (row)
 		__atomic_store_n(&row->alive_ns, clock_ns(), __ATOMIC_RELAXED);
+	for (struct underlay_peer *peer = weftd->underlay->peers; peer; peer = peer->hh.next)
+		if (peer->kept_since_ns)
+			underlay_rows_write(weftd->underlay, peer);
 }
 
 int underlay_open(struct weftd *weftd, struct failure *failure)

@@ -38,9 +38,9 @@ u32 underlay_mtu(struct weftd *weftd, const char *network);
 
 u32 underlay_rows(struct weftd *weftd); // of the nexthop table that are in use
 
-// The distinct Ethernet devices on the ways to peers, ascending. With an engine that has an overlay of
-// its own also the other ones that have an address: nobody else receives what comes there for weft.
-// Returns how many were written.
+// The distinct Ethernet devices on the ways to peers, ascending. With an engine that has an overlay
+// of its own also the other ones that have an address: nobody else receives what comes there for
+// weft. Returns how many were written.
 u32 underlay_devices(struct weftd *weftd, u32 ifindex[], u32 capacity);
 
 // {"devices": [name], "nexthops": [{"device", "gateway", "mac"}], "mtu", "why"}; gateway null: on

@@ -54,6 +54,7 @@ struct underlay_peer {
 	u32 mtu;  // smallest of the ways; stays while there is none: a flap moves no guest's MTU
 	u32 rows; // written to the table
 	bool short_of_rows; // it had no room for more
+	u64 kept_since_ns;  // its rows are those of an earlier route; 0: they are not
 	struct weft_nexthop_row row[UNDERLAY_ROWS];
 	char why[UNDERLAY_WHY_BYTES]; // there is no way; empty: there is
 	bool known;                   // still an object

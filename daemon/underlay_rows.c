@@ -2,9 +2,12 @@
 // The ways to a peer as rows of the nexthop table, and how many of them the datapath may read.
 #include <string.h>
 #include <weft/log.h>
+#include "daemon/fdb.h"
 #include "daemon/underlay_parts.h"
 
 LOG_MODULE(underlay);
+
+enum { KEEP_NS = 1000000000 };
 
 static u32 divisor(u32 a, u32 b)
 {
@@ -97,11 +100,33 @@ static void shrink(struct underlay *u, struct underlay_peer *peer, u32 count)
 	}
 }
 
+static bool is_asked(const struct way *way)
+{
+	return way->neighbour && !way->neighbour->valid && !way->down;
+}
+
+// A route moved and the MACs of its next hops are not known yet. Without a carrier nothing could
+// leave meanwhile: what leaves the old way has a chance.
+static bool keeps_rows(const struct underlay *u, struct underlay_peer *peer)
+{
+	bool asked = false;
+	for (u32 i = 0; i < peer->count; i++)
+		asked = asked || is_asked(&peer->way[i]);
+	if (!asked || !peer->rows || !u->weftd->engine_ops->own_overlay)
+		return false;
+	if (!peer->kept_since_ns)
+		peer->kept_since_ns = clock_ns();
+	return clock_ns() - peer->kept_since_ns < KEEP_NS;
+}
+
 void underlay_rows_write(struct underlay *u, struct underlay_peer *peer)
 {
 	struct weft_nexthop_row rows[UNDERLAY_ROWS];
 	u32 count = make_rows(peer, rows);
 
+	if (!count && keeps_rows(u, peer))
+		return;
+	peer->kept_since_ns = 0;
 	shrink(u, peer, count);
 	u32 put = put_rows(u, peer, rows, count);
 	if (put < count && !peer->short_of_rows)
