@@ -120,7 +120,9 @@ says 1 'no lab' weftlab status nobody
 
 # pictures, of files and of labs that run
 weftlab graph "$A" >"$WORK/graph"
-for line in 'h1  (host)' 'eth1 192.0.2.1/24' 'port c1 type device dev c1 network blue' 'vni 7 from 192.0.2.11 to 192.0.2.12' \
+host="h1  (host)"
+[ "$ENGINE" = ebpf ] || host="h1  (host, $ENGINE)" # said when it is not the default
+for line in "$host" 'eth1 192.0.2.1/24' 'port c1 type device dev c1 network blue' 'vni 7 from 192.0.2.11 to 192.0.2.12' \
 	'h1:declared -- c2:eth0' 'r1:a -- r2:a  delay 2ms'; do
 	grep -qF "$line" "$WORK/graph" || die "the graph lacks: $line"
 done
@@ -168,8 +170,8 @@ says 0 '' weftlab exec "$B:c1" true
 
 # half of it is gone already
 LAB=$B
-kill -9 "$(pid_of h1)"
-wait_for 5 says 0 'h1           host    down' weftlab status "$B"
+node_kill h1
+says 0 'h1           host    down' weftlab status "$B"
 umount "/run/weftlab/$B/.bpf"
 ip netns del "weft-$B-c2"
 weftlab down "$B"
@@ -303,6 +305,25 @@ says 1 "$WORK/objects.yaml:2:1: this is no YAML" weftlab up "$WORK/wrong.yaml"
 echo 'networks: [{name: green}]' >"$WORK/objects.yaml"
 says 0 'network green' weftlab graph "$WORK/wrong.yaml"
 
+# engines: of a host, of all hosts, and of VMs on vhost-user
+unset WEFTLAB_ENGINE
+wrong 5:29 "unknown engine 'dpkd', expected ebpf, dpdk or sim" < <(nodes 'x: {kind: host, engine: dpkd}')
+wrong 5:42 "unknown key 'core': did you mean 'cores'?" < <(nodes 'x: {kind: host, engine: dpdk, dpdk: {core: 1}}')
+wrong 5:51 "unknown type 'veth', expected tap or vhost-user" < <(nodes 'x: {kind: vm, host: h, network: n, port_type: veth}')
+wrong 5:5 "VM x is behind a port of type vhost-user: its host h needs \`engine: dpdk\`" < <(nodes 'x: {kind: vm, host: h, network: n, port_type: vhost-user}')
+wrong 5:5 "port p of h has its type among the objects" < <(nodes 'x: {kind: vm, host: h, port: p, port_type: tap}')
+nodes 'x: {kind: vm, host: h, network: n, port_type: vhost-user}' >"$WORK/wrong.yaml"
+WEFTLAB_ENGINE=dpdk says 0 'port x type vhost-user network n' weftlab graph "$WORK/wrong.yaml"
+WEFTLAB_ENGINE=sim says 0 "VM web is behind a tap" weftlab graph topo/labs/vhost.yaml
+says 1 "unknown engine 'fast'" weftlab up --engine fast "$WORK/b.yaml"
+says 2 'usage: weftlab up' weftlab up "$WORK/b.yaml" dpdk
+says 0 "$B is up" weftlab up --engine sim "$WORK/b.yaml"
+LAB=$B
+expect h1 sim '.[0].engine' host show
+weftlab restart "$B:h1"
+expect h1 sim '.[0].engine' host show
+weftlab down "$B"
+
 # a name is a shipped lab
 mkdir -p "$WORK/topo/labs"
 cp "$WORK/b.yaml" "$WORK/topo/labs/$B.yaml"
@@ -310,7 +331,7 @@ WEFT_TOPO=$WORK/topo says 0 "$B is up" weftlab up "$B"
 weftlab down "$B"
 WEFT_TOPO=$WORK/topo says 0 "lab $B" weftlab graph "$B"
 for command in up graph; do
-	says 1 "no lab $B; the labs in $PWD/topo/labs are: leaf-spine, mixed, two-hosts, two-vms, wan" weftlab $command "$B"
+	says 1 "no lab $B; the labs in $PWD/topo/labs are: leaf-spine, mixed-engines, mixed, two-hosts, two-vms, vhost, wan" weftlab $command "$B"
 	says 1 "./$B: " weftlab $command "./$B" # a file, as the slash says
 done
 WEFT_TOPO=$WORK says 1 'set WEFT_TOPO' weftlab up "$B"

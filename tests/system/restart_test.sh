@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/system/traffic.sh
 . "$(dirname "$0")/traffic.sh"
-[ "$ENGINE" = ebpf ] || skip "needs the ebpf engine"
+[ "$ENGINE" != sim ] || skip "needs an engine that forwards"
 KILLS=10
 ROUNDS=5
 
@@ -51,39 +51,56 @@ ask_to_stop() {
 	wait "${HOST_PID[a]}" || die "weftd ended with status $? after host stop"
 }
 
-# --- with nobody sending, everything is as it was, to the last digit
-for how in host_kill host_stop ask_to_stop; do
-	before=$(objects && rows && counters)
-	restart $how
-	equal "$before" "$(objects && rows && counters)" "state after $how"
-done
-equal 4 "$(rows | jq '[.[] | select(.kind == "learned")] | length')" "learned rows"
+# --- the tables of dpdk are weftd's memory, and it forwards while weftd lives: what was learned and counted, and a
+# stream's packets, are lost with it. Objects and static rows are not, and forwarding resumes.
+arrives() { on c1 ping -n -q -c 1 -W 1 10.1.0.11 >/dev/null && on v2 ping -n -q -c 1 -W 1 10.1.0.2 >/dev/null; }
+if [ "$ENGINE" != ebpf ]; then
+	for how in host_kill host_stop ask_to_stop; do
+		ctl a network add "n-$how"
+		before=$(objects)
+		restart $how
+		equal "$before" "$(objects)" "objects after $how"
+		wait_for 10 arrives
+		equal '[["02:00:00:00:00:99","v1"]]' "$(rows | jq -c '[.[] | select(.kind == "static") | [.mac, .port]]')" "static rows after $how"
+	done
+fi
 
-# --- under traffic, and right after a command was acknowledged
-stream_start down c1 v1 10.1.0.11 --pps 20000
-stream_start up v2 c2 10.1.0.2 --pps 20000
-sent=0
-for ((i = 1; i <= KILLS; i++)); do
-	ctl a network add "n$i"
-	before=$(objects)
-	restart host_kill
-	equal "$before" "$(objects)" "objects after kill $i"
-	equal "n$i" "$(json a '.[0].name' network show "n$i")" "the network acknowledged last"
-	now=$(counter c1 rx_packets)
-	[ "$now" -gt "$sent" ] || die "rx_packets of c1 went from $sent to $now over kill $i"
-	sent=$now
-done
-for how in host_stop ask_to_stop; do
-	restart $how
-	[ "$(counter c1 rx_packets)" -gt "$sent" ] || die "rx_packets of c1 fell below $sent: $how"
-done
-stream_stop down
-stream_stop up
-[ "$(counter c1 rx_packets)" -ge "$(stream_sent down)" ] || die "c1 sent more than its rx_packets"
-[ "$(counter v1 tx_packets)" -ge "$(stream_sent down)" ] || die "v1 got more than its tx_packets"
-expect a 3 '[.[] | select(.reason == "tag_on_access").packets][0]' drops show
-expect a 0 '[.[] | select(.reason != "tag_on_access").packets] | add // 0' drops show
-expect a 0 '[.[] | select(.name | startswith("v")).tx_dropped] | add' port show
+survives() {
+	# --- with nobody sending, everything is as it was, to the last digit
+	for how in host_kill host_stop ask_to_stop; do
+		before=$(objects && rows && counters)
+		restart $how
+		equal "$before" "$(objects && rows && counters)" "state after $how"
+	done
+	equal 4 "$(rows | jq '[.[] | select(.kind == "learned")] | length')" "learned rows"
+
+	# --- under traffic, and right after a command was acknowledged
+	stream_start down c1 v1 10.1.0.11 --pps 20000
+	stream_start up v2 c2 10.1.0.2 --pps 20000
+	sent=0
+	for ((i = 1; i <= KILLS; i++)); do
+		ctl a network add "n$i"
+		before=$(objects)
+		restart host_kill
+		equal "$before" "$(objects)" "objects after kill $i"
+		equal "n$i" "$(json a '.[0].name' network show "n$i")" "the network acknowledged last"
+		now=$(counter c1 rx_packets)
+		[ "$now" -gt "$sent" ] || die "rx_packets of c1 went from $sent to $now over kill $i"
+		sent=$now
+	done
+	for how in host_stop ask_to_stop; do
+		restart $how
+		[ "$(counter c1 rx_packets)" -gt "$sent" ] || die "rx_packets of c1 fell below $sent: $how"
+	done
+	stream_stop down
+	stream_stop up
+	[ "$(counter c1 rx_packets)" -ge "$(stream_sent down)" ] || die "c1 sent more than its rx_packets"
+	[ "$(counter v1 tx_packets)" -ge "$(stream_sent down)" ] || die "v1 got more than its tx_packets"
+	expect a 3 '[.[] | select(.reason == "tag_on_access").packets][0]' drops show
+	expect a 0 '[.[] | select(.reason != "tag_on_access").packets] | add // 0' drops show
+	expect a 0 '[.[] | select(.name | startswith("v")).tx_dropped] | add' port show
+}
+[ "$ENGINE" != ebpf ] || survives
 
 # --- kill -9 in the middle of commands
 STEADY=4 # ports that stay
@@ -138,7 +155,7 @@ for ((i = 1; i <= ROUNDS; i++)); do
 	[ "$more" -le 1 ] || die "$more ports nobody asked for after kill $i: $ports"
 	equal "$(json a '.[] | select(.type == "tap").name' port show | sort)" "$(taps)" "taps after kill $i"
 	equal "$(taps)" "$(made)" "marks after kill $i"
-	equal "$(wc -l <<<"$ports")" "$(pinned)" "pinned links after kill $i"
+	[ "$ENGINE" != ebpf ] || equal "$(wc -l <<<"$ports")" "$(pinned)" "pinned links after kill $i"
 	expect a '[]' 'map(select(.state != "up" and .state != "waiting") | {name, state, why})' port show
 	kill -CONT $writer
 done
@@ -151,7 +168,7 @@ on a ip link set mine alias "somebody's tap"
 ctl a port add mine type tap network red
 on a ip -o link show mine | grep -q "weft:" || die "the adopted tap has no mark"
 links=$(find "$WORK/a/bpf" -path '*/links/*' -exec bpftool link show pinned {} \; | sed 's/:.*//')
-[ -n "$links" ] || die "no links to watch"
+[ -n "$links" ] || [ "$ENGINE" != ebpf ] || die "no links to watch"
 maps=$(find "$WORK/a/bpf" -path '*/tables/*' -exec bpftool map show pinned {} \; | sed -n 's/^\([0-9]*\):.*/\1/p')
 ctl a host purge
 wait "${HOST_PID[a]}" || die "weftd ended with status $? after host purge"

@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/system/traffic.sh
 . "$(dirname "$0")/traffic.sh"
-[ "$ENGINE" = ebpf ] || skip "needs the ebpf engine"
+[ "$ENGINE" = ebpf ] || skip "needs the ebpf engine: no other one has tables that outlive weftd"
 OTHER=$BUILD/upgrade
 
 # Variables of the environment add to the Makefile's own, those of the command line replace them.
