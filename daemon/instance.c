@@ -74,6 +74,7 @@ static int start_engine(struct weftd *weftd, struct failure *failure)
 		.memory_mb = weftd->settings.dpdk.memory_mb,
 		.pages = weftd->settings.dpdk.pages,
 		.flow_slots = weftd->settings.dpdk.flow_slots,
+		.pci = weftd->settings.dpdk.pci,
 	};
 	err = weftd->engine_ops->start(&weftd->engine, &config, &why);
 	if (!err)

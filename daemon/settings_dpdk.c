@@ -19,6 +19,7 @@ static const struct {
 		"auto, huge or small"},
 	{{.word = "flow_slots", .kind = ARGUMENT_NUMBER, .min = 64, .max = SLOTS_MAX},
 		"a power of two from 64 to 16777216"},
+	{{.word = "pci", .kind = ARGUMENT_BOOL}, "true or false"},
 };
 
 // "N" or "N-M"; returns what follows. NULL: something else.
@@ -62,9 +63,12 @@ static bool take(struct settings_dpdk *dpdk, size_t key, const json_t *value)
 		free(dpdk->pages);
 		dpdk->pages = strdup(json_string_value(value));
 		return true;
-	default:
+	case 3:
 		dpdk->flow_slots = (u32)number;
 		return (number & (number - 1)) == 0;
+	default:
+		dpdk->pci = json_is_true(value);
+		return true;
 	}
 }
 

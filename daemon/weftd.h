@@ -28,6 +28,7 @@ struct settings {     // from the command line and --config; strings owned
 		u32 memory_mb;
 		char *pages;
 		u32 flow_slots;
+		bool pci;
 	} dpdk;
 };
 

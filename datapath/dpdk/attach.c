@@ -79,6 +79,7 @@ static int watch_queues(struct engine *engine, struct dpdk_port *port, int what)
 static const struct dpdk_driver *const drivers[] = {
 	[ENGINE_PORT_NETDEV] = &dpdk_netdev,
 	[ENGINE_PORT_VHOST_USER] = &dpdk_vhost,
+	[ENGINE_PORT_PCI] = &dpdk_pci,
 };
 
 static struct dpdk_port *port_new(struct engine *engine, u32 slot, const struct engine_port *config)
@@ -248,6 +249,11 @@ int attach_port(struct engine *engine, const struct engine_port *config, const c
 	}
 	if (config->kind >= WEFT_ARRAY_SIZE(drivers) || !drivers[config->kind]) {
 		*why = "this build of the dpdk engine has no such ports";
+		return -ENOTSUP;
+	}
+	if (config->kind == ENGINE_PORT_PCI && !eal_has_pci()) {
+		*why = "this weftd was started without NICs: set `dpdk: {pci: true}` in its "
+		       "configuration and start it again";
 		return -ENOTSUP;
 	}
 	if (old && config->ifindex && old->ifindex == config->ifindex)

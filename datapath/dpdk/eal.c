@@ -25,6 +25,7 @@ enum {
 };
 
 static struct rte_mempool *pool;
+static bool pci; // it may look for NICs
 
 static u32 huge_free_mb(void)
 {
@@ -64,7 +65,17 @@ static int advise(const struct rte_memseg_list *list, const struct rte_memseg *s
 	return 0;
 }
 
-static int eal_start(u32 memory_mb, bool huge, const char **why)
+// Without NICs to drive DPDK must not even look: it would take those of this machine. With some it
+// may look, and takes the one that a port names: the list of those that it takes by itself names
+// none.
+static void choose_devices(bool allowed, char *words[2])
+{
+	words[0] = allowed ? "--allow" : "--no-pci";
+	words[1] = allowed ? "ffff:ff:1f.7" : NULL;
+}
+
+static int eal_start(
+	const struct engine_dpdk_config *config, u32 memory_mb, bool huge, const char **why)
 {
 	char memory[16], prefix[32], lcores[32];
 	// The calling thread stays where it was: DPDK would pin it to a core.
@@ -73,10 +84,11 @@ static int eal_start(u32 memory_mb, bool huge, const char **why)
 	snprintf(memory, sizeof(memory), "%u", memory_mb);
 	snprintf(prefix, sizeof(prefix), "weft-%d", getpid());
 	snprintf(lcores, sizeof(lcores), "0@0");
-	char *arguments[] = {"weftd", "--no-pci", "--no-telemetry", "--no-shconf", "--lcores",
-		lcores, "--file-prefix", prefix, "--log-level", "error", "-m", memory,
-		huge ? "--in-memory" : "--no-huge", NULL};
-	int count = (int)WEFT_ARRAY_SIZE(arguments) - 1;
+	char *arguments[] = {"weftd", "--no-telemetry", "--no-shconf", "--lcores", lcores,
+		"--file-prefix", prefix, "--log-level", "error", "-m", memory,
+		huge ? "--in-memory" : "--no-huge", NULL, NULL, NULL};
+	int count = (int)WEFT_ARRAY_SIZE(arguments) - (config->pci ? 1 : 2);
+	choose_devices(config->pci, &arguments[WEFT_ARRAY_SIZE(arguments) - 3]);
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
 		if (!CPU_ISSET(cpu, &cpus))
 			continue;
@@ -99,7 +111,7 @@ int eal_open(const struct engine_dpdk_config *config, const char **why)
 		return 0;
 	int error = choose_pages(config, memory_mb, &huge, why);
 	if (!error)
-		error = eal_start(memory_mb, huge, why);
+		error = eal_start(config, memory_mb, huge, why);
 	if (error)
 		return error;
 	if (!huge)
@@ -110,6 +122,7 @@ int eal_open(const struct engine_dpdk_config *config, const char **why)
 		*why = "there is not memory enough for frames; raise dpdk.memory_mb";
 		return -ENOMEM;
 	}
+	pci = config->pci;
 	log_info("DPDK is up memory_mb=%u pages=%s", memory_mb, huge ? "huge" : "small");
 	return 0;
 }
@@ -117,4 +130,9 @@ int eal_open(const struct engine_dpdk_config *config, const char **why)
 struct rte_mempool *eal_pool(void)
 {
 	return pool;
+}
+
+bool eal_has_pci(void)
+{
+	return pci;
 }

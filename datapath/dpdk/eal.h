@@ -11,3 +11,4 @@ int eal_open(const struct engine_dpdk_config *config, const char **why);
 
 // Frames for everybody. Only after eal_open.
 struct rte_mempool *eal_pool(void);
+bool eal_has_pci(void); // config->pci was on

@@ -65,6 +65,7 @@ static void mistakes(void **state)
 		{"dpdk: {memory_mb: 1048577}", "dpdk.memory_mb must be"},
 		{"dpdk: {pages: large}", "dpdk.pages must be auto, huge or small"},
 		{"dpdk: {flow_slots: 1000}", "dpdk.flow_slots must be a power of two"},
+		{"dpdk: {pci: 7}", "dpdk.pci must be true or false"},
 		{"dpdk: {flow_slots: 32}", "dpdk.flow_slots must be"},
 	};
 
@@ -95,7 +96,7 @@ static void dpdk(void **state)
 
 		snprintf(config, sizeof(config),
 			"engine: dpdk\ndpdk: {cores: \"%s\", memory_mb: 256, pages: huge, "
-			"flow_slots: 4096}\n",
+			"flow_slots: 4096, pci: true}\n",
 			cores[i]);
 		write_config(config);
 		assert_int_equal(settings_read(&settings, path, &failure), 0);
@@ -104,6 +105,7 @@ static void dpdk(void **state)
 		assert_int_equal(settings.dpdk.memory_mb, 256);
 		assert_string_equal(settings.dpdk.pages, "huge");
 		assert_int_equal(settings.dpdk.flow_slots, 4096);
+		assert_true(settings.dpdk.pci);
 		settings_free(&settings);
 		assert_null(settings.dpdk.cores);
 	}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Ports of kind pci: a NIC that DPDK drives itself, or any other ethdev, by the name DPDK knows it
+// by.
+//
+// One queue each way. Without receive interrupts a worker looks at a quiet NIC every LOOK_NS.
+#include <errno.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+#include "datapath/dpdk/port.h"
+
+enum { DESCRIPTORS = 1024, LOOK_NS = 50000 };
+
+struct pci_port {
+	u16 id; // DPDK's
+	int timer;
+	bool interrupts;
+	bool prepare; // frames with offloads go through rte_eth_tx_prepare
+};
+
+static u32 takes_of(const struct rte_eth_dev_info *info, uint64_t *offloads)
+{
+	const u64 checksum = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	u64 can = info->tx_offload_capa;
+	u32 takes = 0;
+	*offloads = can & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if ((can & checksum) == checksum) {
+		*offloads |= checksum | (can & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM);
+		takes |= DPDK_TAKES_CHECKSUM;
+	}
+	if (takes && can & RTE_ETH_TX_OFFLOAD_TCP_TSO && can & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) {
+		*offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
+		takes |= DPDK_TAKES_TSO4 | DPDK_TAKES_TSO6;
+	}
+	return takes;
+}
+
+static int device_start(struct dpdk_port *port, struct pci_port *pci)
+{
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf = {.intr_conf.rxq = 1};
+	u16 rx = DESCRIPTORS, tx = DESCRIPTORS;
+	int error = rte_eth_dev_info_get(pci->id, &info);
+	if (error)
+		return error;
+	u32 takes = takes_of(&info, &conf.txmode.offloads);
+	pci->interrupts = !rte_eth_dev_configure(pci->id, 1, 1, &conf);
+	if (!pci->interrupts) {
+		conf.intr_conf.rxq = 0;
+		error = rte_eth_dev_configure(pci->id, 1, 1, &conf);
+	}
+	if (!error)
+		error = rte_eth_dev_adjust_nb_rx_tx_desc(pci->id, &rx, &tx);
+	int socket = rte_eth_dev_socket_id(pci->id);
+	if (!error)
+		error = rte_eth_rx_queue_setup(pci->id, 0, rx, (unsigned)socket, NULL, port->pool);
+	if (!error)
+		error = rte_eth_tx_queue_setup(pci->id, 0, tx, (unsigned)socket, NULL);
+	if (!error)
+		error = rte_eth_dev_start(pci->id);
+	if (error)
+		return error;
+	rte_eth_promiscuous_enable(pci->id);
+	pci->prepare = takes;
+	port->takes = takes;
+	return 0;
+}
+
+// The descriptor of the queue's interrupts, else a timer's.
+static void device_wake(struct dpdk_port *port, struct pci_port *pci)
+{
+	int fd = pci->interrupts ? rte_eth_dev_rx_intr_ctl_q_get_fd(pci->id, 0) : -1;
+	pci->interrupts = fd >= 0;
+	port->wake_fd[0] = fd >= 0 ? fd : pci->timer;
+}
+
+static int pci_open(struct dpdk_port *port, const struct engine_port *config, const char **why)
+{
+	struct pci_port *pci = calloc(1, sizeof(*pci));
+	*why = "there is no memory for the port";
+	if (!pci)
+		return -ENOMEM;
+	pci->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	*why = "DPDK has no driver for the device, or it is bound to the kernel's: bind it to "
+	       "vfio-pci (dpdk-devbind.py -b vfio-pci ADDRESS)";
+	int error = pci->timer < 0 ? -errno : rte_dev_probe(config->path);
+	if (!error)
+		error = rte_eth_dev_get_port_by_name(config->path, &pci->id);
+	if (!error) {
+		*why = "the device cannot be started";
+		error = device_start(port, pci);
+		if (error) {
+			rte_eth_dev_stop(pci->id);
+			rte_eth_dev_close(pci->id);
+		}
+	}
+	if (error) {
+		close(pci->timer);
+		free(pci);
+		return error;
+	}
+	device_wake(port, pci);
+	port->driver_state = pci;
+	port->rx_queues = port->tx_queues = 1;
+	return 0;
+}
+
+static void pci_close(struct dpdk_port *port)
+{
+	struct pci_port *pci = port->driver_state;
+	struct rte_eth_dev_info info;
+	bool known = !rte_eth_dev_info_get(pci->id, &info);
+	rte_eth_dev_stop(pci->id);
+	rte_eth_dev_close(pci->id);
+	if (known && info.device)
+		rte_dev_remove(info.device);
+	close(pci->timer);
+	free(pci);
+	port->driver_state = NULL;
+	port->wake_fd[0] = -1;
+}
+
+// What a NIC says of a received frame is not what docs/dpdk.md means by the same fields.
+static u32 pci_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 capacity)
+{
+	const struct pci_port *pci = port->driver_state;
+	u32 count = rte_eth_rx_burst(pci->id, (u16)queue, frames, (u16)capacity), good = 0;
+	for (u32 i = 0; i < count; i++) {
+		u32 head = RTE_MIN(frames[i]->pkt_len, (u32)WEFT_PARSE_BYTES);
+		frames[i]->ol_flags = 0;
+		frames[i]->tx_offload = 0;
+		if (likely(frames[i]->data_len >= head && head >= sizeof(struct rte_ether_hdr)))
+			frames[good++] = frames[i];
+		else
+			rte_pktmbuf_free(frames[i]);
+	}
+	return good;
+}
+
+static u32 pci_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 count)
+{
+	const struct pci_port *pci = port->driver_state;
+	if (pci->prepare)
+		count = rte_eth_tx_prepare(pci->id, (u16)queue, frames, (u16)count);
+	return rte_eth_tx_burst(pci->id, (u16)queue, frames, (u16)count);
+}
+
+static bool pci_arm(struct dpdk_port *port, u32 queue, bool on)
+{
+	const struct pci_port *pci = port->driver_state;
+	const struct itimerspec soon = {.it_value.tv_nsec = LOOK_NS}, never = {0};
+	u64 eaten;
+	if (pci->interrupts) {
+		if (!on)
+			return rte_eth_dev_rx_intr_disable(pci->id, (u16)queue), false;
+		rte_eth_dev_rx_intr_enable(pci->id, (u16)queue);
+		return rte_eth_rx_queue_count(pci->id, (u16)queue) > 0;
+	}
+	timerfd_settime(pci->timer, 0, on ? &soon : &never, NULL);
+	if (!on && read(pci->timer, &eaten, sizeof(eaten)) < 0)
+		return false; // it had not come
+	return false;
+}
+
+static void pci_state(struct dpdk_port *port, struct engine_port_state *out)
+{
+	const struct pci_port *pci = port->driver_state;
+	struct rte_eth_link link;
+	u16 mtu = 0;
+	*out = (struct engine_port_state){.queues = 1, .why = "the NIC has no link"};
+	if (!rte_eth_link_get_nowait(pci->id, &link) && link.link_status)
+		out->carrier = true;
+	if (!rte_eth_dev_get_mtu(pci->id, &mtu))
+		out->mtu = mtu;
+	out->why = out->carrier ? NULL : out->why;
+}
+
+const struct dpdk_driver dpdk_pci = {
+	.name = "pci",
+	.open = pci_open,
+	.close = pci_close,
+	.rx = pci_rx,
+	.tx = pci_tx,
+	.arm = pci_arm,
+	.state = pci_state,
+};

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The driver of ethdevs, on a ring of memory in place of a NIC (net_ring: what is sent is
+// received).
+#include <errno.h>
+#include <poll.h>
+#include <rte_eal.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include "datapath/dpdk/port.h"
+
+static struct rte_mempool *pool;
+
+static struct rte_mbuf *frame_make(u8 mark, u32 bytes)
+{
+	struct rte_mbuf *frame = rte_pktmbuf_alloc(pool);
+	assert_non_null(frame);
+	memset(rte_pktmbuf_append(frame, (u16)bytes), mark, bytes);
+	return frame;
+}
+
+static void open_ring(struct dpdk_port *port, const char *name)
+{
+	const struct engine_port config = {.kind = ENGINE_PORT_PCI, .name = name, .path = name};
+	const char *why = NULL;
+	*port = (struct dpdk_port){.pool = pool, .driver = &dpdk_pci, .wake_fd = {-1}};
+	assert_int_equal(dpdk_pci.open(port, &config, &why), 0);
+}
+
+static void frames_go_out_and_come_in(void **state)
+{
+	struct dpdk_port port;
+	struct rte_mbuf *out[DPDK_BURST], *in[DPDK_BURST];
+	u32 held = rte_mempool_in_use_count(pool);
+	(void)state;
+	open_ring(&port, "net_ring_a");
+	assert_int_equal(port.rx_queues, 1);
+	assert_int_equal(port.tx_queues, 1);
+	assert_int_equal(dpdk_pci.rx(&port, 0, in, DPDK_BURST), 0);
+	for (u32 i = 0; i < DPDK_BURST; i++)
+		out[i] = frame_make((u8)i, 60 + i);
+	assert_int_equal(dpdk_pci.tx(&port, 0, out, DPDK_BURST), DPDK_BURST);
+	assert_int_equal(dpdk_pci.rx(&port, 0, in, DPDK_BURST), DPDK_BURST);
+	for (u32 i = 0; i < DPDK_BURST; i++) {
+		assert_int_equal(in[i]->pkt_len, 60 + i);
+		assert_int_equal(*rte_pktmbuf_mtod(in[i], u8 *), i);
+	}
+	rte_pktmbuf_free_bulk(in, DPDK_BURST);
+	dpdk_pci.close(&port);
+	assert_int_equal(rte_mempool_in_use_count(pool), held);
+}
+
+// What the contract forbids does not come through: flags of the NIC, frames without a header.
+static void frames_are_as_the_contract_says(void **state)
+{
+	struct dpdk_port port;
+	struct rte_mbuf *out[2], *in[DPDK_BURST];
+	(void)state;
+	open_ring(&port, "net_ring_b");
+	out[0] = frame_make(1, 9);
+	out[1] = frame_make(2, 60);
+	out[1]->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_MBUF_F_RX_RSS_HASH;
+	out[1]->tso_segsz = 1000;
+	assert_int_equal(dpdk_pci.tx(&port, 0, out, 2), 2);
+	assert_int_equal(dpdk_pci.rx(&port, 0, in, DPDK_BURST), 1);
+	assert_int_equal(in[0]->pkt_len, 60);
+	assert_int_equal(in[0]->ol_flags, 0);
+	assert_int_equal(in[0]->tx_offload, 0);
+	rte_pktmbuf_free(in[0]);
+	dpdk_pci.close(&port);
+}
+
+static void a_quiet_device_wakes_by_time(void **state)
+{
+	struct dpdk_port port;
+	(void)state;
+	open_ring(&port, "net_ring_c");
+	struct pollfd wake = {port.wake_fd[0], POLLIN, 0};
+	assert_int_equal(poll(&wake, 1, 0), 0);
+	assert_false(dpdk_pci.arm(&port, 0, true));
+	assert_int_equal(poll(&wake, 1, 5000), 1);
+	dpdk_pci.arm(&port, 0, false);
+	assert_int_equal(poll(&wake, 1, 0), 0);
+	dpdk_pci.close(&port);
+}
+
+static void what_is_no_device_is_refused(void **state)
+{
+	const struct engine_port config = {
+		.kind = ENGINE_PORT_PCI, .name = "x", .path = "net_nothing_x"};
+	struct dpdk_port port = {.pool = pool};
+	const char *why = NULL;
+	(void)state;
+	assert_int_not_equal(dpdk_pci.open(&port, &config, &why), 0);
+	assert_non_null(strstr(why, "driver"));
+}
+
+static void a_device_can_be_opened_again(void **state)
+{
+	struct dpdk_port port;
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		open_ring(&port, "net_ring_d");
+		dpdk_pci.close(&port);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(frames_go_out_and_come_in),
+		cmocka_unit_test(frames_are_as_the_contract_says),
+		cmocka_unit_test(a_quiet_device_wakes_by_time),
+		cmocka_unit_test(what_is_no_device_is_refused),
+		cmocka_unit_test(a_device_can_be_opened_again),
+	};
+	char *arguments[] = {"pci_test", "--no-huge", "-m", "64", "--no-pci", "--no-shconf",
+		"--no-telemetry", "--lcores", "0@(0-1)", "--file-prefix", "weft-pci-test",
+		"--log-level", "critical", NULL};
+	if (rte_eal_init((int)WEFT_ARRAY_SIZE(arguments) - 1, arguments) < 0)
+		return 1;
+	pool = rte_pktmbuf_pool_create("pci", 8191, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	return pool ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
+}
