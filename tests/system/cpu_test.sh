@@ -19,10 +19,10 @@ fi
 
 ctl a network add blue
 for i in 1 2 3; do
-	guest_new g$i
-	guest_veth a g$i c$i 10.1.0.$i/24
-	on g$i ip link set eth0 address 02:00:00:00:00:0$i
-	ctl a port add c$i type device dev c$i network blue
+	guest_new "g$i"
+	guest_veth a "g$i" "c$i" "10.1.0.$i/24"
+	on "g$i" ip link set eth0 address "02:00:00:00:00:0$i"
+	ctl a port add "c$i" type device dev "c$i" network blue
 done
 
 worker_state() { # S: it sleeps
