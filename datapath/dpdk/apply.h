@@ -6,8 +6,10 @@
 #include "datapath/dpdk/line.h"
 #include "datapath/dpdk/offload.h"
 
-// burst.c. port: what the frame is for, a port or a peer; slot: where it leaves.
-static void worker_stage(struct dpdk_worker *worker, u32 slot, u32 port, struct rte_mbuf *frame);
+// burst.c. port: what the frame is for, a port or a peer; slot: where it leaves; flow: bits of a
+// hash.
+static void worker_stage(
+	struct dpdk_worker *worker, u32 slot, u32 port, u8 flow, struct rte_mbuf *frame);
 
 weft_inline bool frame_is_super(const struct rte_mbuf *frame)
 {
@@ -105,7 +107,7 @@ static enum weft_drop send_to_peer(
 	u32 count = dpdk_finish(frame, 0, parts, DPDK_SEGMENTS);
 	for (u32 i = 0; i < count; i++) {
 		if (frame_encapsulate(&way, &parts[i]))
-			worker_stage(worker, slot, peer, parts[i]);
+			worker_stage(worker, slot, peer, line_flow(line), parts[i]);
 		else
 			rte_pktmbuf_free(parts[i]);
 	}
@@ -133,7 +135,7 @@ static enum weft_drop send_to(struct pipeline *line, struct rte_mbuf *frame, u32
 	if (peer)
 		return send_to_peer(line, frame, port, tos, bytes);
 	account_tx(line->tables, port, bytes);
-	worker_stage(worker, port, port, frame);
+	worker_stage(worker, port, port, line_flow(line), frame);
 	return WEFT_DROP_none;
 }
 

@@ -69,7 +69,7 @@ static int watch_queues(struct engine *engine, struct dpdk_port *port, int what)
 	int epoll_fd = engine->workers[port->worker]->epoll_fd;
 	for (u32 i = 0; i < port_queues(port); i++) {
 		struct epoll_event event = {
-			.events = EPOLLIN, .data.ptr = &engine->queues[port->slot][i]};
+			.events = EPOLLIN, .data.u64 = dpdk_event(port->slot, i)};
 		if (port->wake_fd[i] >= 0 && epoll_ctl(epoll_fd, what, port->wake_fd[i], &event))
 			return -errno;
 	}
@@ -145,13 +145,14 @@ void attach_close(struct engine *engine, u32 slot)
 	struct dpdk_port *port = engine->ports[slot];
 	if (!port)
 		return;
+	struct dpdk_queue *queues = engine->queues[slot];
 	watch_queues(engine, port, EPOLL_CTL_DEL);
 	__atomic_store_n(&engine->ports[slot], NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&engine->queues[slot], NULL, __ATOMIC_RELEASE);
 	publish_list(engine, engine->workers[port->worker]);
 	port->driver->close(port);
 	claims_close(port);
-	free(engine->queues[slot]);
-	engine->queues[slot] = NULL;
+	free(queues);
 	free(port);
 }
 

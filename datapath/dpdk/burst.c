@@ -14,51 +14,68 @@ static void count_lost(struct dpdk_worker *worker, u32 slot, u32 frames)
 		__sync_fetch_and_add(&row->packets, frames);
 }
 
-// Consumes the frames; returns how many the port did not take.
-static u32 send_frames(
-	struct dpdk_worker *worker, struct dpdk_port *port, struct rte_mbuf **frames, u32 count)
+// Returns how many the port took; the rest are freed.
+static u32 send_queue(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 count)
 {
-	u32 queues = port->tx_queues, sent = 0;
-	if (queues) {
-		u32 queue = queues == 1 ? 0 : worker->index % queues;
-		rte_spinlock_lock(&port->tx_lock[queue]);
-		sent = port->driver->tx(port, queue, frames, count);
-		rte_spinlock_unlock(&port->tx_lock[queue]);
-	}
+	rte_spinlock_lock(&port->tx_lock[queue]);
+	u32 sent = port->driver->tx(port, queue, frames, count);
+	rte_spinlock_unlock(&port->tx_lock[queue]);
 	if (unlikely(sent < count))
 		rte_pktmbuf_free_bulk(frames + sent, count - sent);
-	return count - sent;
+	return sent;
+}
+
+// A flow keeps to its queue: the low bits of its hash choose.
+static __attribute__((noinline)) u32 send_spread(
+	struct dpdk_port *port, u32 queues, const struct dpdk_out *out)
+{
+	struct rte_mbuf *part[DPDK_BURST];
+	u32 sent = 0;
+	for (u32 queue = 0; queue < queues; queue++) {
+		u32 size = 0;
+		for (u32 i = 0; i < out->count; i++)
+			if (out->flow[i] % queues == queue)
+				part[size++] = out->frame[i];
+		if (size)
+			sent += send_queue(port, queue, part, size);
+	}
+	return out->count - sent;
 }
 
 // What the other end does not take as it is, is completed first.
-static u32 send_completed(
-	struct dpdk_worker *worker, struct dpdk_port *port, struct rte_mbuf **frames, u32 count)
+static u32 send_completed(struct dpdk_port *port, u32 queues, const struct dpdk_out *out)
 {
 	struct rte_mbuf *parts[DPDK_SEGMENTS];
 	u32 lost = 0;
-	for (u32 i = 0; i < count; i++) {
-		u32 made = dpdk_finish(frames[i], port->takes, parts, DPDK_SEGMENTS);
-		lost += made ? send_frames(worker, port, parts, made) : 1;
+	for (u32 i = 0; i < out->count; i++) {
+		u32 made = dpdk_finish(out->frame[i], port->takes, parts, DPDK_SEGMENTS);
+		lost += made ? made - send_queue(port, out->flow[i] % queues, parts, made) : 1;
 	}
 	return lost;
+}
+
+// Consumes the frames; returns how many the port did not take.
+static u32 send_out(struct dpdk_port *port, struct dpdk_out *out)
+{
+	u32 queues = port ? port->tx_queues : 0;
+	u64 offloads = 0;
+	if (unlikely(!queues)) {
+		rte_pktmbuf_free_bulk(out->frame, out->count);
+		return out->count;
+	}
+	for (u32 i = 0; i < out->count; i++)
+		offloads |= out->frame[i]->ol_flags;
+	if (unlikely(offloads))
+		return send_completed(port, queues, out);
+	if (unlikely(queues > 1))
+		return send_spread(port, queues, out);
+	return out->count - send_queue(port, 0, out->frame, out->count);
 }
 
 static void flush_slot(struct dpdk_worker *worker, u32 slot)
 {
 	struct dpdk_out *out = &worker->out[slot];
-	struct dpdk_port *port = dpdk_port_at(worker->engine, slot);
-	u64 offloads = 0;
-	u32 lost;
-	for (u32 i = 0; i < out->count; i++)
-		offloads |= out->frame[i]->ol_flags;
-	if (unlikely(!port)) {
-		rte_pktmbuf_free_bulk(out->frame, out->count);
-		lost = out->count;
-	} else if (unlikely(offloads)) {
-		lost = send_completed(worker, port, out->frame, out->count);
-	} else {
-		lost = send_frames(worker, port, out->frame, out->count);
-	}
+	u32 lost = send_out(dpdk_port_at(worker->engine, slot), out);
 	if (unlikely(lost))
 		count_lost(worker, slot, lost);
 	out->count = 0;
@@ -91,7 +108,7 @@ static void result_add(struct engine_result *result, u32 port, struct rte_mbuf *
 }
 
 weft_inline void worker_stage(
-	struct dpdk_worker *worker, u32 slot, u32 port, struct rte_mbuf *frame)
+	struct dpdk_worker *worker, u32 slot, u32 port, u8 flow, struct rte_mbuf *frame)
 {
 	struct dpdk_out *out = &worker->out[slot];
 	if (unlikely(worker->result)) {
@@ -102,6 +119,7 @@ weft_inline void worker_stage(
 		out->listed = true;
 		worker->pending[worker->pending_count++] = slot;
 	}
+	out->flow[out->count] = flow;
 	out->frame[out->count++] = frame;
 	if (unlikely(out->count == DPDK_BURST))
 		flush_slot(worker, slot);
@@ -200,7 +218,7 @@ weft_inline bool run_plain(struct dpdk_line *line)
 	worker->counts[line->in_port].rx_bytes += line->packet.length;
 	worker->counts[slot->port].tx_packets++;
 	worker->counts[slot->port].tx_bytes += line->packet.length;
-	worker_stage(worker, slot->port, slot->port, frame);
+	worker_stage(worker, slot->port, slot->port, (u8)(line->signature >> 1), frame);
 	return true;
 }
 

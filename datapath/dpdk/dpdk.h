@@ -31,7 +31,8 @@ struct dpdk_poll_list {
 // Frames that wait for the end of the burst, by out-port.
 struct dpdk_out {
 	u32 count;
-	bool listed; // among worker->pending
+	bool listed;         // among worker->pending
+	u8 flow[DPDK_BURST]; // of each frame: for ports with several queues
 	struct rte_mbuf *frame[DPDK_BURST];
 };
 
@@ -95,6 +96,23 @@ static inline struct dpdk_port *dpdk_port_at(const struct engine *engine, u32 sl
 {
 	return slot < engine->slots ? __atomic_load_n(&engine->ports[slot], __ATOMIC_ACQUIRE)
 				    : NULL;
+}
+
+// What epoll says of a queue. A number, not a pointer: who wakes up may hold an event of a port
+// that is gone by then.
+enum { DPDK_EVENT_WAKE = 0 }; // slot 0 is no port: weftd wakes the worker
+
+static inline u64 dpdk_event(u32 slot, u32 queue)
+{
+	return (u64)slot * DPDK_QUEUES + queue;
+}
+
+// NULL: the port is gone.
+static inline struct dpdk_queue *dpdk_event_queue(const struct engine *engine, u64 event)
+{
+	struct dpdk_queue *queues =
+		__atomic_load_n(&engine->queues[event / DPDK_QUEUES], __ATOMIC_ACQUIRE);
+	return queues ? &queues[event % DPDK_QUEUES] : NULL;
 }
 
 // The slot of an underlay device; 0: it is none.

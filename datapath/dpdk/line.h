@@ -67,6 +67,11 @@ weft_inline struct dpdk_line *line_of(struct pipeline *line)
 	return (struct dpdk_line *)line;
 }
 
+weft_inline u8 line_flow(struct pipeline *line)
+{
+	return line_of(line)->set ? (u8)(line_of(line)->signature >> 1) : 0;
+}
+
 weft_inline u64 line_generation(const struct dpdk_worker *worker, u32 index)
 {
 	return __atomic_load_n(&worker->generations[index].value, __ATOMIC_ACQUIRE);

@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include "datapath/dpdk/dpdk.h"
@@ -88,7 +89,7 @@ static void worker_tables(struct dpdk_worker *worker)
 struct dpdk_worker *worker_new(struct engine *engine, u32 index, u32 flow_slots)
 {
 	struct dpdk_worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) & ~63ul);
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = DPDK_EVENT_WAKE};
 	if (!worker)
 		return NULL;
 	memset(worker, 0, sizeof(*worker));
@@ -181,10 +182,18 @@ static u32 sample_next(struct dpdk_worker *worker)
 	return 1 + (worker->random >> 16) % (2 * CPU_SAMPLE - 1);
 }
 
+// How often the kernel took the core from this thread. A burst in which it did is no sample.
+static long preemptions(void)
+{
+	struct rusage usage;
+	return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nivcsw;
+}
+
 // As queue_poll, but timed.
 static u32 queue_sample(
 	struct dpdk_worker *worker, struct dpdk_queue *queue, struct rte_mbuf **frames)
 {
+	long before = preemptions();
 	u64 start = rte_rdtsc();
 	u32 count = queue_receive(queue, frames);
 	u64 received = rte_rdtsc();
@@ -193,11 +202,14 @@ static u32 queue_sample(
 	worker->decided_tsc = received;
 	worker_burst(worker, queue->port, frames, count);
 	u64 sent = rte_rdtsc();
-	worker->cpu.receive_ns += ns_of(worker, received - start);
-	worker->cpu.decide_ns += ns_of(worker, worker->decided_tsc - received);
-	worker->cpu.send_ns += ns_of(worker, sent - worker->decided_tsc);
-	queue->busy_ns += ns_of(worker, sent - start);
+	u64 decided = worker->decided_tsc;
 	worker->decided_tsc = 0;
+	if (preemptions() != before)
+		return count; // the next one, then
+	worker->cpu.receive_ns += ns_of(worker, received - start);
+	worker->cpu.decide_ns += ns_of(worker, decided - received);
+	worker->cpu.send_ns += ns_of(worker, sent - decided);
+	queue->busy_ns += ns_of(worker, sent - start);
 	worker->sample_in = sample_next(worker);
 	return count;
 }
@@ -225,18 +237,26 @@ static u32 queue_poll(struct dpdk_worker *worker, struct dpdk_queue *queue)
 	return count;
 }
 
-// Waits for armed descriptors; the queues behind them are hot then.
-static void worker_listen(struct dpdk_worker *worker, int timeout_ms)
+// The queues whose descriptors are ready are hot from now. Only while the worker is online: else a
+// queue could go away meanwhile.
+static void worker_heed(struct dpdk_worker *worker, const struct epoll_event *events, int count)
+{
+	u64 eaten;
+	for (int i = 0; i < count; i++) {
+		struct dpdk_queue *queue = dpdk_event_queue(worker->engine, events[i].data.u64);
+		if (events[i].data.u64 == DPDK_EVENT_WAKE) {
+			if (read(worker->wake_fd, &eaten, sizeof(eaten)) < 0)
+				continue; // somebody else's wake-up has eaten it
+		} else if (queue) {
+			queue_heat(queue);
+		}
+	}
+}
+
+static void worker_peek(struct dpdk_worker *worker)
 {
 	struct epoll_event events[PEEK_EVENTS];
-	u64 eaten;
-	int count = epoll_wait(worker->epoll_fd, events, PEEK_EVENTS, timeout_ms);
-	for (int i = 0; i < count; i++) {
-		if (events[i].data.ptr)
-			queue_heat(events[i].data.ptr);
-		else if (read(worker->wake_fd, &eaten, sizeof(eaten)) < 0)
-			continue;
-	}
+	worker_heed(worker, events, epoll_wait(worker->epoll_fd, events, PEEK_EVENTS, 0));
 }
 
 // One round over the hot queues. Returns how many stay hot.
@@ -258,12 +278,14 @@ static u32 worker_round(struct dpdk_worker *worker, const struct dpdk_poll_list 
 static void worker_sleep(struct dpdk_worker *worker)
 {
 	struct rte_rcu_qsbr *rcu = worker->engine->rcu;
+	struct epoll_event events[PEEK_EVENTS];
 	u64 from_ns = worker_now(worker);
-	rte_rcu_qsbr_thread_offline(rcu, worker->index);
 	cpu_wake_before(&worker->wake);
-	worker_listen(worker, -1);
-	cpu_wake_after(&worker->wake);
+	rte_rcu_qsbr_thread_offline(rcu, worker->index);
+	int count = epoll_wait(worker->epoll_fd, events, PEEK_EVENTS, -1);
 	rte_rcu_qsbr_thread_online(rcu, worker->index);
+	worker_heed(worker, events, count);
+	cpu_wake_after(&worker->wake);
 	worker->now_ns = worker_now(worker);
 	worker->cpu.sleeps++;
 	worker->cpu.sleep_ns += worker->now_ns - from_ns;
@@ -287,7 +309,7 @@ static void worker_loop(struct dpdk_worker *worker)
 		if (!hot)
 			worker_sleep(worker);
 		else if (++rounds % PEEK_ROUNDS == 0)
-			worker_listen(worker, 0);
+			worker_peek(worker);
 	}
 }
 
