@@ -71,16 +71,6 @@ static int run_show(struct request *request)
 	return 0;
 }
 
-// What all workers spent on packets.
-static u64 busy_ns(struct weftd *weftd)
-{
-	struct engine_cpu cpu;
-	u64 sum = 0;
-	for (u32 worker = 0; weftd->engine_ops->cpu(weftd->engine, worker, &cpu) == 0; worker++)
-		sum += cpu.busy_ns;
-	return sum;
-}
-
 struct cost {
 	const struct object *place;
 	struct engine_port_cpu cpu;
@@ -104,13 +94,13 @@ static int by_cost(const void *a, const void *b)
 	return strcmp(x->place->name, y->place->name);
 }
 
-static json_t *show_cost(const struct cost *cost, u64 busy)
+static json_t *show_cost(const struct cost *cost, u64 all)
 {
 	json_t *shown = json_object(), *more;
 	place_show(cost->place, shown);
 	more = json_pack("{s:I, s:o, s:o}", "packets", (json_int_t)cost->cpu.packets,
 		"ns_per_packet", each(cost->cpu.busy_ns, cost->cpu.packets), "share_percent",
-		percent(cost->cpu.busy_ns, busy));
+		percent(cost->cpu.busy_ns, all));
 	json_object_update(shown, more);
 	json_decref(more);
 	return shown;
@@ -130,9 +120,11 @@ static int run_ports(struct request *request)
 	count += collect(weftd, &noun_peer, costs + count);
 	qsort(costs, count, sizeof(*costs), by_cost);
 	request->result = json_array();
-	u64 busy = busy_ns(weftd);
+	u64 all = 0;
 	for (u32 i = 0; i < count; i++)
-		json_array_append_new(request->result, show_cost(&costs[i], busy));
+		all += costs[i].cpu.busy_ns;
+	for (u32 i = 0; i < count; i++)
+		json_array_append_new(request->result, show_cost(&costs[i], all));
 	free(costs);
 	return 0;
 }

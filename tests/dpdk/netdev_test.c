@@ -267,7 +267,7 @@ static void test_ring_overflow(void **state)
 		last = index;
 		rte_pktmbuf_free(frame);
 	}
-	assert_in_range(count, 300, 512);
+	assert_in_range(count, 300, 1024);
 	build(&sent, &shapes[12]);
 	assert_true(guest_write(a.guest, &sent));
 	struct rte_mbuf *frame = port_read(&a.port);

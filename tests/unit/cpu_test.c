@@ -107,9 +107,9 @@ static void ports(void **state)
 	is(rows, 0, "peer", "null");
 	is(rows, 0, "packets", "20");
 	is(rows, 0, "ns_per_packet", "20");
-	is(rows, 0, "share_percent", "40.0");
+	is(rows, 0, "share_percent", "80.0");
 	is(rows, 1, "port", "\"quiet\"");
-	is(rows, 1, "share_percent", "10.0");
+	is(rows, 1, "share_percent", "20.0");
 	json_decref(rows);
 }
 
