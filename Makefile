@@ -56,7 +56,7 @@ FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fu
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all module dpdk-tools deps test unit packets system vm fuzz bench lint format asan cover docs install deb demo \
+.PHONY: all module dpdk-tests deps test unit packets system vm fuzz bench lint format asan cover docs install deb demo \
 	help clean tests unit-programs packets-program fuzz-programs
 
 all: $(PROGRAMS) module ## build weftd, weftctl, weftlab and what labs need into build/
@@ -93,8 +93,8 @@ module: | $(BUILD)/.packages
 	@if pkg-config --exists libdpdk; then $(MAKE) --no-print-directory $(BUILD)/weft-dpdk.so; \
 	else echo 'no libdpdk: weft-dpdk.so is not built, weftd has no dpdk engine'; fi
 
-dpdk-tools: | $(BUILD)/.packages
-	@! pkg-config --exists libdpdk || $(MAKE) --no-print-directory $(DPDK_TOOLS)
+dpdk-tests: | $(BUILD)/.packages
+	@! pkg-config --exists libdpdk || $(MAKE) --no-print-directory $(DPDK_TOOLS) $(DPDK_C)
 
 DPDK_CFLAGS = $(subst -I,-isystem ,$(shell pkg-config --cflags libdpdk))
 DPDK_LIBS   = $(shell pkg-config --libs libdpdk) -Wl,--push-state,--no-as-needed -lrte_mempool_ring -Wl,--pop-state -lcap-ng
@@ -158,7 +158,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(WORLD) $(DAEMON) $(DATAPATH)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -fsanitize=fuzzer $^ $(LIBS) -lcmocka -o $@
 
-tests: all $(UNIT) $(SYSTEM_C) $(TOOLS) $(PACKETS) dpdk-tools ## build every test
+tests: all $(UNIT) $(SYSTEM_C) $(TOOLS) $(PACKETS) dpdk-tests ## build every test
 
 test: tests ## run every suite (root)
 	@BUILD=$(BUILD) tests/run.sh lint unit packets packets-clang-19 asan fuzz system vm
