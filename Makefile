@@ -56,7 +56,7 @@ FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fu
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all module dpdk-tests deps test unit packets system vm fuzz bench lint format asan cover docs install deb demo \
+.PHONY: all module dpdk-tests deps test unit packets dpdk system system-dpdk vm fuzz bench lint format asan cover docs install deb demo \
 	help clean tests unit-programs packets-program fuzz-programs
 
 all: $(PROGRAMS) module ## build weftd, weftctl, weftlab and what labs need into build/
@@ -89,11 +89,12 @@ $(BUILD)/weftd: $(call objects,daemon/main.c) $(DAEMON) $(DATAPATH)
 
 ## The dpdk engine: a module, built where libdpdk is installed. It takes tables and logging from the program
 ## that opens it. DPDK's flags are asked for when they are used: make itself may have just installed it.
-module: | $(BUILD)/.packages
+module: | $(BUILD)/.packages $(SKELETONS)
 	@if pkg-config --exists libdpdk; then $(MAKE) --no-print-directory $(BUILD)/weft-dpdk.so; \
 	else echo 'no libdpdk: weft-dpdk.so is not built, weftd has no dpdk engine'; fi
 
-dpdk-tests: | $(BUILD)/.packages
+# What they share with the programs is there first: two makes must not write one object.
+dpdk-tests: module $(DATAPATH) $(call objects,daemon/log.c) | $(BUILD)/.packages
 	@! pkg-config --exists libdpdk || $(MAKE) --no-print-directory $(DPDK_TOOLS) $(DPDK_C)
 
 DPDK_CFLAGS = $(subst -I,-isystem ,$(shell pkg-config --cflags libdpdk))
@@ -161,7 +162,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(WORLD) $(DAEMON) $(DATAPATH)
 tests: all $(UNIT) $(SYSTEM_C) $(TOOLS) $(PACKETS) dpdk-tests ## build every test
 
 test: tests ## run every suite (root)
-	@BUILD=$(BUILD) tests/run.sh lint unit packets packets-clang-19 asan fuzz system vm
+	@BUILD=$(BUILD) tests/run.sh lint unit packets packets-clang-19 asan fuzz dpdk system system-dpdk vm
 
 unit: $(UNIT) ## unit tests: no root, no network
 	@BUILD=$(BUILD) tests/run.sh unit
@@ -171,6 +172,12 @@ packets: $(PACKETS) ## golden packets through every engine (what needs root is n
 
 system: tests ## namespaces, taps, real weftd and weftctl (root)
 	@BUILD=$(BUILD) tests/run.sh system
+
+dpdk: tests ## the dpdk engine's drivers and offloads (root)
+	@BUILD=$(BUILD) tests/run.sh dpdk
+
+system-dpdk: tests ## what of `system` concerns an engine, with dpdk (root)
+	@BUILD=$(BUILD) tests/run.sh system-dpdk
 
 vm: tests ## QEMU guests (root)
 	@BUILD=$(BUILD) tests/run.sh vm
@@ -234,6 +241,6 @@ clean: ## remove build/
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | sort | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | sort | expand -t 12
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -46,6 +46,16 @@ programs() { # every executable of a folder
 	find "$1" -maxdepth 1 -type f -perm -u+x 2>/dev/null | sort
 }
 
+# What an engine's kind has to do with, and where weftd's answer may differ.
+SYSTEM_DPDK=(device drops fdb interop isolation lab_shipped limits network offload overlay overlay_change peer port restart
+	tap underlay)
+
+needs_dpdk() { # needs_dpdk SUITE: else the suite is one skipped test
+	[ -e "$BUILD/weft-dpdk.so" ] && return
+	run "$1" sh -c 'echo "no libdpdk: weft-dpdk.so was not built"; exit 77'
+	return 1
+}
+
 suite() {
 	local test
 	case $1 in
@@ -76,6 +86,16 @@ suite() {
 		for test in $(programs "$BUILD/tests/$1") tests/"$1"/*_test.sh; do
 			run "$1/$(basename "${test%.sh}")" "$test" # one that cannot run has failed
 		done
+		;;
+	system-dpdk)
+		needs_dpdk "$1" || return
+		for test in "${SYSTEM_DPDK[@]}"; do
+			run "$1/${test}_test" env ENGINE=dpdk "tests/system/${test}_test.sh"
+		done
+		;;
+	dpdk)
+		needs_dpdk "$1" || return
+		for test in $(programs "$BUILD/tests/dpdk"); do run "dpdk/${test##*/}" "$test"; done
 		;;
 	*) echo "no suite $1" >&2 && exit 2 ;;
 	esac

@@ -94,8 +94,10 @@ static void port_open_as(struct dpdk_port *port, const char *name, bool underlay
 {
 	const char *why = "";
 	struct engine_port config = {.id = 1, .ifindex = if_nametoindex(name), .name = name};
-	*port = (struct dpdk_port){
-		.id = 1, .driver = &dpdk_netdev, .pool = rig_pool, .underlay = underlay};
+	*port = (struct dpdk_port){.id = underlay ? 0 : 1,
+		.driver = &dpdk_netdev,
+		.pool = rig_pool,
+		.underlay = underlay};
 	int error = dpdk_netdev.open(port, &config, &why);
 	if (error)
 		fail_msg("%s: %s", why, strerror(-error));
