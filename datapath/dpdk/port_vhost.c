@@ -3,6 +3,7 @@
 #include "datapath/dpdk/port_vhost.h"
 
 #include <errno.h>
+#include <rte_arp.h>
 #include <rte_vhost.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,7 +79,7 @@ static struct vhost_port *new_port(struct dpdk_port *port, const struct engine_p
 	memset(vhost, 0, sizeof(*vhost));
 	vhost->port = port;
 	vhost->client = config->client;
-	vhost->guest = vhost->waiting = -1;
+	vhost->guest = vhost->waiting = vhost->open = -1;
 	vhost->quiet = true;
 	snprintf(vhost->path, sizeof(vhost->path), "%s", config->path);
 	for (u32 i = 0; i < RTE_MAX(config->queues, 1u); i++) {
@@ -139,59 +140,66 @@ static void vhost_close(struct dpdk_port *port)
 	free_port(vhost);
 }
 
+// weftd is told once that a ring was cut off.
+static void tell(struct vhost_port *vhost, struct guest_ring *ring)
+{
+	ring->told = true;
+	if (vhost->port->changed)
+		vhost->port->changed(vhost->port);
+}
+
+// A frame for a guest that has moved here, so that switches learn where it is.
+static u32 announce(struct vhost_port *vhost, struct rte_mbuf **frames)
+{
+	u64 mac = __atomic_exchange_n(&vhost->announce, 0, __ATOMIC_ACQ_REL);
+	struct rte_ether_addr address;
+	memcpy(&address, &mac, sizeof(address));
+	frames[0] = mac ? rte_net_make_rarp_packet(vhost->port->pool, &address) : NULL;
+	return frames[0] != NULL;
+}
+
 static u32 vhost_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 capacity)
 {
 	struct vhost_port *vhost = port->driver_state;
-	u32 count, good = 0;
-	int guest = vhost_gate_enter(vhost, &vhost->rx_gate[queue]);
-	if (guest < 0)
+	struct guest_ring *ring = &vhost->rings[vhost_ring_from_guest(queue)];
+	if (vhost_gate_enter(vhost, &vhost->rx_gate[queue]) < 0)
 		return 0;
-	count = rte_vhost_dequeue_burst(guest, vhost_ring_from_guest(queue), port->pool, frames,
-		RTE_MIN(capacity, (u32)DPDK_BURST));
+	u32 count = vring_receive(ring, port->pool, frames, capacity);
+	bool cut = ring->cut && !ring->told;
+	if (unlikely(cut))
+		tell(vhost, ring);
 	vhost_gate_leave(&vhost->rx_gate[queue]);
+	if (unlikely(!queue && count < capacity && vhost->announce))
+		count += announce(vhost, frames + count);
 	if (count)
 		vhost->wake[queue].got = true;
-	for (u32 i = 0; i < count; i++) {
-		if (likely(vhost_frame_receive(frames[i]))) {
-			frames[good++] = frames[i];
-			continue;
-		}
-		rte_pktmbuf_free(frames[i]);
-		vhost->malformed[queue]++;
-	}
-	return good;
+	return count;
 }
 
-// At most DPDK_BURST frames.
-static u32 send_burst(
-	struct dpdk_port *port, int guest, u32 queue, struct rte_mbuf **frames, u32 count)
+// A direct frame of one segment is as a pool wants it.
+static void free_frames(struct rte_mbuf **frames, u32 count)
 {
-	for (u32 i = 0; i < count; i++)
-		if (frames[i]->ol_flags)
-			vhost_frame_send(port->pool, &frames[i]);
-	u32 sent = rte_vhost_enqueue_burst(guest, vhost_ring_to_guest(queue), frames, count);
-	for (u32 i = sent; i < count; i++)
-		if (frames[i]->ol_flags)
-			vhost_frame_keep(&frames[i]);
-	return sent;
+	struct rte_mempool *pool = frames[0]->pool;
+	u32 plain = 0;
+	while (plain < count && !frames[plain]->next && frames[plain]->pool == pool)
+		plain++;
+	rte_mempool_put_bulk(pool, (void **)frames, plain);
+	rte_pktmbuf_free_bulk(frames + plain, count - plain);
 }
 
 static u32 vhost_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 count)
 {
 	struct vhost_port *vhost = port->driver_state;
-	u32 sent = 0;
-	int guest = vhost_gate_enter(vhost, &vhost->tx_gate[queue]);
-	if (guest < 0)
+	struct guest_ring *ring = &vhost->rings[vhost_ring_to_guest(queue)];
+	if (vhost_gate_enter(vhost, &vhost->tx_gate[queue]) < 0)
 		return 0;
-	while (sent < count) {
-		u32 burst = RTE_MIN(count - sent, (u32)DPDK_BURST);
-		u32 taken = send_burst(port, guest, queue, frames + sent, burst);
-		sent += taken;
-		if (taken < burst)
-			break;
-	}
+	u32 sent = vring_send(ring, frames, count);
+	bool cut = ring->cut && !ring->told;
+	if (unlikely(cut))
+		tell(vhost, ring);
 	vhost_gate_leave(&vhost->tx_gate[queue]);
-	rte_pktmbuf_free_bulk(frames, sent);
+	if (sent)
+		free_frames(frames, sent);
 	return sent;
 }
 

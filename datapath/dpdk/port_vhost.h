@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The vhost-user driver: what its files share.
 //
-// librte_vhost has a thread of its own that calls back when guests come, go and change rings
-// (port_vhost_guest.c). Workers go through gates, so that a guest is gone only when nobody is
-// inside the library with its number.
+// librte_vhost speaks with the hypervisor: it has a thread of its own that calls back when guests
+// come, go and change rings (port_vhost_guest.c). Frames go through our own rings (vring.h), which
+// are closed while it handles a message that may change them (port_vhost_rings.c). Workers go
+// through gates, so that rings are closed and a guest is gone only when nobody is at them.
 #pragma once
 
 #include <sched.h>
 #include <sys/un.h>
 #include "datapath/dpdk/port.h"
+#include "datapath/dpdk/vring.h"
 
 struct vhost_gate {
 	int inside;
@@ -28,6 +30,9 @@ struct vhost_port {
 	struct vhost_gate rx_gate[DPDK_QUEUES];
 	struct vhost_gate tx_gate[DPDK_QUEUES];
 	struct vhost_wake wake[DPDK_QUEUES];
+	// Of workers behind gates while the rings are open, else of the library's thread.
+	struct guest_ring rings[2 * DPDK_QUEUES];
+	struct vring_memory memory;
 	struct dpdk_port *port;
 	struct vhost_port *next;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -37,21 +42,23 @@ struct vhost_port {
 	u32 queues;  // most pairs
 
 	// Of the library's thread; others read.
+	int open;        // the guest whose rings may be used now; -1: none
+	bool message;    // is being handled and may change rings
+	u64 announce;    // MAC of a guest that has moved here; 0: none
 	int guest;       // the library's number (vid) of the guest whose driver runs; -1: none
 	int waiting;     // another guest, whose driver runs too; -1: none
 	u32 connections; // somebody at the socket
 	u32 pairs;       // usable
 	u32 most_pairs;  // 1 without MQ
 	u32 mtu;
-	u64 malformed[DPDK_QUEUES]; // frames that were not delivered
 };
 
 // The guest's number, or -1; then the gate was not entered. Seq_cst on both sides: either the
-// worker sees that the guest is gone, or vhost_gate_wait sees the worker.
+// worker sees that the rings are closed, or vhost_gate_wait sees the worker.
 static inline int vhost_gate_enter(struct vhost_port *vhost, struct vhost_gate *gate)
 {
 	__atomic_store_n(&gate->inside, 1, __ATOMIC_SEQ_CST);
-	int guest = __atomic_load_n(&vhost->guest, __ATOMIC_SEQ_CST);
+	int guest = __atomic_load_n(&vhost->open, __ATOMIC_SEQ_CST);
 	if (guest < 0)
 		__atomic_store_n(&gate->inside, 0, __ATOMIC_RELEASE);
 	return guest;
@@ -92,9 +99,9 @@ void vhost_wake_set_kick(struct vhost_wake *wake, int fd); // fd -1: none
 void vhost_wake_up(struct vhost_wake *wake);               // now
 bool vhost_arm(struct dpdk_port *port, u32 queue, bool on);
 
-// port_vhost_frame.c. receive: makes of what the guest claims what the contract promises; false:
-// malformed.
-bool vhost_frame_receive(struct rte_mbuf *frame);
-// send: what the library would spoil is put before it in another form, undone by keep.
-void vhost_frame_send(struct rte_mempool *pool, struct rte_mbuf **frame);
-void vhost_frame_keep(struct rte_mbuf **frame);
+// port_vhost_rings.c. close: no worker is at the rings, and the library knows where they stand.
+// open: of the guest that is served, as the library has them now; bits of those that are ready.
+void vhost_rings_close(struct vhost_port *vhost);
+void vhost_rings_open(struct vhost_port *vhost, u32 ready);
+void vhost_ring_forgive(struct vhost_port *vhost, u16 ring); // a ring that is set up anew
+const char *vhost_rings_why(const struct vhost_port *vhost); // one was cut off; NULL: none

@@ -20,7 +20,6 @@ enum {
 	PORTS_MAX = 500, // the library polls 1024 descriptors: of each port the socket and a guest
 	CONNECTIONS_MAX = 2, // per port: a guest may be back before it was seen to go
 	GUESTS_MAX = 1024,   // the library's
-	SEND_RARP = 19,      // VHOST_USER_SEND_RARP
 };
 
 #define FEATURE(name) (1ULL << (name))
@@ -45,7 +44,8 @@ static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vhost_port *ports;
 static struct {
 	struct vhost_port *port;
-	u32 rings; // bit: ready
+	u32 rings;   // bit: ready
+	bool memory; // the library has a table
 } connections[GUESTS_MAX];
 
 static struct vhost_port *port_of(int vid)
@@ -100,6 +100,12 @@ static u32 takes(u64 features)
 	return result;
 }
 
+static void open_rings(struct vhost_port *vhost)
+{
+	if (!vhost->message && connections[vhost->guest].memory)
+		vhost_rings_open(vhost, connections[vhost->guest].rings);
+}
+
 static void serve(struct vhost_port *vhost, int vid)
 {
 	vhost->waiting = -1;
@@ -114,6 +120,10 @@ static void serve(struct vhost_port *vhost, int vid)
 	vhost->most_pairs = features & FEATURE(VIRTIO_NET_F_MQ) ? vhost->queues : 1;
 	__atomic_store_n(&vhost->port->takes, takes(features), __ATOMIC_RELEASE);
 	__atomic_store_n(&vhost->guest, vid, __ATOMIC_SEQ_CST);
+	for (u16 i = 0; i < 2 * vhost->queues; i++)
+		vhost_ring_forgive(vhost, i);
+	vhost->message = false;
+	open_rings(vhost);
 	publish(vhost);
 	log_info("the guest's driver runs port=%s features=%lx pairs=%u", vhost->port->name,
 		features, vhost->pairs);
@@ -141,13 +151,12 @@ static void destroy_device(int vid)
 		vhost->waiting = -1;
 	if (vhost->guest != vid)
 		return;
+	__atomic_store_n(&vhost->open, -1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&vhost->guest, -1, __ATOMIC_SEQ_CST);
 	publish(vhost);
-	for (u32 i = 0; i < vhost->queues; i++) {
-		vhost_gate_wait(&vhost->rx_gate[i]);
-		vhost_gate_wait(&vhost->tx_gate[i]);
+	vhost_rings_close(vhost);
+	for (u32 i = 0; i < vhost->queues; i++)
 		vhost_wake_set_kick(&vhost->wake[i], -1);
-	}
 	log_info("the guest's driver has gone port=%s", vhost->port->name);
 	if (vhost->waiting >= 0)
 		serve(vhost, vhost->waiting);
@@ -178,21 +187,77 @@ static int vring_state_changed(int vid, u16 ring, int enable)
 		connections[vid].rings &= ~WEFT_BIT(ring);
 	if (vhost->guest != vid)
 		return 0;
+	vhost_rings_close(vhost);
+	if (enable)
+		vhost_ring_forgive(vhost, ring);
+	open_rings(vhost);
 	follow_kick(vhost, vid, ring / 2);
 	publish(vhost);
 	return 0;
 }
 
-// RARP of a guest that has moved here is not announced by a kick.
-static enum rte_vhost_msg_result after_message(int vid, void *message)
+// Messages of the vhost-user protocol.
+enum {
+	RESET_OWNER = 4,
+	SET_MEM_TABLE = 5,
+	SEND_RARP = 19,
+};
+
+// Those that leave rings and memory as they are: the requests for features and queues, RARP, MTU,
+// the device's status.
+static const u64 harmless = 1ULL << 1 | 1ULL << 15 | 1ULL << 17 | 1ULL << SEND_RARP | 1ULL << 20 |
+			    1ULL << 39 | 1ULL << 40;
+
+struct message {
+	u32 request, flags, bytes;
+	u64 number;
+} __attribute__((packed));
+
+static bool may_change_rings(u32 request)
 {
+	return request >= 64 || !(harmless >> request & 1);
+}
+
+static enum rte_vhost_msg_result before_message(int vid, void *at)
+{
+	const struct message *message = at;
 	struct vhost_port *vhost = port_of(vid);
-	if (vhost && *(u32 *)message == SEND_RARP)
-		vhost_wake_up(&vhost->wake[0]);
+	if (!vhost || !may_change_rings(message->request))
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	if (message->request == SET_MEM_TABLE || message->request == RESET_OWNER)
+		connections[vid].memory = false;
+	if (vhost->guest == vid) {
+		vhost->message = true;
+		vhost_rings_close(vhost);
+	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
-static const struct rte_vhost_user_extern_ops message_ops = {.post_msg_handle = after_message};
+// Does not come after a message that failed: the rings stay closed then.
+static enum rte_vhost_msg_result after_message(int vid, void *at)
+{
+	const struct message *message = at;
+	struct vhost_port *vhost = port_of(vid);
+	if (!vhost)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	if (message->request == SET_MEM_TABLE)
+		connections[vid].memory = true;
+	if (message->request == SEND_RARP && vhost->guest == vid) {
+		__atomic_store_n(
+			&vhost->announce, message->number & 0xffffffffffff, __ATOMIC_RELEASE);
+		vhost_wake_up(&vhost->wake[0]); // no kick announces it
+	}
+	if (vhost->guest == vid && may_change_rings(message->request)) {
+		vhost->message = false;
+		open_rings(vhost);
+		for (u32 i = 0; i < vhost->queues; i++)
+			vhost_wake_up(&vhost->wake[i]);
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static const struct rte_vhost_user_extern_ops message_ops = {
+	.pre_msg_handle = before_message, .post_msg_handle = after_message};
 
 static struct vhost_port *find(const char *path)
 {
@@ -218,6 +283,7 @@ static int new_connection(int vid)
 			vhost->port->name);
 	connections[vid].port = vhost;
 	connections[vid].rings = 0;
+	connections[vid].memory = false;
 	vhost->warned = false;
 	rte_vhost_extern_callback_register(vid, &message_ops, NULL);
 	__atomic_add_fetch(&vhost->connections, 1, __ATOMIC_SEQ_CST);
@@ -309,4 +375,9 @@ void vhost_guest_state(struct vhost_port *vhost, struct engine_port_state *out)
 		out->why = "the guest's driver has not started";
 	else
 		out->why = "the guest's driver has disabled its queues";
+	const char *broken = vhost_rings_why(vhost);
+	if (out->carrier && broken) {
+		out->carrier = false;
+		out->why = broken;
+	}
 }

@@ -7,13 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <rte_vhost.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 enum {
-	VAIN_MAX = 64,       // a ring that cannot be read is then looked at by time
+	VAIN_MAX = 64,       // a ring that gives nothing is then looked at by time
 	RETRY_NS = 10000000, // 10 ms
 };
 
@@ -69,8 +68,8 @@ void vhost_wake_up(struct vhost_wake *wake)
 	set_timer(wake, 1);
 }
 
-// A ring that the guest broke always has frames and never gives one. Its worker must sleep all the
-// same. The library does not say whether it was short of memory, so it is looked at again.
+// Without memory frames wait and none can be had. The worker must sleep all the same; it looks
+// again by time.
 static bool frames_wait(struct vhost_wake *wake, bool waiting)
 {
 	wake->vain = waiting && !wake->got ? wake->vain + 1 : 0;
@@ -90,11 +89,7 @@ bool vhost_arm(struct dpdk_port *port, u32 queue, bool on)
 	bool waiting = false;
 	int guest = vhost_gate_enter(vhost, &vhost->rx_gate[queue]);
 	if (guest >= 0) {
-		u16 ring = vhost_ring_from_guest(queue);
-		rte_vhost_enable_guest_notification(guest, ring, on);
-		// The guest sees that we want a kick, or we see its frame.
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		waiting = on && rte_vhost_rx_queue_count(guest, ring);
+		waiting = vring_arm(&vhost->rings[vhost_ring_from_guest(queue)], on);
 		vhost_gate_leave(&vhost->rx_gate[queue]);
 	}
 	if (on)

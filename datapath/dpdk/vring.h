@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A guest's split rings: frames out of them and into them.
+//
+// The guest is hostile and changes its memory while we read it. What decides is read once and
+// checked; only what the check said is touched. A chain that makes no sense is given back unused
+// and counted; a ring that makes no sense is cut off until somebody opens it again.
+#pragma once
+
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <rte_mbuf.h>
+#include <weft/types.h>
+
+enum {
+	VRING_BURST = 32,
+	VRING_REGIONS = 8,
+	VRING_PIECES = 512,          // of a frame; guests need up to 258
+	VRING_FRAME = 65536 + 14 + 8 // bytes of a frame
+};
+
+enum vring_fault {
+	VRING_GOOD,
+	VRING_ADDRESS,   // not in the guest's memory
+	VRING_ENDLESS,   // a loop, or too many pieces
+	VRING_NEXT,      // a descriptor that its table does not have
+	VRING_DIRECTION, // to be written by the wrong side
+	VRING_INDIRECT,
+	VRING_SHORT,
+	VRING_LONG,
+	VRING_CLAIMS, // the header says what the frame is not
+	VRING_ROOM,   // a frame for a guest that had no buffers of its length: lost
+	VRING_HEAD,   // from here on the ring is cut off: a chain that it does not have
+	VRING_JUMP,   // more chains than it has
+	VRING_PLACE,  // a ring that is not in the guest's memory
+	VRING_FAULTS,
+};
+
+// What the guest lets us touch.
+struct vring_memory {
+	u32 count;
+	struct vring_region {
+		u64 guest, bytes;
+		u8 *host;
+	} regions[VRING_REGIONS];
+};
+
+struct guest_ring {
+	const struct vring_desc *desc; // NULL: not in use
+	struct vring_avail *avail;
+	struct vring_used *used;
+	const struct vring_memory *memory;
+	u16 size;
+	u16 next; // chain to take; what was taken has been given back
+	u16 index;
+	u8 header; // bytes before a frame
+	u8 cut;    // enum vring_fault
+	bool told; // of that
+	bool event_idx, mergeable, indirect, log;
+	int call;
+	int guest; // number in the library: for the log of written pages
+	u64 faults[VRING_FAULTS];
+} __rte_cache_aligned;
+
+// A stretch of memory that was checked.
+struct vring_piece {
+	u8 *at;
+	u64 guest;
+	u32 bytes;
+};
+
+struct vring_chain {
+	u64 bytes;
+	u32 count;
+	struct vring_piece pieces[VRING_PIECES];
+};
+
+// vring.c. open: the pointers, size and features are set; cuts the ring off if it is not in memory.
+void vring_open(struct guest_ring *ring);
+bool vring_arm(struct guest_ring *ring, bool on); // true: chains wait
+// Adds the pieces of one chain. Unless writable, of `most` bytes at most.
+enum vring_fault vring_walk(const struct guest_ring *ring, u16 head, bool writable, u64 most,
+	struct vring_chain *chain);
+// Gives back all up to `next`, whose used elements are written.
+void vring_give_back(struct guest_ring *ring, u16 next);
+
+// vring_receive.c and vring_send.c. At most VRING_BURST frames; send frees none.
+u32 vring_receive(
+	struct guest_ring *ring, struct rte_mempool *pool, struct rte_mbuf **frames, u32 capacity);
+u32 vring_send(struct guest_ring *ring, struct rte_mbuf **frames, u32 count);
+
+// vring_frame.c. Makes of what the guest claims what port.h promises; false: it makes no sense.
+bool vring_claims(const struct virtio_net_hdr *header, struct rte_mbuf *frame);
+
+static inline void vring_cut(struct guest_ring *ring, enum vring_fault fault)
+{
+	ring->faults[fault]++;
+	__atomic_store_n(&ring->cut, fault, __ATOMIC_RELAXED);
+}
+
+// Chains that wait.
+static inline u32 vring_waiting(struct guest_ring *ring)
+{
+	if (unlikely(!ring->desc || ring->cut))
+		return 0;
+	u16 count = __atomic_load_n(&ring->avail->idx, __ATOMIC_ACQUIRE) - ring->next;
+	if (likely(count <= ring->size))
+		return count;
+	vring_cut(ring, VRING_JUMP);
+	return 0;
+}
+
+static inline u16 vring_head(const struct guest_ring *ring, u16 at)
+{
+	return __atomic_load_n(&ring->avail->ring[at & (ring->size - 1)], __ATOMIC_RELAXED);
+}
+
+static inline void vring_use(struct guest_ring *ring, u16 at, u16 head, u32 bytes)
+{
+	struct vring_used_elem *used = &ring->used->ring[at & (ring->size - 1)];
+	used->id = head;
+	used->len = bytes;
+}
+
+// A copy that the guest can no longer change. A table may be anywhere.
+static inline struct vring_desc vring_read(const void *table, u32 slot)
+{
+	typedef u64 word __attribute__((aligned(1), may_alias));
+	const volatile word *words = (const void *)((const u8 *)table + slot * 16ul);
+	u64 address = words[0], rest = words[1];
+	return (struct vring_desc){address, (u32)rest, (u16)(rest >> 32), (u16)(rest >> 48)};
+}
+
+// NULL unless all bytes are in one region.
+static inline u8 *vring_translate(const struct vring_memory *memory, u64 guest, u64 bytes)
+{
+	for (u32 i = 0; i < memory->count; i++) {
+		const struct vring_region *region = &memory->regions[i];
+		u64 offset = guest - region->guest;
+		if (offset < region->bytes && bytes <= region->bytes - offset)
+			return region->host + offset;
+	}
+	return NULL;
+}
+
+// Without a call for the frames that come most.
+static inline void vring_copy(u8 *to, const u8 *from, u32 bytes)
+{
+	if (bytes - 64 <= 64) {
+		memcpy(to, from, 64);
+		memcpy(to + bytes - 64, from + bytes - 64, 64);
+	} else {
+		memcpy(to, from, bytes);
+	}
+}
