@@ -17,22 +17,6 @@ static bool inside(const struct guest_ring *ring, const void *at, u64 bytes, u64
 	return false;
 }
 
-void vring_open(struct guest_ring *ring)
-{
-	u64 size = ring->size, event = ring->event_idx ? sizeof(u16) : 0;
-	bool good = size && !(size & (size - 1)) &&
-		    inside(ring, ring->desc, size * sizeof(*ring->desc), 16) &&
-		    inside(ring, ring->avail, sizeof(*ring->avail) + size * sizeof(u16) + event,
-			    sizeof(u16)) &&
-		    inside(ring, ring->used,
-			    sizeof(*ring->used) + size * sizeof(struct vring_used_elem) + event,
-			    sizeof(u32));
-	if (good && ring->cut == VRING_PLACE)
-		ring->cut = VRING_GOOD;
-	else if (!good && ring->cut != VRING_PLACE)
-		vring_cut(ring, VRING_PLACE);
-}
-
 static void log_used(const struct guest_ring *ring, u64 offset, u64 bytes)
 {
 	if (unlikely(ring->log))
@@ -41,6 +25,7 @@ static void log_used(const struct guest_ring *ring, u64 offset, u64 bytes)
 
 bool vring_arm(struct guest_ring *ring, bool on)
 {
+	ring->armed = on;
 	if (!ring->desc || ring->cut)
 		return false;
 	if (!ring->event_idx) {
@@ -55,6 +40,23 @@ bool vring_arm(struct guest_ring *ring, bool on)
 	// The guest sees that we want a kick, or we see its frame.
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return on && vring_waiting(ring);
+}
+
+void vring_open(struct guest_ring *ring)
+{
+	u64 size = ring->size, event = ring->event_idx ? sizeof(u16) : 0;
+	bool good = size && !(size & (size - 1)) &&
+		    inside(ring, ring->desc, size * sizeof(*ring->desc), 16) &&
+		    inside(ring, ring->avail, sizeof(*ring->avail) + size * sizeof(u16) + event,
+			    sizeof(u16)) &&
+		    inside(ring, ring->used,
+			    sizeof(*ring->used) + size * sizeof(struct vring_used_elem) + event,
+			    sizeof(u32));
+	if (good && ring->cut == VRING_PLACE)
+		ring->cut = VRING_GOOD;
+	else if (!good && ring->cut != VRING_PLACE)
+		vring_cut(ring, VRING_PLACE);
+	vring_arm(ring, ring->armed);
 }
 
 // Parts of a descriptor may be in neighbouring regions.

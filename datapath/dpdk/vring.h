@@ -52,9 +52,10 @@ struct guest_ring {
 	u16 size;
 	u16 next; // chain to take; what was taken has been given back
 	u16 index;
-	u8 header; // bytes before a frame
-	u8 cut;    // enum vring_fault
-	bool told; // of that
+	u8 header;  // bytes before a frame
+	u8 cut;     // enum vring_fault
+	bool told;  // of that
+	bool armed; // its worker wants kicks
 	bool event_idx, mergeable, indirect, log;
 	int call;
 	int guest; // number in the library: for the log of written pages
@@ -76,7 +77,8 @@ struct vring_chain {
 
 // vring.c. open: the pointers, size and features are set; cuts the ring off if it is not in memory.
 void vring_open(struct guest_ring *ring);
-bool vring_arm(struct guest_ring *ring, bool on); // true: chains wait
+// arm: wants kicks, or not, also when the ring is opened again. True: chains wait.
+bool vring_arm(struct guest_ring *ring, bool on);
 // Adds the pieces of one chain. Unless writable, of `most` bytes at most.
 enum vring_fault vring_walk(const struct guest_ring *ring, u16 head, bool writable, u64 most,
 	struct vring_chain *chain);
@@ -140,6 +142,17 @@ static inline u8 *vring_translate(const struct vring_memory *memory, u64 guest, 
 			return region->host + offset;
 	}
 	return NULL;
+}
+
+// Takes a line away from the other core before it is written. The compiler's own says that only for
+// processors that have the instruction for sure; older ones skip it.
+static inline void vring_prefetch_write(void *at)
+{
+#ifdef __x86_64__
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)at));
+#else
+	__builtin_prefetch(at, 1, 3);
+#endif
 }
 
 // Without a call for the frames that come most.

@@ -35,7 +35,7 @@ static void find(const struct guest_ring *ring, struct source *source, u32 room)
 		return;
 	rte_prefetch0(source->header);
 	rte_prefetch0(source->data);
-	rte_prefetch0(source->data + RTE_MIN(source->bytes, 128u));
+	rte_prefetch0(source->data + RTE_MIN(source->bytes, 128u) - 1);
 }
 
 struct reader {

@@ -26,6 +26,7 @@ static void write_header(
 		memset(&header->hdr, 0, sizeof(header->hdr));
 	else
 		vnet_write(frame, &header->hdr);
+	header->hdr.gso_type &= ~VIRTIO_NET_HDR_GSO_ECN; // not on offer
 	header->num_buffers = buffers;
 }
 
@@ -40,8 +41,8 @@ static void find(const struct guest_ring *ring, struct target *target)
 		return;
 	target->guest = desc.addr;
 	target->bytes = desc.len;
-	rte_prefetch0_write(target->at);
-	rte_prefetch0_write(target->at + 64);
+	vring_prefetch_write(target->at);
+	vring_prefetch_write(target->at + 64);
 }
 
 static void write_one(struct sending *sending, const struct target *target, struct rte_mbuf *frame)
@@ -49,11 +50,14 @@ static void write_one(struct sending *sending, const struct target *target, stru
 	struct guest_ring *ring = sending->ring;
 	struct virtio_net_hdr_mrg_rxbuf header;
 	u8 *at = target->at + ring->header;
-	write_header(frame, 1, &header);
-	if (likely(ring->header == sizeof(header)))
-		memcpy(target->at, &header, sizeof(header));
-	else
-		memcpy(target->at, &header.hdr, sizeof(header.hdr));
+	if (likely(!frame->ol_flags && ring->header == sizeof(header))) {
+		const u32 one_buffer = 1 << 16;
+		memset(target->at, 0, 8);
+		memcpy(target->at + 8, &one_buffer, sizeof(one_buffer));
+	} else {
+		write_header(frame, 1, &header);
+		memcpy(target->at, &header, ring->header);
+	}
 	for (const struct rte_mbuf *m = frame; m; m = m->next) {
 		vring_copy(at, rte_pktmbuf_mtod(m, u8 *), m->data_len);
 		at += m->data_len;

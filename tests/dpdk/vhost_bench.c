@@ -12,7 +12,7 @@ enum { POOL_SIZE = 8191, SLICE_MS = 10 };
 
 static volatile sig_atomic_t ended;
 static struct dpdk_port ports[PORTS];
-static u64 received_cycles, sent_cycles, received;
+static u64 received_cycles, sent_cycles, received, bursts;
 
 static void on_signal(int signal)
 {
@@ -32,6 +32,7 @@ static u32 forward(struct dpdk_port *from, struct dpdk_port *to)
 	sent_cycles += rte_rdtsc() - middle;
 	received_cycles += middle - begin;
 	received += got;
+	bursts++;
 	if (sent < got)
 		rte_pktmbuf_free_bulk(burst + sent, got - sent);
 	return sent;
@@ -93,9 +94,10 @@ int main(int argc, char **argv)
 		sent += forward_slice(&cost);
 	double ns = 1e9 / (double)rte_get_tsc_hz() / (double)RTE_MAX(received, 1u);
 	printf("{\"forwarded\": %llu, \"ns_per_packet\": %.2f, \"receive_ns\": %.2f, "
-	       "\"send_ns\": %.2f}\n",
+	       "\"send_ns\": %.2f, \"burst\": %.1f}\n",
 		sent, (double)histogram_quantile(&cost, 0.5) * 1e6 / (double)rte_get_tsc_hz(),
-		(double)received_cycles * ns, (double)sent_cycles * ns);
+		(double)received_cycles * ns, (double)sent_cycles * ns,
+		(double)received / (double)RTE_MAX(bursts, 1u));
 	for (u32 i = 0; i < PORTS; i++)
 		dpdk_vhost.close(&ports[i]);
 	rte_eal_cleanup();

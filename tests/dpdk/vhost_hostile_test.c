@@ -53,13 +53,12 @@ static void expect_plain(struct rig *rig)
 // Delivered with the checksum that the guest left to be done, wherever it wanted it.
 static void expect_completed(struct rig *rig)
 {
-	u32 start = frame.header.csum_start, field = start + frame.header.csum_offset;
+	u32 start = frame.header.csum_start;
+	u16 sum = ~rte_raw_cksum(frame.bytes + start, frame.length - start);
 	assert_true(frontend_send(&rig->guest, 0, &frame.header, frame.bytes, frame.length));
 	struct rte_mbuf *m = rig_receive(rig, 0);
-	const u8 *bytes = rte_pktmbuf_mtod(m, u8 *);
 	assert_int_equal(m->ol_flags, 0);
-	assert_int_equal(rte_raw_cksum(bytes + start, frame.length - start), 0xffff);
-	memcpy(frame.bytes + field, bytes + field, 2);
+	memcpy(frame.bytes + start + frame.header.csum_offset, &sum, sizeof(sum));
 	rig_equal(m, frame.bytes, frame.length);
 	rte_pktmbuf_free(m);
 }
