@@ -90,14 +90,13 @@ static const void *indirect_table(const struct guest_ring *ring, const struct vr
 	return good ? vring_translate(ring->memory, desc->addr, desc->len) : NULL;
 }
 
+// The ring has the head.
 enum vring_fault vring_walk(
 	const struct guest_ring *ring, u16 head, bool writable, u64 most, struct vring_chain *chain)
 {
 	const void *table = ring->desc;
 	u32 entries = ring->size, at = head;
 	for (u32 steps = 0; steps < RTE_MIN(entries, (u32)VRING_PIECES); steps++) {
-		if (at >= entries)
-			return VRING_NEXT;
 		struct vring_desc desc = vring_read(table, at);
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
 			if (table != ring->desc || steps)
@@ -120,6 +119,8 @@ enum vring_fault vring_walk(
 		if (!(desc.flags & VRING_DESC_F_NEXT))
 			return VRING_GOOD;
 		at = desc.next;
+		if (at >= entries)
+			return VRING_NEXT;
 	}
 	return VRING_ENDLESS;
 }

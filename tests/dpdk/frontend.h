@@ -30,6 +30,7 @@ enum {
 	FRONTEND_MEMORY = FRONTEND_RINGS * FRONTEND_AREA,
 	FRONTEND_HEADER = sizeof(struct virtio_net_hdr_mrg_rxbuf),
 	FRONTEND_DEADLINE_MS = 10000,
+	FRONTEND_REGIONS = 2,
 };
 
 #define FRONTEND_BIT(name) (1ULL << (name))
@@ -72,8 +73,13 @@ struct frontend_message {
 		} address;
 		struct {
 			u32 regions, padding;
-			u64 guest, size, user, offset;
+			struct frontend_region {
+				u64 guest, size, user, offset;
+			} region[FRONTEND_REGIONS];
 		} memory;
+		struct {
+			u64 size, offset;
+		} log;
 	};
 } __attribute__((packed));
 
@@ -82,6 +88,7 @@ enum {
 	VHOST_SET_FEATURES = 2,
 	VHOST_SET_OWNER = 3,
 	VHOST_SET_MEM_TABLE = 5,
+	VHOST_SET_LOG_BASE = 6,
 	VHOST_SET_VRING_NUM = 8,
 	VHOST_SET_VRING_ADDR = 9,
 	VHOST_SET_VRING_BASE = 10,
@@ -90,6 +97,7 @@ enum {
 	VHOST_SET_VRING_CALL = 13,
 	VHOST_SET_PROTOCOL_FEATURES = 16,
 	VHOST_SET_VRING_ENABLE = 18,
+	VHOST_SEND_RARP = 19,
 };
 
 #define FRONTEND_MUST(condition) \
@@ -108,25 +116,33 @@ static inline u64 frontend_now_ms(void)
 	return now.tv_sec * 1000ull + now.tv_nsec / 1000000;
 }
 
-// Sends with up to one descriptor (-1: none). 0, or -1 when the other side has gone.
-static inline int frontend_tell(
-	struct frontend *f, struct frontend_message *message, u32 payload, int fd)
+// Sends, `copies` times with the descriptor. 0, or -1 when the other side has gone.
+static inline int frontend_tell_with(
+	struct frontend *f, struct frontend_message *message, u32 payload, int fd, u32 copies)
 {
-	char control[CMSG_SPACE(sizeof(int))] = {0};
+	char control[CMSG_SPACE(FRONTEND_REGIONS * sizeof(int))] = {0};
 	struct iovec io = {message, 12 + payload};
 	struct msghdr header = {.msg_iov = &io, .msg_iovlen = 1};
-	message->flags = 1; // version
+	message->flags |= 1; // version
 	message->size = payload;
-	if (fd >= 0) {
+	if (copies) {
 		header.msg_control = control;
-		header.msg_controllen = sizeof(control);
+		header.msg_controllen = CMSG_SPACE(copies * sizeof(int));
 		struct cmsghdr *c = CMSG_FIRSTHDR(&header);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(int));
+		c->cmsg_len = CMSG_LEN(copies * sizeof(int));
+		for (u32 i = 0; i < copies; i++)
+			memcpy(CMSG_DATA(c) + i * sizeof(int), &fd, sizeof(int));
 	}
 	return sendmsg(f->socket, &header, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+// With up to one descriptor (-1: none).
+static inline int frontend_tell(
+	struct frontend *f, struct frontend_message *message, u32 payload, int fd)
+{
+	return frontend_tell_with(f, message, payload, fd, fd >= 0);
 }
 
 static inline int frontend_ask(struct frontend *f, struct frontend_message *message, u32 payload)
@@ -248,6 +264,18 @@ static inline int frontend_enable(struct frontend *f, u32 pair, bool on)
 	return frontend_sync(f);
 }
 
+// The guest's memory up to `end`, in regions that meet at `middle` (0: one region).
+static inline int frontend_set_memory(struct frontend *f, u64 middle, u64 end)
+{
+	struct frontend_message m = {.request = VHOST_SET_MEM_TABLE};
+	u64 first = middle ? middle : end, user = (u64)f->memory;
+	m.memory.regions = middle ? 2 : 1;
+	m.memory.region[0] = (struct frontend_region){0, first, user, 0};
+	m.memory.region[1] = (struct frontend_region){first, end - first, user + first, first};
+	return frontend_tell_with(f, &m, 8 + m.memory.regions * sizeof(m.memory.region[0]),
+		f->memory_fd, m.memory.regions);
+}
+
 // What the driver of a guest causes. The rings go on where they were.
 static inline int frontend_start(struct frontend *f, u64 features, u32 pairs)
 {
@@ -257,11 +285,7 @@ static inline int frontend_start(struct frontend *f, u64 features, u32 pairs)
 	frontend_tell(f, &m, 0, -1);
 	frontend_number(f, VHOST_SET_PROTOCOL_FEATURES, 1, -1); // MQ
 	frontend_number(f, VHOST_SET_FEATURES, features, -1);
-	m = (struct frontend_message){.request = VHOST_SET_MEM_TABLE};
-	m.memory.regions = 1;
-	m.memory.size = FRONTEND_MEMORY;
-	m.memory.user = (u64)f->memory;
-	frontend_tell(f, &m, sizeof(m.memory), f->memory_fd);
+	frontend_set_memory(f, 0, FRONTEND_MEMORY);
 	for (u32 i = 0; i < 2 * pairs; i++)
 		frontend_set_ring(f, i);
 	for (u32 i = 0; i < pairs; i++)
