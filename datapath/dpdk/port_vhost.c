@@ -169,7 +169,8 @@ static u32 vhost_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames,
 	if (unlikely(cut))
 		tell(vhost, ring);
 	vhost_gate_leave(&vhost->rx_gate[queue]);
-	if (unlikely(!queue && count < capacity && vhost->announce))
+	if (unlikely(!queue && count < capacity &&
+		     __atomic_load_n(&vhost->announce, __ATOMIC_RELAXED)))
 		count += announce(vhost, frames + count);
 	if (count)
 		vhost->wake[queue].got = true;

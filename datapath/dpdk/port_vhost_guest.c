@@ -188,8 +188,7 @@ static int vring_state_changed(int vid, u16 ring, int enable)
 	if (vhost->guest != vid)
 		return 0;
 	vhost_rings_close(vhost);
-	if (enable)
-		vhost_ring_forgive(vhost, ring);
+	vhost_ring_forgive(vhost, ring);
 	open_rings(vhost);
 	follow_kick(vhost, vid, ring / 2);
 	publish(vhost);

@@ -96,7 +96,9 @@ enum vring_fault vring_walk(
 {
 	const void *table = ring->desc;
 	u32 entries = ring->size, at = head;
-	for (u32 steps = 0; steps < RTE_MIN(entries, (u32)VRING_PIECES); steps++) {
+	for (u32 steps = 0; steps < entries; steps++) {
+		if (chain->steps++ == VRING_PIECES)
+			return VRING_ENDLESS;
 		struct vring_desc desc = vring_read(table, at);
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
 			if (table != ring->desc || steps)

@@ -72,6 +72,7 @@ struct vring_piece {
 struct vring_chain {
 	u64 bytes;
 	u32 count;
+	u32 steps; // descriptors: empty ones take time too
 	struct vring_piece pieces[VRING_PIECES];
 };
 

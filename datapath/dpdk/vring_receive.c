@@ -80,7 +80,7 @@ static bool take_chain(struct guest_ring *ring, struct rte_mempool *pool, u16 he
 	struct vring_chain chain;
 	u8 bytes[sizeof(struct virtio_net_hdr_mrg_rxbuf)];
 	struct reader reader = {chain.pieces, 0};
-	chain.count = 0;
+	chain.count = chain.steps = 0;
 	chain.bytes = 0;
 	*fault = vring_walk(ring, head, false, (u64)VRING_FRAME + ring->header, &chain);
 	if (!*fault && chain.bytes <= ring->header)

@@ -139,7 +139,7 @@ static bool write_any(struct sending *sending, struct rte_mbuf *frame)
 	struct virtio_net_hdr_mrg_rxbuf header;
 	struct gathered g;
 	u64 need = (u64)frame->pkt_len + ring->header;
-	g.chain.count = 0;
+	g.chain.count = g.chain.steps = 0;
 	g.chain.bytes = 0;
 	g.buffers = 0;
 	do {

@@ -348,6 +348,25 @@ static void bad_chains(void **state)
 	rig_free(rig);
 }
 
+// Long chains of nothing, of which a frame would need many.
+static void slow_chains(void **state)
+{
+	(void)state;
+	struct rig *rig = bare("slow", FRONTEND_ALL);
+	struct frontend_ring *ring = &rig->guest.ring[0];
+	for (u32 i = 0; i < FRONTEND_SLOTS; i++) {
+		bool last = i == FRONTEND_SLOTS - 1;
+		frontend_describe(ring, i, frontend_buffer(ring, 0), last ? 12 : 0,
+			VRING_DESC_F_WRITE | (last ? 0 : VRING_DESC_F_NEXT), i + 1);
+	}
+	for (u32 i = 0; i < 100; i++)
+		frontend_offer(&rig->guest, ring, 0);
+	assert_int_equal(send_to(rig, 1000), 1);
+	assert_int_equal(fault(rig, 0, VRING_ENDLESS), 1);
+	assert_int_equal(ring->vring.used->idx, VRING_PIECES / FRONTEND_SLOTS + 1);
+	rig_free(rig);
+}
+
 // Rings that make no sense are cut off, and why is said, until a driver starts again.
 
 static void expect_cut(struct rig *rig, const char *word)
@@ -524,7 +543,7 @@ static void change_chains(struct racer *r)
 	}
 	for (u32 i = 0; i < 16; i++)
 		ring->vring.avail->ring[number(r) % FRONTEND_SLOTS] = number(r) % 128;
-	ring->avail = __atomic_load_n(&ring->vring.used->idx, __ATOMIC_ACQUIRE) + 100;
+	ring->avail = __atomic_load_n(&ring_of(r->rig, index)->next, __ATOMIC_RELAXED) + 100;
 	__atomic_store_n(&ring->vring.avail->idx, ring->avail, __ATOMIC_RELEASE);
 }
 
@@ -556,6 +575,8 @@ static u64 work(struct rig *rig)
 		u32 sent = dpdk_vhost.tx(&rig->port, 0, burst, count);
 		rte_pktmbuf_free_bulk(burst + sent, count - sent);
 		frames += sent;
+		// A table of rubbish may lead to the rings themselves.
+		ring_of(rig, 0)->cut = ring_of(rig, 1)->cut = VRING_GOOD;
 		sched_yield(); // on one core too
 	}
 	return frames;
@@ -571,11 +592,9 @@ static void race_with(void (*change)(struct racer *racer), u64 features)
 	__atomic_store_n(&r.stop, true, __ATOMIC_RELEASE);
 	pthread_join(r.thread, NULL);
 	u64 faults = 0;
-	for (u32 i = 0; i < 2; i++) {
+	for (u32 i = 0; i < 2; i++)
 		for (u32 j = VRING_GOOD + 1; j < VRING_FAULTS; j++)
 			faults += fault(rig, i, j);
-		assert_int_equal(ring_of(rig, i)->cut, VRING_GOOD);
-	}
 	print_message("%llu changes, %llu frames, %llu faults\n", r.turns, frames, faults);
 	assert_true(frames > 1000 && faults > 1000 && r.turns > 100);
 	pass(good);
@@ -603,6 +622,7 @@ int main(void)
 		cmocka_unit_test(log_of_pages),
 		cmocka_unit_test(announcement),
 		cmocka_unit_test(bad_chains),
+		cmocka_unit_test(slow_chains),
 		cmocka_unit_test(cut_off),
 		cmocka_unit_test(bad_place),
 		cmocka_unit_test(short_file),
