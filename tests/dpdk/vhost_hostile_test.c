@@ -234,12 +234,20 @@ static void ring_avail(struct frontend *f, struct frontend_ring *ring)
 	frontend_offer(f, ring, 0);
 }
 
-// Not with a third piece that holds a frame: to a guest, librte_vhost (22.11 and later) then writes
-// behind the second, wherever that ends.
 static void ring_small(struct frontend *f, struct frontend_ring *ring)
 {
 	for (u32 i = 0; i < 5; i++) // the header in pieces, and nothing behind it
 		frontend_describe(ring, i, ring->base, i & 1, i < 4 ? VRING_DESC_F_NEXT : 0, i + 1);
+	frontend_offer(f, ring, 0);
+}
+
+// librte_vhost (22.11 and later) would write behind the second, wherever that ends.
+static void ring_split(struct frontend *f, struct frontend_ring *ring)
+{
+	u16 flags = VRING_DESC_F_WRITE | VRING_DESC_F_NEXT;
+	frontend_describe(ring, 0, FRONTEND_MEMORY - 2, 1, flags, 1);
+	frontend_describe(ring, 1, FRONTEND_MEMORY - 1, 1, flags, 2);
+	frontend_describe(ring, 2, ring->base + FRONTEND_BIG_AT, 2000, VRING_DESC_F_WRITE, 0);
 	frontend_offer(f, ring, 0);
 }
 
@@ -262,6 +270,7 @@ static void (*const ring_cases[])(struct frontend *f, struct frontend_ring *ring
 	ring_indirect,
 	ring_avail,
 	ring_small,
+	ring_split,
 	ring_huge,
 };
 
