@@ -47,7 +47,7 @@ programs() { # every executable of a folder
 }
 
 # What an engine's kind has to do with, and where weftd's answer may differ.
-SYSTEM_DPDK=(device drops fdb interop isolation lab_shipped limits network offload overlay overlay_change peer port restart
+SYSTEM_DPDK=(cpu device drops fdb interop isolation lab_shipped limits network offload overlay overlay_change peer port restart
 	tap underlay)
 
 needs_dpdk() { # needs_dpdk SUITE: else the suite is one skipped test
@@ -95,7 +95,7 @@ suite() {
 		;;
 	dpdk)
 		needs_dpdk "$1" || return
-		for test in $(programs "$BUILD/tests/dpdk"); do run "dpdk/${test##*/}" "$test"; done
+		for test in $(programs "$BUILD/tests/dpdk" | grep _test); do run "dpdk/${test##*/}" "$test"; done
 		;;
 	*) echo "no suite $1" >&2 && exit 2 ;;
 	esac
