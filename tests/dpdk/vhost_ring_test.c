@@ -318,15 +318,17 @@ static void bad_chains(void **state)
 		chain(rig, i, VRING_SHORT, base_of, 0, 0);
 		chain(rig, i, VRING_SHORT, base_of, 11, 0);
 		chain(rig, i, VRING_ENDLESS, base_of, 0, VRING_DESC_F_NEXT); // to itself
-		chain(rig, i, VRING_INDIRECT, base_of, 15, VRING_DESC_F_INDIRECT);
 		chain(rig, i, VRING_INDIRECT, base_of, 0, VRING_DESC_F_INDIRECT);
 		chain(rig, i, VRING_INDIRECT, base_of, 16, VRING_DESC_F_INDIRECT); // it itself
 		chain(rig, i, VRING_INDIRECT, FRONTEND_MEMORY - 16, 32, VRING_DESC_F_INDIRECT);
 		chain(rig, i, VRING_INDIRECT, base_of + 64, 64,
 			VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT);
-		// A table whose last leads out of it, one that goes round, one with a table in it.
+		// A table and a half, one whose last leads out of it, one that goes round, one with
+		// a table in it.
 		u16 side = i ? 0 : write;
 		struct frontend_ring *ring = &rig->guest.ring[i];
+		frontend_describe(ring, 8, base_of, 100, side, 0);
+		chain(rig, i, VRING_INDIRECT, base_of + 128, 24, VRING_DESC_F_INDIRECT);
 		frontend_describe(ring, 8, base_of, 1, side | VRING_DESC_F_NEXT, 1);
 		frontend_describe(ring, 9, base_of, 1, side | VRING_DESC_F_NEXT, 2);
 		chain(rig, i, VRING_NEXT, base_of + 128, 32, VRING_DESC_F_INDIRECT);
