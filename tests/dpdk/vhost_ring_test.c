@@ -606,6 +606,44 @@ static void race_with(void (*change)(struct racer *racer), u64 features)
 	rig_free(good);
 }
 
+// A length that is good, or leads out of memory: what was checked must be what is used.
+static void change_lengths(struct racer *r)
+{
+	struct frontend_ring *ring = &r->rig->guest.ring[0];
+	for (u32 i = 0; i < FRONTEND_SLOTS; i++)
+		__atomic_store_n(
+			&ring->vring.desc[i].len, r->turns & 1 ? 100 : 5000, __ATOMIC_RELAXED);
+}
+
+static void race_of_lengths(void **state)
+{
+	(void)state;
+	struct rig *rig = bare("lengths", FRONTEND_ALL);
+	struct racer r = {.rig = rig, .change = change_lengths};
+	struct frontend_ring *ring = &rig->guest.ring[0];
+	u64 deadline = frontend_now_ms() + RACE_MS;
+	u32 sent = 0, whole = 0;
+	for (u32 i = 0; i < FRONTEND_SLOTS; i++)
+		frontend_describe(ring, i, FRONTEND_MEMORY - 100, 100, VRING_DESC_F_WRITE, 0);
+	assert_int_equal(pthread_create(&r.thread, NULL, race, &r), 0);
+	while (frontend_now_ms() < deadline) {
+		while ((u16)(ring->avail - ring->used) < FRONTEND_SLOTS)
+			frontend_offer(&rig->guest, ring, ring->avail % FRONTEND_SLOTS);
+		sent += send_to(rig, 2000);
+		for (; ring->used != ring->vring.used->idx; ring->used++) {
+			u32 length = ring->vring.used->ring[ring->used % FRONTEND_SLOTS].len;
+			assert_true(length <= 100);
+			whole += length == 100;
+		}
+	}
+	__atomic_store_n(&r.stop, true, __ATOMIC_RELEASE);
+	pthread_join(r.thread, NULL);
+	print_message("%u frames, %u full buffers, %llu faults\n", sent, whole,
+		fault(rig, 0, VRING_ADDRESS));
+	assert_true(whole > 1000 && fault(rig, 0, VRING_ADDRESS) > 1000);
+	rig_free(rig);
+}
+
 static void races(void **state)
 {
 	(void)state;
@@ -629,6 +667,7 @@ int main(void)
 		cmocka_unit_test(bad_place),
 		cmocka_unit_test(short_file),
 		cmocka_unit_test(lost_memory),
+		cmocka_unit_test(race_of_lengths),
 		cmocka_unit_test(races),
 	};
 	return cmocka_run_group_tests(tests, rig_start, rig_stop);
