@@ -80,7 +80,7 @@ pings() { # pings FROM ADDRESS PING-OPTIONS...
 }
 
 for mode in $modes; do
-	weft network set blue overlay $mode
+	weft network set blue overlay "$mode"
 	for other in c2:10.1.0.2:fd00::2 c3:10.1.0.3:fd00::3; do
 		IFS=: read -r guest four six <<<"$other"
 		pings c1 "$four"

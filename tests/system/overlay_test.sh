@@ -114,7 +114,7 @@ nothing_dropped() {
 }
 
 for mode in $(modes); do
-	host_pair $mode 192.0.2.1 192.0.2.2 24
+	host_pair "$mode" 192.0.2.1 192.0.2.2 24
 	expect a 1450 '.[0].mtu' network show blue
 	equal 1450 "$(mtu_of a v1)" "the tap's MTU"
 	traffic "$mode, all offloads" $all $all 1450
