@@ -147,7 +147,7 @@ tcp() { # tcp FROM TO ADDRESS: content arrives as it was sent
 	echo "TCP from $1 to $3: $(jq -s '.[0].mbyte_per_s' "$WORK/tcp") MB/s"
 }
 udp() { # udp FROM TO ADDRESS STREAM-OPTIONS...
-	stream_start udp "$1" "$2" "$3" --pps $PPS --count 8000 --size 1400 "${@:4}"
+	stream_start udp "$1" "$2" "$3" --pps $PPS --count $((PPS / 5)) --size 1400 "${@:4}"
 	stream_wait udp
 }
 has() { # has OFFLOADS ONE
