@@ -29,7 +29,7 @@
 
 enum {
 	SLOT_BYTES = 2048, // a frame of 1500 bytes and what the kernel writes before it
-	SLOTS = 1024, // a worker may have to wait for its core
+	SLOTS = 1024,      // a worker may have to wait for its core
 	BLOCK_BYTES = 65536,
 	RING_BYTES = SLOTS * SLOT_BYTES,
 	SOCKET_BYTES = 8 << 20,
