@@ -335,6 +335,21 @@ for command in up graph; do
 	says 1 "./$B: " weftlab $command "./$B" # a file, as the slash says
 done
 WEFT_TOPO=$WORK says 1 'set WEFT_TOPO' weftlab up "$B"
+# On a machine that has just booted weftlab is the first to make a namespace, and `ip netns` comes later.
+cat >"$WORK/first.yaml" <<-END
+	name: $B
+	topology:
+	  nodes:
+	    r: {kind: router}
+END
+unshare --mount --propagation private bash -euc '
+	mount -t tmpfs none /run
+	"$1/weftlab" up "$2"
+	ip netns add "$3-later"
+	"$1/weftlab" down "$3"
+	ip netns del "$3-later"
+	[ -z "$(ls /run/netns)" ]' - "$BUILD" "$WORK/first.yaml" "$B" || die "a lab from before ip netns does not go away"
+
 says 2 usage weftlab
 says 2 'no command' weftlab upp
 says 0 'build the lab of a file' weftlab --help

@@ -81,6 +81,20 @@ static int loopback_up(void)
 	return err;
 }
 
+// As `ip netns` makes it: a mount of its own, shared. Made by that later, over namespaces of ours, it
+// would hide their mounts, and they could not be removed.
+static int make_folder(void)
+{
+	const char *folder = "/run/netns";
+
+	mkdir(folder, 0755);
+	if (!mount("", folder, "none", MS_SHARED | MS_REC, NULL))
+		return 0;
+	if (errno != EINVAL || mount(folder, folder, "none", MS_BIND | MS_REC, NULL))
+		return -errno;
+	return mount("", folder, "none", MS_SHARED | MS_REC, NULL) ? -errno : 0;
+}
+
 int netns_make(struct lab *lab, const char *name)
 {
 	int home = open(OWN_NETNS, O_RDONLY | O_CLOEXEC), file, err;
@@ -97,7 +111,10 @@ int netns_make(struct lab *lab, const char *name)
 				 : journal_add(lab, "netns", name);
 	if (err)
 		goto close_home;
-	mkdir("/run/netns", 0755);
+	if (make_folder()) {
+		err = lab_fail(lab, errno, "cannot make /run/netns: %m");
+		goto close_home;
+	}
 	file = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
 	if (file < 0 || unshare(CLONE_NEWNET)) {
 		err = lab_fail(lab, errno, "cannot make network namespace %s: %m", name);
