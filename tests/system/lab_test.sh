@@ -342,6 +342,7 @@ cat >"$WORK/first.yaml" <<-END
 	  nodes:
 	    r: {kind: router}
 END
+# shellcheck disable=SC2016 # those are of the inner shell
 unshare --mount --propagation private bash -euc '
 	mount -t tmpfs none /run
 	"$1/weftlab" up "$2"

@@ -9,7 +9,7 @@ set -euo pipefail
 vm_image_kernel61
 passes() { # passes VM PROGRAM
 	local start=$SECONDS status=0
-	guest exec --timeout 150 "$1" "/root/$2 >/root/log 2>&1" || status=$?
+	guest exec --timeout 280 "$1" "/root/$2 >/root/log 2>&1" || status=$?
 	in_vm "$1" cat /root/log >"$WORK/$2.log"
 	[ $status = 0 ] || die "$2 ended with status $status: $(grep -vE '^\[ +(RUN|OK) |level=info' "$WORK/$2.log")"
 	grep -q 'hook clsact' "$WORK/$2.log" || die "$2 did not run the clsact hook"

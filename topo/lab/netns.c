@@ -81,8 +81,8 @@ static int loopback_up(void)
 	return err;
 }
 
-// As `ip netns` makes it: a mount of its own, shared. Made by that later, over namespaces of ours, it
-// would hide their mounts, and they could not be removed.
+// As `ip netns` makes it: a mount of its own, shared. Made by that later, over namespaces of ours,
+// it would hide their mounts, and they could not be removed.
 static int make_folder(void)
 {
 	const char *folder = "/run/netns";
