@@ -4,6 +4,7 @@
 #include "datapath/packet_flat.h"
 #include "datapath/pipeline/pipeline.h"
 #include "datapath/ecn.h"
+#include "datapath/flood.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -143,29 +144,9 @@ weft_inline enum weft_drop apply_encap(struct pipeline *line)
 	return sim_send(line, line->verdict.port, line->verdict.tag);
 }
 
-static void sim_flood_list(struct pipeline *line, u32 network_id)
+static void flood_copy(struct pipeline *line, u32 port, u16 tag)
 {
-	struct weft_index index = {network_id};
-	const struct weft_network_row *network = TABLE_GET(line->tables, network, &index);
-	struct weft_member_key key = {network_id, network->member_epoch, 0};
-	for (; key.index < network->member_count; key.index++) {
-		const struct weft_member_row *member = TABLE_GET(line->tables, member, &key);
-		if (!member || member->port == line->key.in_port ||
-			(member->tag == WEFT_MEMBER_PEER &&
-				line->verdict.flags & WEFT_VERDICT_FROM_PEER) ||
-			!packet_may_reach(line->tables, line->verdict.flags, member->port))
-			continue;
-		sim_send(line, member->port,
-			packet_leave_tag(line->verdict.flags, line->key.vid, member->tag));
-	}
-}
-
-weft_inline enum weft_drop apply_flood(struct pipeline *line)
-{
-	sim_flood_list(line, line->verdict.network);
-	if (line->verdict.vni && !(line->verdict.flags & WEFT_VERDICT_FROM_PEER))
-		sim_flood_list(line, 0);
-	return WEFT_DROP_none;
+	sim_send(line, port, tag);
 }
 
 weft_inline enum weft_drop apply_reply(struct pipeline *line)

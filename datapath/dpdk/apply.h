@@ -5,6 +5,7 @@
 
 #include "datapath/dpdk/line.h"
 #include "datapath/dpdk/offload.h"
+#include "datapath/flood.h"
 
 // burst.c. port: what the frame is for, a port or a peer; slot: where it leaves; flow: bits of a
 // hash.
@@ -149,32 +150,12 @@ static enum weft_drop apply_encap(struct pipeline *line)
 	return send_to(line, line_take(line), line->verdict.port, line->verdict.tag);
 }
 
-static void flood_list(struct pipeline *line, u32 network_id)
+static void flood_copy(struct pipeline *line, u32 port, u16 tag)
 {
-	struct weft_index index = {network_id};
-	const struct weft_network_row *network = TABLE_GET(line->tables, network, &index);
-	struct weft_member_key key = {network_id, network->member_epoch, 0};
-	for (; key.index < network->member_count; key.index++) {
-		const struct weft_member_row *member = TABLE_GET(line->tables, member, &key);
-		if (!member || member->port == line->key.in_port ||
-			(member->tag == WEFT_MEMBER_PEER &&
-				line->verdict.flags & WEFT_VERDICT_FROM_PEER) ||
-			!packet_may_reach(line->tables, line->verdict.flags, member->port))
-			continue;
-		struct rte_mbuf *frame = line->packet->frame;
-		struct rte_mbuf *copy = rte_pktmbuf_copy(frame, frame->pool, 0, UINT32_MAX);
-		if (copy)
-			send_to(line, copy, member->port,
-				packet_leave_tag(line->verdict.flags, line->key.vid, member->tag));
-	}
-}
-
-static enum weft_drop apply_flood(struct pipeline *line)
-{
-	flood_list(line, line->verdict.network);
-	if (line->verdict.vni && !(line->verdict.flags & WEFT_VERDICT_FROM_PEER))
-		flood_list(line, 0);
-	return WEFT_DROP_none;
+	struct rte_mbuf *frame = line->packet->frame;
+	struct rte_mbuf *copy = rte_pktmbuf_copy(frame, frame->pool, 0, UINT32_MAX);
+	if (copy)
+		send_to(line, copy, port, tag);
 }
 
 // The frame becomes `bytes` long, in one segment.
