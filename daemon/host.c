@@ -10,6 +10,7 @@
 #include "daemon/address.h"
 #include "daemon/carrier.h"
 #include "daemon/fdb.h"
+#include "daemon/latency.h"
 #include "daemon/link.h"
 #include "daemon/network.h"
 #include "daemon/peer.h"
@@ -25,6 +26,8 @@ static const struct argument host_arguments[] = {
 		"the address at which other hosts reach it"},
 	{"udp-port", "udp_port", ARGUMENT_NUMBER, 0, NULL, NULL, 1, 65535, "4789",
 		"the UDP port of VXLAN, the same on all hosts"},
+	{"sample", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 0, 1000000000, "1024",
+		"one of how many packets is timed, for `latency show`; 0: none"},
 	{0},
 };
 
@@ -66,8 +69,12 @@ static int host_check(
 static int put_row(struct weftd *weftd, struct failure *failure)
 {
 	struct weft_index index = {0};
-	struct weft_host_row row = {.udp_port = host_udp_port(weftd), .alive_ns = clock_ns()};
+	struct weft_host_row row = {0};
 	struct weft_ip address;
+	engine_get(weftd, host, &index, &row); // who traces is not to be disturbed
+	row.udp_port = host_udp_port(weftd);
+	row.alive_ns = clock_ns();
+	memset(row.address, 0, sizeof(row.address));
 	if (host_address(weftd, &address))
 		memcpy(row.address, address.byte, sizeof(row.address));
 	int error = engine_put(weftd, host, &index, &row);
@@ -81,6 +88,7 @@ static int host_apply(
 	int error = put_row(weftd, failure);
 	if (error)
 		return error;
+	latency_follow(weftd);
 	underlay_changed(weftd);
 	network_underlay_changed(weftd); // the encapsulation is larger over IPv6
 	return 0;

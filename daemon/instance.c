@@ -12,6 +12,7 @@
 #include <weft/log.h>
 #include "daemon/api.h"
 #include "daemon/carrier.h"
+#include "daemon/latency.h"
 #include "daemon/link.h"
 #include "daemon/network.h"
 #include "daemon/port.h"
@@ -92,6 +93,7 @@ static int load(struct weftd *weftd, struct failure *failure)
 		return err;
 	objects_apply_all(weftd);
 	underlay_update(weftd);
+	latency_follow(weftd);
 	err = weftd->engine_ops->commit(weftd->engine);
 	if (err)
 		return fail(failure, err, "engine_failed", "the %s engine cannot take over: %s",

@@ -7,6 +7,7 @@
 #include "daemon/drops.h"
 #include "daemon/fdb.h"
 #include "daemon/forget.h"
+#include "daemon/latency.h"
 #include "daemon/meter.h"
 #include "daemon/names.h"
 #include "daemon/network.h"
@@ -190,6 +191,7 @@ int place_limits_set(struct weftd *weftd, const struct object *place,
 {
 	u64 storm =
 		(u64)spec_number(place->spec, "storm_limit_pps", (long long)fallback->storm_pps);
+	row->sample_below = latency_sample_below(weftd, place);
 	row->mac_limit = (u32)spec_number(place->spec, "mac_limit", fallback->macs);
 	int error = meter_set(weftd, meter_of_port(place->id), storm, &row->storm_meter, failure);
 	return error ? error
@@ -208,6 +210,7 @@ void place_clear(struct weftd *weftd, u32 id)
 	forget_place(weftd, id, FORGET_ALL);
 	engine_put(weftd, port_usage, &index, &no_usage);
 	engine_put(weftd, port_count, &index, &no_count);
+	latency_forget(weftd, id);
 	meter_set(weftd, meter_of_port(id), 0, &none, NULL);
 	meter_set(weftd, meter_of_too_big(weftd, id), 0, &none, NULL);
 	for (u32 reason = 0; reason < WEFT_DROPS_PER_PORT; reason++) {

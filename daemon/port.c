@@ -50,6 +50,8 @@ static const struct argument port_arguments[] = {
 		"most learned addresses"},
 	{"storm-limit", "storm_limit_pps", ARGUMENT_NUMBER, 0, NULL, NULL, 0, 100000000, "10000",
 		"most flooded frames per second; 0: no limit"},
+	{"sample", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 0, 1000000000, NULL,
+		"one of how many of its packets is timed; 0: none; default: the host's word"},
 	{"host", NULL, ARGUMENT_BOOL, 0, NULL, NULL, 0, 0, NULL,
 		"frames of no network go on to the host; default: on if the device has an address"},
 	{0},

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "daemon/fdb.h"
 #include "daemon/forget.h"
+#include "daemon/latency.h"
 #include "daemon/network.h"
 #include "daemon/place.h"
 #include "daemon/port.h"
@@ -106,7 +107,8 @@ static int put_row(struct port *port, u32 untagged_network, struct failure *fail
 	struct weft_index index = {port->object->id};
 	struct weft_port_row row = {
 		.flags = WEFT_PORT_PRESENT | (spec_list(spec, "tags") ? WEFT_PORT_TRUNK : 0) |
-			 (host_wanted(port) ? WEFT_PORT_HOST : 0),
+			 (host_wanted(port) ? WEFT_PORT_HOST : 0) |
+			 (port->watch.link && port->watch.link->tap ? WEFT_PORT_TAP : 0),
 		.network = untagged_network,
 	};
 	int error = place_limits_set(weftd, port->object, &limits, &row, failure);
@@ -118,6 +120,7 @@ static int put_row(struct port *port, u32 untagged_network, struct failure *fail
 		return fail_hint(failure, "start weftd with a larger port table");
 	}
 	port->row = row;
+	latency_follow(weftd);
 	return 0;
 }
 

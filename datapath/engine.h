@@ -178,6 +178,18 @@ struct engine_ops {
 	int (*cpu)(struct engine *engine, u32 worker, struct engine_cpu *out);
 	int (*port_cpu)(struct engine *engine, u32 port_id, struct engine_port_cpu *out);
 
+	// Observation (weft/observe.h); NULL: this engine observes nothing. What is sampled and
+	// traced stands in rows of the tables port and host.
+	// taps: it is seen when the reader of a port that is WEFT_PORT_TAP takes a frame (P6), also
+	// without weftd where forwarding goes on without it.
+	int (*observe)(struct engine *engine, bool taps);
+	// Readable when there are postcards; owned by the engine. -errno.
+	int (*card_fd)(struct engine *engine);
+	// Calls back for each postcard that waits. Returns how many were lost since start because
+	// nobody came for them.
+	u64 (*cards)(struct engine *engine,
+		void (*fn)(const struct weft_postcard *card, void *context), void *context);
+
 	// Runs one frame through the very datapath, effects and counters included, but sends
 	// nothing but the copies of a flood. now_ns is used by engines without a clock of their
 	// own. Errors: -EINVAL length, -ENOENT port.

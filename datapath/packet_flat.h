@@ -18,6 +18,14 @@ weft_inline const void *packet_at(const struct packet *p, u32 offset, u32 bytes)
 	return p->bytes + offset;
 }
 
+weft_inline bool packet_word(const struct packet *p, u32 at, u64 *word)
+{
+	if (at + sizeof(*word) > p->length)
+		return false;
+	__builtin_memcpy(word, p->bytes + at, sizeof(*word));
+	return true;
+}
+
 weft_inline u32 packet_length(const struct packet *p)
 {
 	return p->length;
@@ -32,3 +40,7 @@ weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
 #define PARSE(line, in_port) parse((line)->packet, (in_port), &(line)->key, &(line)->layout)
 #define DECIDE(line)         decide(&(line)->key, (line)->tables, (line)->now_ns, &(line)->verdict)
 #define COMMIT(line)         commit((line)->tables, &(line)->key, &(line)->verdict, (line)->now_ns)
+// Nothing is observed of flat packets: they come from nowhere.
+#define OBSERVE_NOW(line)           0
+#define OBSERVE_RANDOM()            1u
+#define OBSERVE_INSERT(tables, key) ((void)(key))

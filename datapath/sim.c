@@ -134,6 +134,21 @@ weft_inline void flow_keep(struct pipeline *line)
 	(void)line;
 }
 
+weft_inline u64 observe_identity(struct pipeline *line)
+{
+	return packet_identity(line->packet, &line->key, &line->layout, line->seen->identity_key);
+}
+
+weft_inline void observe_card(struct pipeline *line)
+{
+	(void)line;
+}
+
+weft_inline void observe_out(struct pipeline *line, enum weft_drop drop)
+{
+	(void)line, (void)drop;
+}
+
 weft_inline enum weft_drop apply_forward(struct pipeline *line)
 {
 	return sim_send(line, line->verdict.port, line->verdict.tag);

@@ -6,19 +6,8 @@
 #pragma once
 
 #include <weft/wire.h>
-#include "ebpf/maps.h"
+#include "ebpf/observe.h"
 
-// In BPF the tables are the program's own maps: there is no object to point to.
-struct tables;
-
-#define MAP_ROW(name) typeof(*weft_##name.value)
-#define TABLE_GET(tables, name, key) \
-	((const MAP_ROW(name) *)((void)(tables), bpf_map_lookup_elem(&weft_##name, (key))))
-#define TABLE_ROW(tables, name, key) ((void)(tables), bpf_map_lookup_elem(&weft_##name, (key)))
-#define TABLE_INSERT(tables, name, key, row) \
-	((void)(tables), bpf_map_update_elem(&weft_##name, (key), (row), BPF_NOEXIST))
-#define TABLE_REPLACE(tables, name, key, row) \
-	((void)(tables), bpf_map_update_elem(&weft_##name, (key), (row), BPF_EXIST))
 // Steps of the pipeline as subprograms: each has a stack of its own, and the verifier looks at it
 // once, by its types, not again for every way through the others.
 #define PARSE(line, in_port) \
@@ -31,6 +20,8 @@ int weft_parse(HOOK_CONTEXT *context, u32 outer_bytes, u32 in_port, struct weft_
 	struct weft_layout *layout);
 int weft_decide(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns);
 int weft_commit(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns);
+u64 weft_identity(HOOK_CONTEXT *context, u32 outer_bytes, struct weft_key *key,
+	struct weft_layout *layout, u64 identity_key);
 
 struct packet {
 	HOOK_CONTEXT *context;
@@ -60,6 +51,7 @@ enum { OWN_BYTES = OVERLAY4_BYTES }; // the outer headers that weft takes off or
 struct weft_scratch_row {
 	struct reply reply;
 	struct bpf_tunnel_key tunnel;
+	struct observation seen;
 };
 
 struct {
@@ -108,6 +100,15 @@ __noinline int weft_commit(struct weft_key *key, struct weft_verdict *verdict, u
 		return 0;
 	commit(NULL, key, verdict, now_ns);
 	return 0;
+}
+
+__noinline u64 weft_identity(HOOK_CONTEXT *context, u32 outer_bytes, struct weft_key *key,
+	struct weft_layout *layout, u64 identity_key)
+{
+	struct packet p = {0};
+	if (!key || !layout || !packet_open(&p, context, outer_bytes))
+		return 1;
+	return packet_identity(&p, key, layout, identity_key);
 }
 
 // The netdev of a port (of port 0: the carrier); 0: it has none.

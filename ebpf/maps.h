@@ -43,6 +43,18 @@
 WEFT_TABLES(X)
 #undef X
 
+// In BPF the tables are the program's own maps: there is no object to point to.
+struct tables;
+
+#define MAP_ROW(name) typeof(*weft_##name.value)
+#define TABLE_GET(tables, name, key) \
+	((const MAP_ROW(name) *)((void)(tables), bpf_map_lookup_elem(&weft_##name, (key))))
+#define TABLE_ROW(tables, name, key) ((void)(tables), bpf_map_lookup_elem(&weft_##name, (key)))
+#define TABLE_INSERT(tables, name, key, row) \
+	((void)(tables), bpf_map_update_elem(&weft_##name, (key), (row), BPF_NOEXIST))
+#define TABLE_REPLACE(tables, name, key, row) \
+	((void)(tables), bpf_map_update_elem(&weft_##name, (key), (row), BPF_EXIST))
+
 // Which port a device is, and which device a port. Written at attach and detach.
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -22,3 +22,24 @@ enum {
 
 // Flow cache: slots per CPU, a power of two.
 enum { WEFT_FLOW_SLOTS = 8192 };
+
+// A packet on its way from the hand-over (P5) to the reader of a tap (P6). Its name stands in the
+// skb's time stamp: the time of the hand-over, in its low bits the index of this row.
+enum { WEFT_FLIGHTS = 1 << 14 };
+
+struct weft_flight {
+	u64 name; // 0: landed
+	u64 out_ns;
+	u64 taken_ns; // for engines that look themselves
+	u64 identity; // 0: not traced
+	u32 from, to;
+	u32 sampled;
+	u32 reserved;
+};
+
+enum { WEFT_POSTCARD_RING_BYTES = 1 << 18 };
+
+struct weft_observed_row {
+	u64 flights; // begun
+	u64 cards_lost;
+};

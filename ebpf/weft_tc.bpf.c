@@ -7,6 +7,7 @@
 #include <linux/pkt_cls.h>
 #include "ebpf/carrier.h"
 #include "ebpf/own_path.h"
+#include "ebpf/tc_observe.h"
 
 // Since Linux 6.3; the headers of Debian 12 are older.
 #define ADJ_ROOM_DECAP_L3_IPV6 (1ull << 8)
@@ -36,6 +37,11 @@ weft_inline u32 packet_segments(const struct packet *p, const struct weft_layout
 {
 	u32 segment = p->context->gso_size;
 	return segment ? (p->context->len - layout->header_bytes + segment - 1) / segment : 1;
+}
+
+weft_inline bool packet_word(const struct packet *p, u32 at, u64 *word)
+{
+	return !bpf_skb_load_bytes(p->context, p->outer_bytes + at, word, sizeof(*word));
 }
 
 // The tag that the frame has on its way, while copies leave with different ones.
@@ -164,6 +170,8 @@ weft_inline enum weft_drop skb_to_peer(struct pipeline *line, u32 peer, u16 vid,
 	if (!skb_retag(skb, &tag, vid) || !carrier_set_key(skb, peer, line->verdict.vni, tos))
 		return WEFT_DROP_rewrite_failed;
 	account_tx(line->tables, peer, bytes);
+	if (line->seen)
+		line->seen->flags |= WEFT_POSTCARD_CARRIER;
 	line->packet->code = bpf_redirect(carrier, 0);
 	return WEFT_DROP_none;
 }
@@ -181,6 +189,8 @@ static __noinline enum weft_drop apply_encap(struct pipeline *line)
 	if (!skb_retag(line->packet->context, &tag, 0))
 		return WEFT_DROP_rewrite_failed;
 	enum weft_drop drop = skb_encapsulate(line, &way);
+	if (line->seen)
+		line->seen->flags |= WEFT_POSTCARD_OWN;
 	if (!drop)
 		account_tx(line->tables, line->verdict.port, bytes);
 	return drop;
@@ -337,12 +347,19 @@ int weft_tc(struct __sk_buff *skb)
 	struct weft_record *record = weft_inject ? bpf_map_lookup_elem(&weft_record, &zero) : NULL;
 	if (!device)
 		return TC_ACT_UNSPEC;
+	line.now_ns = clock_now_ns();
+	observe_begin(&line, device);
 	if (!skb_receive(&line, device, &port, record)) {
+		if (line.seen && packet.code == TC_ACT_UNSPEC && device & WEFT_DEVICE_UNDERLAY)
+			observe_expect(skb, line.seen);
 		if (record)
 			record->passed = packet.code == TC_ACT_UNSPEC;
 		return packet.code;
 	}
-	line.now_ns = clock_now_ns();
+	if (device & WEFT_DEVICE_CARRIER)
+		observe_from_carrier(&line);
+	else if (line.seen && packet.outer_bytes)
+		line.seen->flags = WEFT_POSTCARD_OWN;
 	if (!pipeline_run(&line, port, record))
 		return TC_ACT_UNSPEC;
 	if (record) {

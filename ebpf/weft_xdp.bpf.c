@@ -28,6 +28,12 @@ weft_inline u32 packet_segments(const struct packet *p, const struct weft_layout
 	return 1;
 }
 
+weft_inline bool packet_word(const struct packet *p, u32 at, u64 *word)
+{
+	(void)p, (void)at, (void)word;
+	return false;
+}
+
 struct tagged_eth_header {
 	struct weft_mac dst;
 	struct weft_mac src;
@@ -137,6 +143,23 @@ weft_inline enum weft_drop apply_reply(struct pipeline *line)
 {
 	(void)line;
 	return WEFT_DROP_rewrite_failed;
+}
+
+// Nothing is observed here yet.
+weft_inline u64 observe_identity(struct pipeline *line)
+{
+	(void)line;
+	return 0;
+}
+
+weft_inline void observe_card(struct pipeline *line)
+{
+	(void)line;
+}
+
+weft_inline void observe_out(struct pipeline *line, enum weft_drop drop)
+{
+	(void)line, (void)drop;
 }
 
 SEC("xdp")

@@ -12,6 +12,13 @@
 static void worker_stage(
 	struct dpdk_worker *worker, u32 slot, u32 port, u8 flow, struct rte_mbuf *frame);
 
+weft_inline void stage(struct pipeline *line, u32 slot, u32 port, struct rte_mbuf *frame)
+{
+	if (unlikely(line->seen != NULL))
+		observe_staged(line, slot, frame);
+	worker_stage(line_of(line)->worker, slot, port, line_flow(line), frame);
+}
+
 weft_inline bool frame_is_super(const struct rte_mbuf *frame)
 {
 	return frame->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG);
@@ -108,7 +115,7 @@ static enum weft_drop send_to_peer(
 	u32 count = dpdk_finish(frame, 0, parts, DPDK_SEGMENTS);
 	for (u32 i = 0; i < count; i++) {
 		if (frame_encapsulate(&way, &parts[i]))
-			worker_stage(worker, slot, peer, line_flow(line), parts[i]);
+			stage(line, slot, peer, parts[i]);
 		else
 			rte_pktmbuf_free(parts[i]);
 	}
@@ -136,7 +143,7 @@ static enum weft_drop send_to(struct pipeline *line, struct rte_mbuf *frame, u32
 	if (peer)
 		return send_to_peer(line, frame, port, tos, bytes);
 	account_tx(line->tables, port, bytes);
-	worker_stage(worker, port, port, line_flow(line), frame);
+	stage(line, port, port, frame);
 	return WEFT_DROP_none;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A burst of frames through the pipeline, and out again by port.
 #include "datapath/dpdk/apply.h"
+#include "datapath/dpdk/observe_line.h"
 #include "datapath/ecn.h"
 
 // --- out
@@ -75,7 +76,11 @@ static u32 send_out(struct dpdk_port *port, struct dpdk_out *out)
 static void flush_slot(struct dpdk_worker *worker, u32 slot)
 {
 	struct dpdk_out *out = &worker->out[slot];
+	if (unlikely(worker->observe.count))
+		observe_leaving(worker, slot, out);
 	u32 lost = send_out(dpdk_port_at(worker->engine, slot), out);
+	if (unlikely(worker->observe.count))
+		observe_left(worker, slot, out->count, lost);
 	if (unlikely(lost))
 		count_lost(worker, slot, lost);
 	out->count = 0;
@@ -191,8 +196,10 @@ static u32 open_lines(struct dpdk_worker *worker, const struct dpdk_port *port,
 	return opened;
 }
 
-static __attribute__((noinline)) void run_line(struct dpdk_line *line, struct weft_record *record)
+static __attribute__((noinline)) void run_line(
+	struct dpdk_line *line, struct weft_record *record, struct observation *seen)
 {
+	line->line.seen = seen;
 	line->line.packet = &line->packet;
 	line->line.tables = &line->worker->tables;
 	line->line.now_ns = line->worker->now_ns;
@@ -232,14 +239,18 @@ void worker_burst(
 	u32 opened = open_lines(worker, port, frames, count, lines);
 	for (u32 i = 0; i < opened; i++)
 		line_locate(&lines[i]);
+	u32 observed = observe_burst(worker, port, opened);
 	for (u32 i = 0; i < opened; i++) {
 		line_match(&lines[i], configuration, now);
-		if (unlikely(!run_plain(&lines[i])))
-			run_line(&lines[i], NULL);
+		if (unlikely(observed >> i & 1))
+			run_line(&lines[i], NULL, observe_frame(&lines[i], port, i));
+		else if (unlikely(!run_plain(&lines[i])))
+			run_line(&lines[i], NULL, NULL);
 	}
 	if (unlikely(worker->decided_tsc))
 		worker->decided_tsc = rte_rdtsc();
 	worker_flush(worker);
+	worker->observe.count = 0;
 }
 
 void worker_inject(struct dpdk_worker *worker, u32 port, struct rte_mbuf *frame)
@@ -252,5 +263,5 @@ void worker_inject(struct dpdk_worker *worker, u32 port, struct rte_mbuf *frame)
 	line_open(&line, worker, port, vni, frame);
 	line_locate(&line);
 	line_match(&line, (u32)line_generation(worker, 0), flow_time(worker->now_ns));
-	run_line(&line, record);
+	run_line(&line, record, NULL);
 }

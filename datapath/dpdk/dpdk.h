@@ -8,6 +8,7 @@
 #include "datapath/dpdk/cores.h"
 #include "datapath/dpdk/cpu.h"
 #include "datapath/dpdk/flow.h"
+#include "datapath/dpdk/observe.h"
 #include "datapath/dpdk/port.h"
 #include "datapath/table.h"
 
@@ -48,6 +49,8 @@ struct dpdk_worker {
 	struct flow_table flows;
 	struct weft_port_count_row *counts; // rows of tables: they are asked for with every frame
 	struct weft_generation_row *generations;
+	const struct weft_port_row *ports;
+	const struct weft_host_row *host;
 	struct dpdk_out *out; // by port slot
 	u32 *pending;         // slots with frames
 	u32 pending_count;
@@ -64,6 +67,8 @@ struct dpdk_worker {
 	struct cpu_wake wake;
 	u32 sample_in;   // bursts until one is timed
 	u64 decided_tsc; // of a burst that is timed: before it is sent; else 0
+	u64 polled_tsc;  // before the last receive
+	struct observe observe;
 	u32 random;
 };
 
@@ -83,6 +88,9 @@ struct engine {
 	struct dpdk_cores cores;
 	struct engine_overlay overlay; // as weftd said it last
 	int event_fd;
+	struct rte_ring *cards; // postcards for weftd
+	int card_fd;
+	u64 cards_lost;
 	u8 *changed; // by slot: state changed since the last `events`
 };
 
@@ -132,6 +140,7 @@ int worker_start(struct dpdk_worker *worker, const cpu_set_t *cpus); // NULL: an
 void worker_free(struct dpdk_worker *worker);                        // ends its thread first
 void worker_wake(struct dpdk_worker *worker);
 u64 worker_now(struct dpdk_worker *worker);
+u64 worker_time(const struct dpdk_worker *worker, u64 tsc); // of a moment not long ago
 
 // burst.c: frames of one port in, frames out. worker_burst consumes the frames.
 void worker_burst(

@@ -21,6 +21,7 @@ static void engine_free(struct engine *engine)
 	tables_fini(&engine->tables);
 	if (engine->event_fd >= 0)
 		close(engine->event_fd);
+	observe_close(engine);
 	free(engine->rcu);
 	free(engine->ports);
 	free(engine->queues);
@@ -67,8 +68,8 @@ static int dpdk_start(struct engine **out, const struct engine_config *config, c
 	struct engine *engine = calloc(1, sizeof(*engine));
 	if (engine) {
 		engine->cores = cores;
-		engine->event_fd = -1;
-		if (engine_allocate(engine, config) &&
+		engine->event_fd = engine->card_fd = -1;
+		if (engine_allocate(engine, config) && !observe_open(engine) &&
 			engine_workers(engine, config->dpdk.flow_slots)) {
 			*out = engine;
 			return 0;
@@ -199,6 +200,8 @@ static const struct engine_ops ops = {
 	.port_state = dpdk_port_state,
 	.event_fd = dpdk_event_fd,
 	.events = dpdk_events,
+	.card_fd = observe_card_fd,
+	.cards = observe_cards,
 	.cpu = dpdk_cpu,
 	.port_cpu = dpdk_port_cpu,
 	.inject = dpdk_inject,

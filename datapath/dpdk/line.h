@@ -38,11 +38,21 @@ weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
 	return false;
 }
 
+weft_inline bool packet_word(const struct packet *p, u32 at, u64 *word)
+{
+	if (at + sizeof(*word) > p->window)
+		return false;
+	memcpy(word, p->bytes + at, sizeof(*word));
+	return true;
+}
+
+#define OBSERVE_NOW(line)    line_now(line)
 #define PARSE(line, in_port) parse((line)->packet, (in_port), &(line)->key, &(line)->layout)
 #define DECIDE(line)         line_decide(line)
 #define COMMIT(line)         line_commit(line)
 
 struct pipeline;
+static u64 line_now(struct pipeline *line);
 static void line_decide(struct pipeline *line);
 static void line_commit(struct pipeline *line);
 
@@ -62,9 +72,16 @@ struct dpdk_line { // one frame of a burst
 	bool hit;
 };
 
+static void observe_staged(struct pipeline *line, u32 slot, struct rte_mbuf *frame);
+
 weft_inline struct dpdk_line *line_of(struct pipeline *line)
 {
 	return (struct dpdk_line *)line;
+}
+
+static u64 line_now(struct pipeline *line)
+{
+	return worker_time(line_of(line)->worker, rte_rdtsc());
 }
 
 weft_inline u8 line_flow(struct pipeline *line)

@@ -49,6 +49,12 @@ struct dpdk_driver {
 	bool (*arm)(struct dpdk_port *port, u32 queue, bool on);
 
 	void (*state)(struct dpdk_port *port, struct engine_port_state *out);
+
+	// Who takes the frames can be seen (P6); NULL: not with this driver. mark: behind the frame
+	// that was sent last on the queue. taken: are all before the mark taken? 1, 0; -1: it
+	// cannot be seen (any more).
+	u16 (*mark)(struct dpdk_port *port, u32 queue);
+	int (*taken)(struct dpdk_port *port, u32 queue, u16 mark);
 };
 
 struct dpdk_port {
@@ -73,6 +79,8 @@ struct dpdk_port {
 
 	rte_spinlock_t tx_lock[DPDK_QUEUES];
 	u32 worker; // which receives
+
+	u32 sample_in; // frames until one is sampled; of its worker
 };
 
 extern const struct dpdk_driver dpdk_netdev;

@@ -44,6 +44,12 @@ u64 worker_now(struct dpdk_worker *worker)
 	return clock->ns;
 }
 
+u64 worker_time(const struct dpdk_worker *worker, u64 tsc)
+{
+	const struct dpdk_clock *clock = &worker->clock;
+	return clock->ns + (u64)(s64)((double)(s64)(tsc - clock->tsc) * clock->ns_per_cycle);
+}
+
 // Zeroed, on hugepages where the kernel has some.
 static void *pages_new(size_t bytes)
 {
@@ -105,6 +111,8 @@ struct dpdk_worker *worker_new(struct engine *engine, u32 index, u32 flow_slots)
 	u32 zero = 0;
 	worker->counts = table_get(worker->tables.port_count, &zero);
 	worker->generations = table_get(worker->tables.generation, &zero);
+	worker->ports = table_get(worker->tables.port, &zero);
+	worker->host = table_get(worker->tables.host, &zero);
 	if (!flows_new(&worker->flows, flow_slots) || !worker->out || !worker->pending ||
 		!worker->list || worker->epoll_fd < 0 || worker->wake_fd < 0 ||
 		epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->wake_fd, &event)) {
@@ -162,9 +170,11 @@ static bool queue_cool(struct dpdk_queue *queue)
 	return queue->armed;
 }
 
-static u32 queue_receive(struct dpdk_queue *queue, struct rte_mbuf **frames)
+static u32 queue_receive(
+	struct dpdk_worker *worker, struct dpdk_queue *queue, struct rte_mbuf **frames)
 {
 	struct dpdk_port *port = queue->port;
+	worker->polled_tsc = rte_rdtsc();
 	return queue->index < port->rx_queues
 		       ? port->driver->rx(port, queue->index, frames, DPDK_BURST)
 		       : 0;
@@ -195,7 +205,7 @@ static u32 queue_sample(
 {
 	long before = preemptions();
 	u64 start = rte_rdtsc();
-	u32 count = queue_receive(queue, frames);
+	u32 count = queue_receive(worker, queue, frames);
 	u64 received = rte_rdtsc();
 	if (!count)
 		return 0;
@@ -221,7 +231,7 @@ static u32 queue_poll(struct dpdk_worker *worker, struct dpdk_queue *queue)
 	if (unlikely(worker->sample_in <= 1)) {
 		count = queue_sample(worker, queue, frames);
 	} else {
-		count = queue_receive(queue, frames);
+		count = queue_receive(worker, queue, frames);
 		if (count)
 			worker_burst(worker, queue->port, frames, count);
 		worker->sample_in -= count > 0;
@@ -305,6 +315,10 @@ static void worker_loop(struct dpdk_worker *worker)
 		worker->now_ns = worker_now(worker);
 		worker->cpu.packets += frames;
 		*(frames ? &worker->cpu.busy_ns : &worker->cpu.idle_ns) += worker->now_ns - from_ns;
+		if (unlikely(worker->observe.flying)) {
+			observe_look(worker);
+			hot += worker->observe.flying;
+		}
 		rte_rcu_qsbr_quiescent(rcu, worker->index);
 		if (!hot)
 			worker_sleep(worker);

@@ -4,6 +4,7 @@
 // Everything that outlives weftd hangs on pins below pin_dir:
 //   tables/<name>-<abi>   dynamic tables (the kernel refuses dots in these names)
 //   links/<ifindex>       tcx: the link
+//   observe/taken         the link of the program that sees a tap's reader
 //   filters/<ifindex>     clsact: the program that our filter on that device runs
 // A pin that is being made has the suffix "-new" until it is renamed over the old one.
 #pragma once
@@ -14,6 +15,8 @@
 #include "ebpf/shared.h"
 
 struct bpf_map;
+struct ebpf_cards;
+struct ring_buffer;
 struct weft_tc_bpf;
 
 enum { EBPF_PATH_BYTES = PATH_MAX };
@@ -66,6 +69,9 @@ struct engine {
 	u32 port_capacity;
 	struct engine_overlay overlay;
 	bool committed;
+	enum { EBPF_OBSERVE_UNKNOWN, EBPF_OBSERVE_NOTHING, EBPF_OBSERVE_TAPS } observes;
+	struct ring_buffer *ring; // of postcards; NULL: nobody has asked
+	struct ebpf_cards *cards; // who reads them now
 };
 
 // The sentence that the last refusal left: one for the thread that calls the engine.
@@ -137,6 +143,13 @@ void ebpf_port_switch(struct engine *engine); // every device that is used; hook
 // load.c: the programs.
 int ebpf_load(struct engine *engine, const struct engine_config *config, const char **why);
 int ebpf_load_inject(struct engine *engine);
+
+// observe.c
+int ebpf_observe(struct engine *engine, bool taps);
+void ebpf_observe_purge(struct engine *engine);
+int ebpf_card_fd(struct engine *engine);
+u64 ebpf_cards(struct engine *engine, void (*fn)(const struct weft_postcard *card, void *context),
+	void *context);
 
 // inject.c
 int ebpf_inject(struct engine *engine, const struct engine_packet *packet, u64 now_ns,

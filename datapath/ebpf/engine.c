@@ -2,6 +2,7 @@
 // The eBPF engine: TC programs on the ports' devices; what is pinned forwards without weftd.
 #include "datapath/ebpf/ebpf.h"
 
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ static void ebpf_stop(struct engine *engine)
 {
 	for (u32 i = 0; i < WEFT_TABLE_count; i++)
 		ebpf_table_close(&engine->tables[i]);
+	ring_buffer__free(engine->ring);
 	weft_tc_bpf__destroy(engine->inject);
 	weft_tc_bpf__destroy(engine->program);
 	free(engine->ports);
@@ -61,6 +63,7 @@ static int ebpf_start(struct engine **out, const struct engine_config *config, c
 static void ebpf_purge(struct engine *engine)
 {
 	ebpf_hook_prune(engine, NULL);
+	ebpf_observe_purge(engine);
 	ebpf_dynamic_purge(engine);
 	ebpf_pin_remove_directories(engine->pin_dir);
 	ebpf_stop(engine);
@@ -88,5 +91,8 @@ const struct engine_ops engine_ebpf = {
 	.table_walk = ebpf_table_walk,
 	.table_at = ebpf_table_at,
 	.table_status = ebpf_table_status,
+	.observe = ebpf_observe,
+	.card_fd = ebpf_card_fd,
+	.cards = ebpf_cards,
 	.inject = ebpf_inject,
 };

@@ -5,12 +5,17 @@
 //   struct packet, packet_at, packet_tag, packet_length      (see parse.h)
 //   TABLE_GET, TABLE_ROW, TABLE_INSERT, TABLE_REPLACE         access to the tables
 //   PARSE(line, in_port), DECIDE(line), COMMIT(line)          these steps, or a subprogram around
+//   OBSERVE_NOW(line)                                         ns, for packets that are observed
+//   OBSERVE_RANDOM()                                          a u32
+//   OBSERVE_INSERT(tables, key)                               a latency row of zeros, if it is new
 // and writes apply_forward, apply_encap, apply_flood, apply_reply and apply_to_host for its kind
 // of buffer.
 #pragma once
 
 #include "datapath/pipeline/commit.h"
 #include "datapath/pipeline/decide.h"
+#include "datapath/pipeline/identity.h"
+#include "datapath/pipeline/observe.h"
 #include "datapath/pipeline/overlay.h"
 #include "datapath/pipeline/parse.h"
 #include "datapath/pipeline/reply.h"
@@ -23,8 +28,9 @@ struct pipeline {
 	struct weft_key key;
 	struct weft_layout layout;
 	struct weft_verdict verdict;
-	void *flow;        // the cache's: the slot of this key
-	u64 configuration; // the cache's: generation before decide
+	void *flow;               // the cache's: the slot of this key
+	u64 configuration;        // the cache's: generation before decide
+	struct observation *seen; // NULL: nobody asks
 };
 
 // Can this hook apply it? False: the packet passes on to the next hook (XDP to TC, TC to the
@@ -43,6 +49,12 @@ static enum weft_drop apply_encap(struct pipeline *line);
 static enum weft_drop apply_flood(struct pipeline *line);
 static enum weft_drop apply_reply(struct pipeline *line);
 static enum weft_drop apply_to_host(struct pipeline *line);
+
+// Of a packet that is observed: observe_card keeps it as it came in, if it is traced; observe_out
+// tells that it was handed over or dropped: now, or when the engine knows better.
+static u64 observe_identity(struct pipeline *line);
+static void observe_card(struct pipeline *line);
+static void observe_out(struct pipeline *line, enum weft_drop drop);
 
 // The length that the MTU is held against: of a superpacket, its largest segment with headers.
 weft_inline u32 packet_segment_length(const struct packet *p, const struct weft_layout *layout);
@@ -136,6 +148,20 @@ weft_inline void pipeline_decide(struct pipeline *line, u32 in_port)
 	}
 }
 
+weft_inline void pipeline_observe(struct pipeline *line)
+{
+	struct observation *seen = line->seen;
+	seen->decided_ns = OBSERVE_NOW(line);
+	if (seen->tracing) {
+		u64 identity = observe_identity(line);
+		seen->identity = (u32)identity <= seen->trace_below ? identity : 0;
+	}
+	if (seen->identity)
+		observe_card(line);
+	else if (!seen->sampled)
+		line->seen = NULL;
+}
+
 // What never becomes a packet of a port: outer headers that are wrong or from nobody.
 weft_inline void pipeline_reject(
 	struct tables *tables, u32 port, enum weft_drop drop, struct weft_record *record)
@@ -153,6 +179,8 @@ weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_re
 	struct weft_verdict *v = &line->verdict;
 	u32 length = packet_length(line->packet);
 	pipeline_decide(line, in_port);
+	if (line->seen)
+		pipeline_observe(line);
 	u32 action = v->action;
 	bool too_big = pipeline_too_big(line);
 	if (too_big) {
@@ -175,6 +203,8 @@ weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_re
 	if (v->effects)
 		COMMIT(line);
 	enum weft_drop drop = too_big ? pipeline_refuse(line, record) : pipeline_apply(line);
+	if (line->seen)
+		observe_out(line, drop);
 	if (drop) {
 		v->action = WEFT_ACTION_drop;
 		account_drop(line->tables, in_port, drop);

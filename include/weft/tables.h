@@ -9,6 +9,7 @@
 #pragma once
 
 #include <weft/drops.h>
+#include <weft/observe.h>
 #include <weft/types.h>
 
 // F(type, name, dimension): rows of fixed layout, padding spelled out.
@@ -22,7 +23,8 @@
 	F(u32, storm_meter, )   /* spent by flooded frames; 0: no limit */ \
 	F(u32, too_big_meter, ) /* spent by answers to frames that do not fit; 0: no limit */ \
 	F(u32, nexthops, )      /* peers: rows in the nexthop table; 0: only the carrier knows */ \
-	F(u8, address, [16])    /* peers: of the VTEP, as struct weft_ip */
+	F(u8, address, [16])    /* peers: of the VTEP, as struct weft_ip */ \
+	F(u32, sample_below, )  /* a packet from it is timed if a random u32 is below */
 
 enum weft_port_flag {
 	WEFT_PORT_PRESENT = WEFT_BIT(0),
@@ -30,6 +32,7 @@ enum weft_port_flag {
 	WEFT_PORT_HOST = WEFT_BIT(2),  // frames that no network claims go on to the host's stack
 	WEFT_PORT_PEER = WEFT_BIT(3),
 	WEFT_PORT_LIMITED = WEFT_BIT(4), // peer: only in networks whose VNI is its own tag row
+	WEFT_PORT_TAP = WEFT_BIT(5),     // who takes its frames can be seen (P6)
 };
 
 // network: an L2 broadcast domain. Index: network id. Row 0 is no network: its flood list is that
@@ -102,9 +105,13 @@ enum weft_neighbour_flag {
 #define WEFT_ROW_host(F) \
 	F(u8, address, [16]) /* as struct weft_ip; all zero: no overlay */ \
 	F(u32, udp_port, ) \
-	F(u32, reserved, ) \
-	F(u64, alive_ns, ) /* CLOCK_MONOTONIC, by weftd every second: its next hops hold; 0: \
-			      always */
+	F(u32, sample_below, )   /* for frames between hosts, until their peer is known */ \
+	F(u64, alive_ns, )       /* CLOCK_MONOTONIC, by weftd every second: its next hops hold; 0: \
+				    always */ \
+	F(u64, identity_key, )   /* of the identities of packets; the same on all hosts */ \
+	F(u64, trace_until_ns, ) /* packets are traced until then; 0: none */ \
+	F(u32, trace_below, )    /* those whose identity's low half is not above */ \
+	F(u32, trace_reserved, )
 
 // Nobody has followed the underlay for so long: the carrier takes all.
 #define WEFT_ALIVE_NS 5000000000ull
@@ -146,7 +153,8 @@ enum { WEFT_NEXTHOPS_PER_PEER = 16 };
 	F(u64, moves_refused, )    /* over the move limit */ \
 	F(u64, bindings, )         /* rows in the neighbour table */ \
 	F(u64, bindings_refused, ) /* not taken: over the limit or table full */ \
-	F(u64, suppressed, )       /* network: ARP and ND questions answered from the table */
+	F(u64, suppressed, )       /* network: ARP and ND questions answered from the table */ \
+	F(u64, samples_lost, )     /* port: timed, but the latency table was full */
 
 // An address has several IP addresses: a port's limit of bindings is this many times mac_limit.
 enum { WEFT_BINDINGS_PER_MAC = 8 };
@@ -157,6 +165,17 @@ enum { WEFT_BINDINGS_PER_MAC = 8 };
 
 // drop: index port * WEFT_DROPS_PER_PORT + reason.
 #define WEFT_ROW_drop(F) F(u64, packets, )
+
+// latency: where the time goes, by (port or peer, port or peer, span). Index 0 for `to`: flooded. A
+// row is shared by all CPUs: samples are few. Fields change by atomic additions, min and max by
+// plain stores that may lose against another CPU's.
+#define WEFT_KEY_latency(F) F(u32, from, ) F(u32, to, ) F(u32, span, )
+#define WEFT_ROW_latency(F) \
+	F(u64, count, ) \
+	F(u64, sum_ns, ) \
+	F(u64, min_ns, ) \
+	F(u64, max_ns, ) \
+	F(u32, bucket, [WEFT_LATENCY_BUCKETS])
 
 enum weft_table_kind {
 	WEFT_TABLE_ARRAY,   // u32 index; every row exists; rows can be mapped (engine_ops.table_at)
@@ -185,7 +204,8 @@ enum weft_table_role {
 	X(port_usage, ARRAY, DYNAMIC, weft_index, weft_usage_row, 4096) \
 	X(network_usage, ARRAY, DYNAMIC, weft_index, weft_usage_row, 4096) \
 	X(port_count, PER_CPU, DYNAMIC, weft_index, weft_port_count_row, 4096) \
-	X(drop, ARRAY, DYNAMIC, weft_index, weft_drop_row, 262144)
+	X(drop, ARRAY, DYNAMIC, weft_index, weft_drop_row, 262144) \
+	X(latency, HASH, DYNAMIC, weft_latency_key, weft_latency_row, 2048)
 
 enum weft_table {
 #define X(name, kind, role, key, row, capacity) WEFT_TABLE_##name,
@@ -255,9 +275,15 @@ struct weft_port_count_row {
 struct weft_drop_row {
 	WEFT_ROW_drop(WEFT_FIELD)
 };
+struct weft_latency_key {
+	WEFT_KEY_latency(WEFT_FIELD)
+};
+struct weft_latency_row {
+	WEFT_ROW_latency(WEFT_FIELD)
+};
 #undef WEFT_FIELD
 
-_Static_assert(sizeof(struct weft_port_row) == 40, "port row");
+_Static_assert(sizeof(struct weft_port_row) == 44, "port row");
 _Static_assert(sizeof(struct weft_network_row) == 72, "network row");
 _Static_assert(sizeof(struct weft_tag_key) == 8, "tag key");
 _Static_assert(sizeof(struct weft_member_key) == 12, "member key");
@@ -265,7 +291,7 @@ _Static_assert(sizeof(struct weft_fdb_key) == 12, "fdb key");
 _Static_assert(sizeof(struct weft_fdb_row) % 8 == 0, "fdb row");
 _Static_assert(sizeof(struct weft_neighbour_key) == 20, "neighbour key");
 _Static_assert(sizeof(struct weft_neighbour_row) == 24, "neighbour row");
-_Static_assert(sizeof(struct weft_host_row) == 32, "host row");
+_Static_assert(sizeof(struct weft_host_row) == 56, "host row");
 _Static_assert(sizeof(struct weft_nexthop_row) == 24, "nexthop row");
 
 // Anycast gateway address, the same on every host: locally administered.

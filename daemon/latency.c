@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// `latency show` and `latency reset`; who is sampled.
+#include "daemon/latency.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weft/log.h>
+#include "daemon/command_table.h"
+#include "daemon/host.h"
+#include "daemon/peer.h"
+#include "daemon/place.h"
+#include "daemon/port.h"
+
+LOG_MODULE(latency);
+
+static const struct {
+	const char *name, *sentence;
+} spans[WEFT_SPAN_count] = {
+#define X(name, sentence) {#name, sentence},
+	WEFT_SPANS(X)
+#undef X
+};
+
+const char *latency_span(u32 span)
+{
+	return span < WEFT_SPAN_count ? spans[span].name : "unknown";
+}
+
+// --- who is sampled
+
+static u32 host_sample(struct weftd *weftd)
+{
+	const struct object *host = object_first(weftd, &noun_host);
+	return host ? (u32)spec_number(host->spec, "sample", LATENCY_SAMPLE_DEFAULT)
+		    : LATENCY_SAMPLE_DEFAULT;
+}
+
+u32 latency_sample_below(struct weftd *weftd, const struct object *place)
+{
+	u32 one_in = host_sample(weftd);
+	if (place)
+		one_in = (u32)spec_number(place->spec, "sample", one_in);
+	return weft_sample_below(one_in);
+}
+
+static void set_below(u32 *field, u32 below, bool *any)
+{
+	*any |= below != 0;
+	if (*field != below)
+		__atomic_store_n(field, below, __ATOMIC_RELAXED);
+}
+
+static bool follow_places(struct weftd *weftd, const struct noun *noun)
+{
+	bool any = false;
+	for (struct object *o = object_first(weftd, noun); o; o = o->hh.next) {
+		struct weft_port_row *row =
+			weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_port, o->id);
+		if (row && row->flags & WEFT_PORT_PRESENT)
+			set_below(&row->sample_below, latency_sample_below(weftd, o), &any);
+	}
+	return any;
+}
+
+void latency_follow(struct weftd *weftd)
+{
+	struct weft_host_row *host = weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_host, 0);
+	bool any = false;
+	if (host)
+		set_below(&host->sample_below, latency_sample_below(weftd, NULL), &any);
+	any |= follow_places(weftd, &noun_port);
+	any |= host && host->trace_until_ns;
+	if (!weftd->engine_ops->observe)
+		return;
+	int error = weftd->engine_ops->observe(weftd->engine, any);
+	if (error)
+		log_warn("readers of taps are not observed: %s", strerror(-error));
+}
+
+// --- histograms
+
+u64 latency_quantile(const struct weft_latency_row *row, double quantile)
+{
+	u64 total = 0, seen = 0;
+	for (u32 i = 0; i < WEFT_LATENCY_BUCKETS; i++)
+		total += row->bucket[i];
+	u64 rank = (u64)ceil(quantile * (double)total);
+	for (u32 i = 0; i < WEFT_LATENCY_BUCKETS && total; i++) {
+		seen += row->bucket[i];
+		if (seen < rank)
+			continue;
+		u64 from = weft_latency_from_ns(i), end = weft_latency_from_ns(i + 1);
+		u64 middle = from + (end - 1 - from) / 2;
+		return middle < row->min_ns   ? row->min_ns
+		       : middle > row->max_ns ? row->max_ns
+					      : middle;
+	}
+	return row->max_ns;
+}
+
+json_t *latency_numbers(const struct weft_latency_row *row)
+{
+	static const struct {
+		const char *key;
+		double quantile;
+	} quantiles[] = {{"p50_ns", 0.5}, {"p90_ns", 0.9}, {"p99_ns", 0.99}, {"p999_ns", 0.999}};
+	json_t *numbers = json_pack(
+		"{s:I, s:I}", "count", (json_int_t)row->count, "min_ns", (json_int_t)row->min_ns);
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(quantiles); i++)
+		json_object_set_new(numbers, quantiles[i].key,
+			json_integer((json_int_t)latency_quantile(row, quantiles[i].quantile)));
+	json_object_set_new(numbers, "max_ns", json_integer((json_int_t)row->max_ns));
+	json_object_set_new(numbers, "sum_ns", json_integer((json_int_t)row->sum_ns));
+	return numbers;
+}
+
+struct collected {
+	struct weftd *weftd;
+	const json_t *arguments;
+	struct place_filter filter;
+	u32 count, capacity;
+	struct kept {
+		struct weft_latency_key key;
+		struct weft_latency_row row;
+	} * kept;
+};
+
+static bool fits(const struct collected *c, const struct weft_latency_key *key)
+{
+	u16 tag;
+	const struct object *from = place_at(c->weftd, key->from);
+	const struct object *to = place_at(c->weftd, key->to);
+	if (!from || (key->to && !to))
+		return false;
+	if (c->filter.place && c->filter.place != key->from && c->filter.place != key->to)
+		return false;
+	if (!c->filter.network)
+		return true;
+	return place_in(c->weftd, from, c->filter.network, &tag) ||
+	       (to && place_in(c->weftd, to, c->filter.network, &tag));
+}
+
+static int collect(const void *key, const void *row, void *context)
+{
+	struct collected *c = context;
+	struct weft_latency_key at;
+	memcpy(&at, key, sizeof(at));
+	if (!fits(c, &at))
+		return 0;
+	if (c->count == c->capacity) {
+		u32 capacity = c->capacity ? c->capacity * 2 : 16;
+		struct kept *kept = realloc(c->kept, capacity * sizeof(*kept));
+		if (!kept)
+			return -ENOMEM;
+		c->kept = kept;
+		c->capacity = capacity;
+	}
+	c->kept[c->count].key = at;
+	memcpy(&c->kept[c->count++].row, row, sizeof(struct weft_latency_row));
+	return 0;
+}
+
+static const char *name_of(struct weftd *weftd, u32 id)
+{
+	const struct object *place = place_at(weftd, id);
+	return place ? place->name : NULL;
+}
+
+static json_t *show_one(struct weftd *weftd, const struct kept *kept)
+{
+	const struct object *from = place_at(weftd, kept->key.from);
+	const struct object *to = place_at(weftd, kept->key.to);
+	bool at_end = kept->key.span == WEFT_SPAN_queue || kept->key.span == WEFT_SPAN_guest;
+	bool inward = at_end || place_is_peer(from);
+	const struct object *port = inward ? to : from, *peer = inward ? from : to;
+	json_t *shown = json_pack("{s:s?, s:s?, s:s, s:s?, s:s?}", "port", port ? port->name : NULL,
+		"peer", peer && place_is_peer(peer) ? peer->name : NULL, "hop",
+		latency_span(kept->key.span), "from", name_of(weftd, kept->key.from), "to",
+		name_of(weftd, kept->key.to));
+	json_t *numbers = latency_numbers(&kept->row);
+	json_object_update(shown, numbers);
+	json_decref(numbers);
+	return shown;
+}
+
+static int by_names(const void *a, const void *b)
+{
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	static const char *const keys[] = {"from", "to"};
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(keys); i++) {
+		int order = strcmp(spec_text(x, keys[i], ""), spec_text(y, keys[i], ""));
+		if (order)
+			return order;
+	}
+	return 0;
+}
+
+static int by_span(const void *a, const void *b)
+{
+	const struct kept *x = a, *y = b;
+	if (x->key.from != y->key.from)
+		return x->key.from < y->key.from ? -1 : 1;
+	if (x->key.to != y->key.to)
+		return x->key.to < y->key.to ? -1 : 1;
+	return (int)x->key.span - (int)y->key.span;
+}
+
+static json_t *show_all(struct collected *c)
+{
+	json_t **list = calloc(c->count + 1, sizeof(*list));
+	json_t *result = json_array();
+	if (!list)
+		return result;
+	qsort(c->kept, c->count, sizeof(*c->kept), by_span);
+	for (u32 i = 0; i < c->count; i++)
+		list[i] = show_one(c->weftd, &c->kept[i]);
+	qsort(list, c->count, sizeof(*list), by_names); // glibc's is stable: spans keep their order
+	for (u32 i = 0; i < c->count; i++)
+		json_array_append_new(result, list[i]);
+	free(list);
+	return result;
+}
+
+static int observes(struct request *request)
+{
+	const char *name = request->weftd->engine_ops->name;
+	if (request->weftd->engine_ops->cards)
+		return 0;
+	fail(&request->failure, -ENOTSUP, "wrong_engine", "the %s engine observes nothing", name);
+	return fail_hint(&request->failure, "start weftd with --engine ebpf or dpdk");
+}
+
+static int run_show(struct request *request)
+{
+	struct collected c = {.weftd = request->weftd};
+	int error = observes(request);
+	if (!error)
+		error = place_filter(
+			request->weftd, request->arguments, &c.filter, &request->failure);
+	if (error)
+		return error;
+	error = request->weftd->engine_ops->table_walk(
+		request->weftd->engine, WEFT_TABLE_latency, collect, &c);
+	if (error)
+		fail(&request->failure, error, "no_memory", "out of memory");
+	else
+		request->result = show_all(&c);
+	free(c.kept);
+	return error;
+}
+
+struct forgotten {
+	struct weftd *weftd;
+	u32 place;
+	u64 count;
+};
+
+static int forget_one(const void *key, const void *row, void *context)
+{
+	struct forgotten *f = context;
+	struct weft_latency_key at;
+	(void)row;
+	memcpy(&at, key, sizeof(at));
+	if (!f->place || at.from == f->place || at.to == f->place)
+		f->count += engine_del(f->weftd, latency, &at, NULL) == 0;
+	return 0;
+}
+
+u64 latency_forget(struct weftd *weftd, u32 place)
+{
+	struct forgotten f = {weftd, place, 0};
+	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_latency, forget_one, &f);
+	return f.count;
+}
+
+static int run_reset(struct request *request)
+{
+	struct place_filter filter;
+	int error = observes(request);
+	if (!error)
+		error = place_filter(
+			request->weftd, request->arguments, &filter, &request->failure);
+	if (error)
+		return error;
+	return place_answer_flush(request, latency_forget(request->weftd, filter.place));
+}
+
+static const struct argument reset_arguments[] = {
+	{"port", NULL, ARGUMENT_NAME, 0, NULL, "port", 0, 0, NULL, "only of this port"},
+	{"peer", NULL, ARGUMENT_NAME, 0, NULL, "peer", 0, 0, NULL, "only of this peer"},
+	{0},
+};
+
+extern const struct command latency_commands[];
+const struct command latency_commands[] = {
+	{"latency", "show", place_filter_arguments,
+		"Show how long sampled packets took: to be decided, to be handed over, in the "
+		"port's queue, in the guest",
+		"from,to,hop,count,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns", run_show, NULL},
+	{"latency", "reset", reset_arguments, "Forget what `latency show` shows", NULL, run_reset,
+		NULL},
+	{0},
+};

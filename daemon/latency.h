@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Where the time goes: which packets are timed, and the histograms that come of it.
+#pragma once
+
+#include "daemon/weftd.h"
+
+enum { LATENCY_SAMPLE_DEFAULT = 1024 }; // 1 of so many packets
+
+// What a place's packets are held against (weft_sample_below): its own word, else the host's.
+u32 latency_sample_below(struct weftd *weftd, const struct object *place);
+// The host's word or a place's has changed, or a trace has begun or ended.
+void latency_follow(struct weftd *weftd);
+// Forgets what was kept of this port or peer; 0: of all. Returns how many histograms.
+u64 latency_forget(struct weftd *weftd, u32 place);
+
+// A histogram in words, as `latency show` has it.
+json_t *latency_numbers(const struct weft_latency_row *row);
+u64 latency_quantile(const struct weft_latency_row *row, double quantile);
+const char *latency_span(u32 span); // "residence"

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Observation in a worker: packets leave, guests take them, postcards go to weftd.
+#include "datapath/dpdk/observe.h"
+
+#include <errno.h>
+#include <rte_ring_elem.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "datapath/dpdk/dpdk.h"
+#include "datapath/pipeline/observe.h"
+
+int observe_open(struct engine *engine)
+{
+	char name[RTE_RING_NAMESIZE];
+	static u32 number;
+	snprintf(name, sizeof(name), "weft-cards-%u", number++);
+	engine->card_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	engine->cards = rte_ring_create_elem(
+		name, sizeof(struct weft_postcard), OBSERVE_CARDS, SOCKET_ID_ANY, RING_F_SC_DEQ);
+	return engine->card_fd < 0 || !engine->cards ? -ENOMEM : 0;
+}
+
+void observe_close(struct engine *engine)
+{
+	if (engine->card_fd >= 0)
+		close(engine->card_fd);
+	rte_ring_free(engine->cards);
+}
+
+int observe_card_fd(struct engine *engine)
+{
+	return engine->card_fd;
+}
+
+u64 observe_cards(struct engine *engine,
+	void (*fn)(const struct weft_postcard *card, void *context), void *context)
+{
+	struct weft_postcard card;
+	u64 eaten;
+	if (read(engine->card_fd, &eaten, sizeof(eaten)) < 0)
+		eaten = 0; // look all the same
+	for (u32 i = 0; i < OBSERVE_CARDS; i++) {
+		if (rte_ring_sc_dequeue_elem(engine->cards, &card, sizeof(card)))
+			break;
+		fn(&card, context);
+	}
+	return __atomic_load_n(&engine->cards_lost, __ATOMIC_RELAXED);
+}
+
+void observe_post(struct dpdk_worker *worker, const struct weft_postcard *card)
+{
+	struct engine *engine = worker->engine;
+	u64 one = 1;
+	if (rte_ring_mp_enqueue_elem(engine->cards, (void *)card, sizeof(*card)))
+		__atomic_fetch_add(&engine->cards_lost, 1, __ATOMIC_RELAXED);
+	else if (write(engine->card_fd, &one, sizeof(one)) < 0)
+		return; // it is readable already
+}
+
+// The table has one writer at a time. A latency row is new only once.
+void observe_insert(struct tables *tables, const void *key)
+{
+	static const struct weft_latency_row none;
+	struct dpdk_worker *worker = (void *)((u8 *)tables - offsetof(struct dpdk_worker, tables));
+	rte_spinlock_lock(&worker->engine->write_lock);
+	table_insert(tables->latency, key, &none);
+	rte_spinlock_unlock(&worker->engine->write_lock);
+}
+
+void observe_leaving(struct dpdk_worker *worker, u32 slot, const struct dpdk_out *out)
+{
+	u64 now_ns = worker_time(worker, rte_rdtsc());
+	for (u32 i = 0; i < worker->observe.count; i++) {
+		struct observed *observed = &worker->observe.packets[i];
+		observed->index = out->count;
+		for (u32 k = 0; observed->frame && observed->slot == slot && k < out->count; k++)
+			if (out->frame[k] == observed->frame)
+				observed->index = k;
+		if (observed->index == out->count)
+			continue;
+		observed->seen.card.out_ns = now_ns;
+		observed->queue = out->flow[observed->index];
+	}
+}
+
+// The guest's taking is looked for where it can be seen.
+static void fly(struct dpdk_worker *worker, const struct observed *observed)
+{
+	struct observe *observe = &worker->observe;
+	struct dpdk_port *port = dpdk_port_at(worker->engine, observed->slot);
+	u32 queue = port && port->tx_queues ? observed->queue % port->tx_queues : 0;
+	if (!port || !port->driver->mark || observe->flying == OBSERVE_FLIGHTS)
+		return;
+	observe->flights[observe->flying++] = (struct observe_flight){
+		.slot = observed->slot,
+		.queue = (u16)queue,
+		.mark = port->driver->mark(port, queue),
+		.from = observed->from,
+		.to = observed->to,
+		.out_ns = observed->seen.card.out_ns,
+		.identity = observed->seen.identity,
+		.sampled = observed->seen.sampled,
+	};
+}
+
+static void left(struct dpdk_worker *worker, struct observed *observed, bool lost)
+{
+	struct observation *seen = &observed->seen;
+	if (lost) {
+		seen->card.action = WEFT_ACTION_drop;
+		seen->card.reason = WEFT_DROP_device_dropped;
+	} else if (seen->sampled) {
+		observe_spans(
+			&worker->tables, observed->from, observed->to, seen, seen->card.out_ns);
+	}
+	if (seen->identity)
+		observe_post(worker, &seen->card);
+	if (!lost)
+		fly(worker, observed);
+	observed->frame = NULL;
+}
+
+void observe_left(struct dpdk_worker *worker, u32 slot, u32 frames, u32 lost)
+{
+	for (u32 i = 0; i < worker->observe.count; i++) {
+		struct observed *observed = &worker->observe.packets[i];
+		if (observed->frame && observed->slot == slot && observed->index < frames)
+			left(worker, observed, observed->index + lost >= frames);
+	}
+}
+
+static void land(struct dpdk_worker *worker, const struct observe_flight *flight)
+{
+	u64 now_ns = worker_time(worker, rte_rdtsc());
+	if (flight->sampled)
+		observe_span(&worker->tables, flight->from, flight->to, WEFT_SPAN_queue,
+			observe_between(flight->out_ns, now_ns));
+	if (!flight->identity)
+		return;
+	struct weft_postcard card = {
+		.identity = flight->identity,
+		.out_ns = now_ns,
+		.from = flight->from,
+		.to = flight->to,
+		.out_point = WEFT_POINT_P6,
+	};
+	observe_post(worker, &card);
+}
+
+void observe_look(struct dpdk_worker *worker)
+{
+	struct observe *observe = &worker->observe;
+	u32 kept = 0;
+	for (u32 i = 0; i < observe->flying; i++) {
+		const struct observe_flight *flight = &observe->flights[i];
+		struct dpdk_port *port = dpdk_port_at(worker->engine, flight->slot);
+		int taken = port && port->driver->taken
+				    ? port->driver->taken(port, flight->queue, flight->mark)
+				    : -1;
+		if (taken > 0)
+			land(worker, flight);
+		else if (!taken && worker->now_ns - flight->out_ns < OBSERVE_FLIGHT_NS)
+			observe->flights[kept++] = *flight;
+	}
+	observe->flying = kept;
+}

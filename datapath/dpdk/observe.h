@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Observation in a worker: packets that are sampled or traced, from receiving to the guest's
+// taking.
+#pragma once
+
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+#include "datapath/dpdk/port.h"
+#include "datapath/pipeline/observation.h"
+
+struct dpdk_worker;
+struct dpdk_out;
+struct engine;
+struct tables;
+
+#define OBSERVE_RANDOM()            1u // frames are counted down: observe_line.h
+#define OBSERVE_INSERT(tables, key) observe_insert((tables), (key))
+void observe_insert(struct tables *tables, const void *key);
+
+enum {
+	OBSERVE_FLIGHTS = 64,        // of a worker; one too many is not observed
+	OBSERVE_FLIGHT_NS = 2000000, // looked for so long; what is taken later is not observed
+	OBSERVE_CARDS = 1024,        // that wait for weftd
+};
+
+// A packet of the burst that runs.
+struct observed {
+	struct observation seen;
+	struct rte_mbuf *frame; // that left for it; NULL: none yet. For comparing only.
+	u32 slot;               // where it left
+	u32 from, to;
+	u32 index; // of the frame in the list that is being sent
+	u32 queue; // before it is taken modulo the port's
+};
+
+// A frame that a guest has got and not yet taken.
+struct observe_flight {
+	u32 slot;
+	u16 queue;
+	u16 mark; // the driver's
+	u32 from, to;
+	u64 out_ns;
+	u64 identity; // 0: not traced
+	bool sampled;
+};
+
+struct observe {
+	struct observed packets[DPDK_BURST];
+	u32 count;
+	u32 sampled; // bits: frames of the burst that are for the histograms
+	u32 flying;
+	struct observe_flight flights[OBSERVE_FLIGHTS];
+};
+
+int observe_open(struct engine *engine);
+void observe_close(struct engine *engine);
+int observe_card_fd(struct engine *engine);
+u64 observe_cards(struct engine *engine,
+	void (*fn)(const struct weft_postcard *card, void *context), void *context);
+
+// A traced packet's card is whole.
+void observe_post(struct dpdk_worker *worker, const struct weft_postcard *card);
+// The list of a slot: before and after it is sent; the last `lost` were not taken.
+void observe_leaving(struct dpdk_worker *worker, u32 slot, const struct dpdk_out *out);
+void observe_left(struct dpdk_worker *worker, u32 slot, u32 frames, u32 lost);
+// Have guests taken what they got? Called once per round while any flies.
+void observe_look(struct dpdk_worker *worker);

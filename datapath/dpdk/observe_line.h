@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Observation of one frame: what pipeline.h asks of a hook, and which frames of a burst it is.
+#pragma once
+
+#include "datapath/dpdk/line.h"
+
+// Frames until the next sample: at random, around 2^32 / below, or a pattern could hide.
+weft_inline u32 observe_next(struct dpdk_worker *worker, u32 below)
+{
+	u64 mean = below ? (1ull << 32) / ((u64)below + 1) : 0;
+	worker->random = worker->random * 1664525 + 1013904223;
+	return mean > 1 ? 1 + (u32)((u64)worker->random * (2 * mean - 1) >> 32) : 1;
+}
+
+static __attribute__((noinline)) u32 observe_choose(
+	struct dpdk_worker *worker, struct dpdk_port *port, u32 below, bool tracing, u32 count)
+{
+	u32 chosen = 0, at = port->sample_in;
+	if (!at) // the port is new, or was not sampled before
+		at = observe_next(worker, below);
+	for (; below && at <= count; at += observe_next(worker, below))
+		chosen |= WEFT_BIT(at - 1);
+	port->sample_in = at > count ? at - count : 0;
+	worker_now(worker); // all stamps of the burst are by one setting of the clock
+	worker->observe.sampled = chosen;
+	return tracing ? ~0u >> (32 - count) : chosen;
+}
+
+// Bits of the frames that are looked at more closely.
+weft_inline u32 observe_burst(struct dpdk_worker *worker, struct dpdk_port *port, u32 count)
+{
+	const struct weft_host_row *host = worker->host;
+	const struct weft_port_row *row = &worker->ports[port->id];
+	u32 below = port->id ? row->sample_below : host->sample_below;
+	bool tracing = unlikely(host->trace_until_ns != 0) &&
+		       (s64)(host->trace_until_ns - worker->now_ns) > 0;
+	if (likely(!tracing && (!below || port->sample_in > count))) {
+		port->sample_in -= below ? count : port->sample_in;
+		return 0;
+	}
+	return count ? observe_choose(worker, port, below, tracing, count) : 0;
+}
+
+// NULL: there are too many.
+static struct observation *observe_frame(
+	struct dpdk_line *line, const struct dpdk_port *port, u32 index)
+{
+	struct dpdk_worker *worker = line->worker;
+	const struct weft_host_row *host = worker->host;
+	struct observed *observed = &worker->observe.packets[worker->observe.count++];
+	bool tracing = (s64)(host->trace_until_ns - worker->now_ns) > 0;
+	bool sampled = worker->observe.sampled >> index & 1;
+	observed->frame = NULL;
+	observe_in(&worker->tables, &observed->seen,
+		(sampled ? OBSERVE_SAMPLED : 0) | (tracing ? OBSERVE_TRACING : 0),
+		worker_time(worker, worker->polled_tsc));
+	if (port->id != line->in_port)
+		observed->seen.flags = WEFT_POSTCARD_OWN;
+	return &observed->seen;
+}
+
+weft_inline struct observed *observed_of(struct observation *seen)
+{
+	return (struct observed *)seen;
+}
+
+static u64 observe_identity(struct pipeline *line)
+{
+	return packet_identity(line->packet, &line->key, &line->layout, line->seen->identity_key);
+}
+
+static void observe_card(struct pipeline *line)
+{
+	struct weft_postcard *card = &line->seen->card;
+	card->bytes = line->packet->length;
+	card->captured = RTE_MIN(line->packet->window, (u32)WEFT_POSTCARD_FRAME);
+	memcpy(card->frame, line->packet->bytes, card->captured);
+	if (frame_is_super(line->packet->frame))
+		line->seen->flags |= WEFT_POSTCARD_SUPER;
+}
+
+// Of a frame cut into several, the first counts; of a flood, the last copy.
+static void observe_staged(struct pipeline *line, u32 slot, struct rte_mbuf *frame)
+{
+	struct observed *observed = observed_of(line->seen);
+	if (observed->frame && line->verdict.action != WEFT_ACTION_flood)
+		return;
+	observed->frame = frame;
+	observed->slot = slot;
+	observed->from = line->key.in_port;
+	observed->to = observe_to(&line->key, &line->verdict);
+	if (line->verdict.action == WEFT_ACTION_encap)
+		line->seen->flags |= WEFT_POSTCARD_OWN;
+	observe_write(line->seen, &line->key, &line->verdict, WEFT_DROP_none, 0);
+}
+
+// What was staged is told when it leaves.
+static void observe_out(struct pipeline *line, enum weft_drop drop)
+{
+	if (!drop || !line->seen->identity)
+		return;
+	observe_write(line->seen, &line->key, &line->verdict, drop, OBSERVE_NOW(line));
+	observe_post(line_of(line)->worker, &line->seen->card);
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+// What is kept of a packet that is observed.
+#pragma once
+
+#include <weft/observe.h>
+
+// Of one packet. The engine has the memory: a packet that is not observed carries a NULL.
+struct observation {
+	u64 in_ns; // P0 or P3; 0: not observed
+	u64 decided_ns;
+	u64 identity; // 0: not traced
+	u64 identity_key;
+	u32 trace_below;
+	bool tracing; // the identity is to be looked at
+	bool sampled; // for the histograms
+	u8 flags;     // enum weft_postcard_flag
+	struct weft_postcard card;
+};

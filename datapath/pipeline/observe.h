@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+// Observation: how long packets took, as histograms (the latency table) and as postcards.
+//
+// A packet is sampled at random for the histograms; while a trace runs, it is traced if its
+// identity says so, on every host alike. The engine stamps it as it comes in (observe_in), the
+// pipeline when it is decided, the engine's observe_out when it is handed over or dropped.
+#pragma once
+
+#include <weft/tables.h>
+#include <weft/verdict.h>
+#include "datapath/pipeline/observation.h"
+
+enum observe_why { OBSERVE_SAMPLED = WEFT_BIT(0), OBSERVE_TRACING = WEFT_BIT(1) };
+
+// Is the packet that comes in now to be observed? Port 0: it comes from an underlay device.
+weft_inline u32 observe_wanted(struct tables *tables, u32 port, u64 now_ns)
+{
+	struct weft_index index = {port}, zero = {0};
+	const struct weft_host_row *host = TABLE_GET(tables, host, &zero);
+	const struct weft_port_row *row = TABLE_GET(tables, port, &index);
+	if (!host || !row)
+		return 0;
+	u32 below = port ? row->sample_below : host->sample_below;
+	u32 wanted = below && OBSERVE_RANDOM() <= below ? OBSERVE_SAMPLED : 0;
+	if (host->trace_until_ns && (s64)(host->trace_until_ns - now_ns) > 0)
+		wanted |= OBSERVE_TRACING;
+	return wanted;
+}
+
+weft_inline void observe_in(struct tables *tables, struct observation *seen, u32 wanted, u64 in_ns)
+{
+	struct weft_index zero = {0};
+	const struct weft_host_row *host = TABLE_GET(tables, host, &zero);
+	seen->in_ns = in_ns;
+	seen->decided_ns = 0;
+	seen->identity = 0;
+	seen->sampled = wanted & OBSERVE_SAMPLED;
+	seen->tracing = wanted & OBSERVE_TRACING;
+	seen->flags = 0;
+	seen->identity_key = host ? host->identity_key : 0;
+	seen->trace_below = host && seen->tracing ? host->trace_below : 0;
+}
+
+// Below 0 it is two CPUs' clocks that differ.
+weft_inline u64 observe_between(u64 from_ns, u64 to_ns)
+{
+	return (s64)(to_ns - from_ns) > 0 ? to_ns - from_ns : 0;
+}
+
+weft_inline void observe_count(struct weft_latency_row *row, u64 ns)
+{
+	__sync_fetch_and_add(&row->bucket[weft_latency_bucket(ns) & (WEFT_LATENCY_BUCKETS - 1)], 1);
+	__sync_fetch_and_add(&row->sum_ns, ns);
+	if (!row->count || ns < row->min_ns)
+		row->min_ns = ns;
+	if (ns > row->max_ns)
+		row->max_ns = ns;
+	__sync_fetch_and_add(&row->count, 1);
+}
+
+weft_inline void observe_span(struct tables *tables, u32 from, u32 to, enum weft_span span, u64 ns)
+{
+	struct weft_latency_key key = {.from = from, .to = to, .span = span};
+	struct weft_latency_row *row = TABLE_ROW(tables, latency, &key);
+	if (!row) {
+		OBSERVE_INSERT(tables, &key);
+		row = TABLE_ROW(tables, latency, &key);
+	}
+	if (row) {
+		observe_count(row, ns);
+		return;
+	}
+	struct weft_index index = {from};
+	struct weft_usage_row *usage = TABLE_ROW(tables, port_usage, &index);
+	if (usage)
+		__sync_fetch_and_add(&usage->samples_lost, 1);
+}
+
+// Where the verdict sends the packet; 0: to several, or to nobody.
+weft_inline u32 observe_to(const struct weft_key *key, const struct weft_verdict *v)
+{
+	if (v->action == WEFT_ACTION_reply)
+		return key->in_port;
+	return v->action == WEFT_ACTION_forward || v->action == WEFT_ACTION_encap ? v->port : 0;
+}
+
+// A sampled packet was handed over.
+weft_inline void observe_spans(
+	struct tables *tables, u32 from, u32 to, const struct observation *seen, u64 out_ns)
+{
+	if (!seen->in_ns)
+		return;
+	observe_span(
+		tables, from, to, WEFT_SPAN_decide, observe_between(seen->in_ns, seen->decided_ns));
+	observe_span(tables, from, to, WEFT_SPAN_residence, observe_between(seen->in_ns, out_ns));
+}
+
+// All of the card but its frame.
+weft_inline void observe_write(struct observation *seen, const struct weft_key *key,
+	const struct weft_verdict *v, enum weft_drop drop, u64 out_ns)
+{
+	struct weft_postcard *card = &seen->card;
+	card->identity = seen->identity;
+	card->in_ns = seen->in_ns;
+	card->decided_ns = seen->decided_ns;
+	card->out_ns = out_ns;
+	card->from = key->in_port;
+	card->to = observe_to(key, v);
+	card->network = v->network;
+	card->reason = drop;
+	card->action = drop ? WEFT_ACTION_drop : (u8)v->action;
+	card->in_point = v->flags & WEFT_VERDICT_FROM_PEER ? WEFT_POINT_P3 : WEFT_POINT_P0;
+	card->out_point = v->action == WEFT_ACTION_encap ? WEFT_POINT_P2 : WEFT_POINT_P5;
+	card->flags = seen->flags;
+	card->reserved = 0;
+}
