@@ -40,6 +40,8 @@ struct dpdk_out {
 struct dpdk_clock { // time stamp counter -> CLOCK_MONOTONIC
 	u64 tsc, ns;
 	double ns_per_cycle;
+	u64 behind_ns; // CLOCK_REALTIME less it
+	bool calm;     // undisturbed when it was set
 };
 
 struct dpdk_worker {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Starts DPDK's environment: memory, hugepages or none, the pool of mbufs.
 #include "datapath/dpdk/eal.h"
+#include "datapath/dpdk/taken.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -120,6 +121,10 @@ int eal_open(const struct engine_dpdk_config *config, const char **why)
 		"weft", EAL_FRAMES, EAL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	if (!pool) {
 		*why = "there is not memory enough for frames; raise dpdk.memory_mb";
+		return -ENOMEM;
+	}
+	if (taken_fields()) {
+		*why = "DPDK has no room for fields of frames";
 		return -ENOMEM;
 	}
 	pci = config->pci;

@@ -10,6 +10,7 @@
 #include "datapath/dpdk/attach.h"
 #include "datapath/dpdk/cores.h"
 #include "datapath/dpdk/eal.h"
+#include "datapath/dpdk/taken.h"
 
 static void engine_free(struct engine *engine)
 {
@@ -22,6 +23,7 @@ static void engine_free(struct engine *engine)
 	if (engine->event_fd >= 0)
 		close(engine->event_fd);
 	observe_close(engine);
+	taken_watch(false);
 	free(engine->rcu);
 	free(engine->ports);
 	free(engine->queues);
@@ -162,6 +164,12 @@ static int dpdk_port_cpu(struct engine *engine, u32 port_id, struct engine_port_
 	return 0;
 }
 
+static int dpdk_observe(struct engine *engine, bool taps)
+{
+	(void)engine;
+	return taken_watch(taps);
+}
+
 static int dpdk_inject(struct engine *engine, const struct engine_packet *packet, u64 now_ns,
 	struct engine_result *result)
 {
@@ -200,6 +208,7 @@ static const struct engine_ops ops = {
 	.port_state = dpdk_port_state,
 	.event_fd = dpdk_event_fd,
 	.events = dpdk_events,
+	.observe = dpdk_observe,
 	.card_fd = observe_card_fd,
 	.cards = observe_cards,
 	.cpu = dpdk_cpu,

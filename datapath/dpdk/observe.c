@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "datapath/dpdk/dpdk.h"
+#include "datapath/dpdk/taken.h"
 #include "datapath/pipeline/observe.h"
 
 int observe_open(struct engine *engine)
@@ -67,9 +68,19 @@ void observe_insert(struct tables *tables, const void *key)
 	rte_spinlock_unlock(&worker->engine->write_lock);
 }
 
+// Flights end where a guest's taking can be seen.
+static void leaving(struct dpdk_worker *worker, struct observed *observed, struct rte_mbuf *frame)
+{
+	const struct dpdk_port *port = dpdk_port_at(worker->engine, observed->slot);
+	u64 now_ns = worker_time(worker, rte_rdtsc());
+	observed->seen.card.out_ns = now_ns;
+	observed->name = port && port->named ? taken_begin(now_ns) : 0;
+	if (observed->name)
+		*taken_name(frame) = observed->name;
+}
+
 void observe_leaving(struct dpdk_worker *worker, u32 slot, const struct dpdk_out *out)
 {
-	u64 now_ns = worker_time(worker, rte_rdtsc());
 	for (u32 i = 0; i < worker->observe.count; i++) {
 		struct observed *observed = &worker->observe.packets[i];
 		observed->index = out->count;
@@ -78,23 +89,24 @@ void observe_leaving(struct dpdk_worker *worker, u32 slot, const struct dpdk_out
 				observed->index = k;
 		if (observed->index == out->count)
 			continue;
-		observed->seen.card.out_ns = now_ns;
 		observed->queue = out->flow[observed->index];
+		leaving(worker, observed, observed->frame);
 	}
 }
 
-// The guest's taking is looked for where it can be seen.
 static void fly(struct dpdk_worker *worker, const struct observed *observed)
 {
 	struct observe *observe = &worker->observe;
 	struct dpdk_port *port = dpdk_port_at(worker->engine, observed->slot);
 	u32 queue = port && port->tx_queues ? observed->queue % port->tx_queues : 0;
-	if (!port || !port->driver->mark || observe->flying == OBSERVE_FLIGHTS)
+	if (!port || (!port->driver->mark && !observed->name) || observe->flying == OBSERVE_FLIGHTS)
 		return;
+	observe->waiting += !observed->name;
 	observe->flights[observe->flying++] = (struct observe_flight){
 		.slot = observed->slot,
 		.queue = (u16)queue,
-		.mark = port->driver->mark(port, queue),
+		.mark = observed->name ? 0 : port->driver->mark(port, queue),
+		.name = observed->name,
 		.from = observed->from,
 		.to = observed->to,
 		.out_ns = observed->seen.card.out_ns,
@@ -129,17 +141,16 @@ void observe_left(struct dpdk_worker *worker, u32 slot, u32 frames, u32 lost)
 	}
 }
 
-static void land(struct dpdk_worker *worker, const struct observe_flight *flight)
+static void land(struct dpdk_worker *worker, const struct observe_flight *flight, u64 taken_ns)
 {
-	u64 now_ns = worker_time(worker, rte_rdtsc());
 	if (flight->sampled)
 		observe_span(&worker->tables, flight->from, flight->to, WEFT_SPAN_queue,
-			observe_between(flight->out_ns, now_ns));
+			observe_between(flight->out_ns, taken_ns));
 	if (!flight->identity)
 		return;
 	struct weft_postcard card = {
 		.identity = flight->identity,
-		.out_ns = now_ns,
+		.out_ns = taken_ns,
 		.from = flight->from,
 		.to = flight->to,
 		.out_point = WEFT_POINT_P6,
@@ -147,20 +158,33 @@ static void land(struct dpdk_worker *worker, const struct observe_flight *flight
 	observe_post(worker, &card);
 }
 
+// When it was taken; 0: not yet, 1: that cannot be seen any more.
+static u64 flight_look(const struct dpdk_worker *worker, const struct observe_flight *flight)
+{
+	if (flight->name)
+		return taken_when(flight->name);
+	struct dpdk_port *port = dpdk_port_at(worker->engine, flight->slot);
+	int taken = port && port->driver->taken
+			    ? port->driver->taken(port, flight->queue, flight->mark)
+			    : -1;
+	return taken < 0 ? 1 : taken ? worker_time(worker, rte_rdtsc()) : 0;
+}
+
 void observe_look(struct dpdk_worker *worker)
 {
 	struct observe *observe = &worker->observe;
-	u32 kept = 0;
+	u32 kept = 0, waiting = 0;
 	for (u32 i = 0; i < observe->flying; i++) {
 		const struct observe_flight *flight = &observe->flights[i];
-		struct dpdk_port *port = dpdk_port_at(worker->engine, flight->slot);
-		int taken = port && port->driver->taken
-				    ? port->driver->taken(port, flight->queue, flight->mark)
-				    : -1;
-		if (taken > 0)
-			land(worker, flight);
-		else if (!taken && worker->now_ns - flight->out_ns < OBSERVE_FLIGHT_NS)
+		u64 life_ns = flight->name ? OBSERVE_NAMED_NS : OBSERVE_FLIGHT_NS;
+		u64 taken_ns = flight_look(worker, flight);
+		if (taken_ns > 1) {
+			land(worker, flight, taken_ns);
+		} else if (!taken_ns && worker->now_ns - flight->out_ns < life_ns) {
+			waiting += !flight->name;
 			observe->flights[kept++] = *flight;
+		}
 	}
 	observe->flying = kept;
+	observe->waiting = waiting;
 }

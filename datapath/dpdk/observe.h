@@ -18,9 +18,10 @@ struct tables;
 void observe_insert(struct tables *tables, const void *key);
 
 enum {
-	OBSERVE_FLIGHTS = 64,        // of a worker; one too many is not observed
-	OBSERVE_FLIGHT_NS = 2000000, // looked for so long; what is taken later is not observed
-	OBSERVE_CARDS = 1024,        // that wait for weftd
+	OBSERVE_FLIGHTS = 256,         // of a worker; one too many is not observed
+	OBSERVE_FLIGHT_NS = 2000000,   // looked for so long; what is taken later is not observed
+	OBSERVE_NAMED_NS = 1000000000, // the same of frames with names: the kernel looks
+	OBSERVE_CARDS = 1024,          // that wait for weftd
 };
 
 // A packet of the burst that runs.
@@ -31,6 +32,7 @@ struct observed {
 	u32 from, to;
 	u32 index; // of the frame in the list that is being sent
 	u32 queue; // before it is taken modulo the port's
+	u64 name;  // 0: none
 };
 
 // A frame that a guest has got and not yet taken.
@@ -38,6 +40,7 @@ struct observe_flight {
 	u32 slot;
 	u16 queue;
 	u16 mark; // the driver's
+	u64 name; // or the frame's
 	u32 from, to;
 	u64 out_ns;
 	u64 identity; // 0: not traced
@@ -47,8 +50,8 @@ struct observe_flight {
 struct observe {
 	struct observed packets[DPDK_BURST];
 	u32 count;
-	u32 sampled; // bits: frames of the burst that are for the histograms
-	u32 flying;
+	u32 sampled;         // bits: frames of the burst that are for the histograms
+	u32 flying, waiting; // waiting: for a driver to be asked, so the worker stays awake
 	struct observe_flight flights[OBSERVE_FLIGHTS];
 };
 

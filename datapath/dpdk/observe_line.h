@@ -3,6 +3,7 @@
 #pragma once
 
 #include "datapath/dpdk/line.h"
+#include "datapath/dpdk/taken.h"
 
 // Frames until the next sample: at random, around 2^32 / below, or a pattern could hide.
 weft_inline u32 observe_next(struct dpdk_worker *worker, u32 below)
@@ -41,7 +42,17 @@ weft_inline u32 observe_burst(struct dpdk_worker *worker, struct dpdk_port *port
 	return count ? observe_choose(worker, port, below, tracing, count) : 0;
 }
 
-// NULL: there are too many.
+// When the frame left the VM or came in: as the kernel says, or when weft began to look.
+static u64 observe_in_ns(const struct dpdk_line *line, const struct dpdk_port *port)
+{
+	struct dpdk_worker *worker = line->worker;
+	u64 polled_ns = worker_time(worker, worker->polled_tsc);
+	if (!port->stamped)
+		return polled_ns;
+	u64 stamp_ns = *taken_stamp(line->packet.frame) - worker->clock.behind_ns;
+	return (s64)(polled_ns - stamp_ns) > 0 ? stamp_ns : polled_ns;
+}
+
 static struct observation *observe_frame(
 	struct dpdk_line *line, const struct dpdk_port *port, u32 index)
 {
@@ -53,7 +64,7 @@ static struct observation *observe_frame(
 	observed->frame = NULL;
 	observe_in(&worker->tables, &observed->seen,
 		(sampled ? OBSERVE_SAMPLED : 0) | (tracing ? OBSERVE_TRACING : 0),
-		worker_time(worker, worker->polled_tsc));
+		observe_in_ns(line, port));
 	if (port->id != line->in_port)
 		observed->seen.flags = WEFT_POSTCARD_OWN;
 	return &observed->seen;

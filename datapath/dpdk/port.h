@@ -50,9 +50,9 @@ struct dpdk_driver {
 
 	void (*state)(struct dpdk_port *port, struct engine_port_state *out);
 
-	// Who takes the frames can be seen (P6); NULL: not with this driver. mark: behind the frame
-	// that was sent last on the queue. taken: are all before the mark taken? 1, 0; -1: it
-	// cannot be seen (any more).
+	// Where the driver must look to see who takes a frame (P6); NULL: the frame's name tells
+	// (taken.h). mark: behind the frame that was sent last on the queue. taken: are all before
+	// the mark taken? 1, 0; -1: it cannot be seen (any more).
 	u16 (*mark)(struct dpdk_port *port, u32 queue);
 	int (*taken)(struct dpdk_port *port, u32 queue, u16 mark);
 };
@@ -80,6 +80,8 @@ struct dpdk_port {
 	rte_spinlock_t tx_lock[DPDK_QUEUES];
 	u32 worker; // which receives
 
+	bool named;    // frames to it may have names: a tap
+	bool stamped;  // frames from it have the kernel's stamp
 	u32 sample_in; // frames until one is sampled; of its worker
 };
 

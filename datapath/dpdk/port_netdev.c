@@ -14,17 +14,23 @@
 #include "datapath/dpdk/port.h"
 
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/net_tstamp.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <rte_malloc.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <weft/wire.h>
 #include "datapath/dpdk/claim.h"
+#include "datapath/dpdk/taken.h"
 #include "datapath/dpdk/vnet.h"
 
 enum {
@@ -173,6 +179,7 @@ static u32 netdev_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames
 	for (u32 i = 0; i < ready; i++) {
 		struct tpacket2_hdr *slot = slot_at(device, 0);
 		u32 status = slot->tp_status;
+		*taken_stamp(fresh[i]) = slot->tp_sec * 1000000000ull + slot->tp_nsec;
 		bool good = status & TP_STATUS_COPY
 				    ? read_queue(device, port->pool, port->underlay, fresh[i])
 				    : read_slot(slot, status, port->underlay, fresh[i]);
@@ -194,10 +201,30 @@ struct batch {
 	struct mmsghdr message[DPDK_BURST];
 	struct virtio_net_hdr vnet[DPDK_BURST];
 	struct iovec vector[VECTORS];
+	union {
+		struct cmsghdr header;
+		u8 bytes[CMSG_SPACE(sizeof(u64))];
+	} name[DPDK_BURST]; // of frames that have one
 	u32 messages, vectors;
 };
 
-static bool batch_add(struct batch *batch, struct rte_mbuf *frame)
+// The name is the skb's time stamp: it stays until the tap's reader takes the frame.
+static void batch_name(struct batch *batch, u32 index, struct rte_mbuf *frame)
+{
+	struct msghdr *message = &batch->message[index].msg_hdr;
+	u64 *name = taken_name(frame);
+	if (likely(!*name))
+		return;
+	message->msg_control = &batch->name[index];
+	message->msg_controllen = sizeof(batch->name[index]);
+	batch->name[index].header = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+		.cmsg_type = SCM_TXTIME,
+		.cmsg_len = CMSG_LEN(sizeof(*name))};
+	memcpy(CMSG_DATA(&batch->name[index].header), name, sizeof(*name));
+	*name = 0;
+}
+
+static bool batch_add(struct batch *batch, struct rte_mbuf *frame, bool named)
 {
 	u32 index = batch->messages;
 	if (index == DPDK_BURST || frame->nb_segs + 1u > VECTORS - batch->vectors)
@@ -205,6 +232,8 @@ static bool batch_add(struct batch *batch, struct rte_mbuf *frame)
 	struct iovec *vector = &batch->vector[batch->vectors];
 	batch->message[index].msg_hdr =
 		(struct msghdr){.msg_iov = vector, .msg_iovlen = frame->nb_segs + 1u};
+	if (named)
+		batch_name(batch, index, frame);
 	vnet_write(frame, &batch->vnet[index]);
 	*vector++ = (struct iovec){&batch->vnet[index], sizeof(batch->vnet[index])};
 	for (; frame; frame = frame->next)
@@ -229,7 +258,7 @@ static u32 netdev_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames
 		struct batch batch;
 		batch.messages = batch.vectors = 0;
 		while (done + batch.messages < count &&
-			batch_add(&batch, frames[done + batch.messages]))
+			batch_add(&batch, frames[done + batch.messages], port->named))
 			;
 		int sent = batch.messages ? sendmmsg(device->tx, batch.message, batch.messages,
 						    MSG_DONTWAIT)
@@ -294,6 +323,20 @@ static int open_tx(struct netdev *device, u32 ifindex)
 	setsockopt(device->tx, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
 	int error = set(device->tx, PACKET_VNET_HDR, 1);
 	return error ? error : bind_to(device->tx, ifindex, 0);
+}
+
+// A tap's reader is seen to take frames. Of others nobody asks: on their way the stamp may mean
+// something.
+static bool is_tap(const struct netdev *device, u32 ifindex)
+{
+	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
+	struct sock_txtime time = {.clockid = CLOCK_MONOTONIC};
+	struct ifreq request = {.ifr_ifindex = (int)ifindex};
+	if (ioctl(device->tx, SIOCGIFNAME, &request))
+		return false;
+	request.ifr_data = (void *)&driver;
+	return !ioctl(device->tx, SIOCETHTOOL, &request) && strcmp(driver.driver, "tun") == 0 &&
+	       !setsockopt(device->tx, SOL_SOCKET, SO_TXTIME, &time, sizeof(time));
 }
 
 static int open_ring(struct netdev *device)
@@ -378,6 +421,8 @@ static int netdev_open(struct dpdk_port *port, const struct engine_port *config,
 	port->takes = TAKES | (vnet_has_uso() ? DPDK_TAKES_USO : 0);
 	port->rx_queues = port->tx_queues = 1;
 	port->wake_fd[0] = device->rx;
+	port->named = is_tap(device, port->ifindex);
+	port->stamped = true;
 	return 0;
 }
 

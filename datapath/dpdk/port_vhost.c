@@ -204,6 +204,22 @@ static u32 vhost_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames,
 	return sent;
 }
 
+static u16 vhost_mark(struct dpdk_port *port, u32 queue)
+{
+	const struct vhost_port *vhost = port->driver_state;
+	return vhost->rings[vhost_ring_to_guest(queue)].next;
+}
+
+static int vhost_taken(struct dpdk_port *port, u32 queue, u16 mark)
+{
+	struct vhost_port *vhost = port->driver_state;
+	if (vhost_gate_enter(vhost, &vhost->tx_gate[queue]) < 0)
+		return -1;
+	int taken = vring_taken(&vhost->rings[vhost_ring_to_guest(queue)], mark);
+	vhost_gate_leave(&vhost->tx_gate[queue]);
+	return taken;
+}
+
 static void vhost_state(struct dpdk_port *port, struct engine_port_state *out)
 {
 	vhost_guest_state(port->driver_state, out);
@@ -216,5 +232,7 @@ const struct dpdk_driver dpdk_vhost = {
 	.rx = vhost_rx,
 	.tx = vhost_tx,
 	.arm = vhost_arm,
+	.mark = vhost_mark,
+	.taken = vhost_taken,
 	.state = vhost_state,
 };

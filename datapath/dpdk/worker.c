@@ -24,13 +24,30 @@ enum {
 	PEEK_ROUNDS = 64, // busy: armed descriptors are looked at every so many rounds
 	PEEK_EVENTS = 32,
 	CLOCK_NS = 100000000, // the counter is held against the clock so often
+	CLOCK_CYCLES = 2000,  // that takes so long at most, undisturbed
 };
 
-static u64 monotonic_ns(void)
+static u64 clock_of(clockid_t clock)
 {
 	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
+}
+
+// The counter's rate is what it was since the last time: the kernel's clock is steered. Not if the
+// core was taken away in between.
+static void clock_set(struct dpdk_clock *clock)
+{
+	u64 before = rte_rdtsc(), ns = clock_of(CLOCK_MONOTONIC), after = rte_rdtsc();
+	u64 tsc = before + (after - before) / 2;
+	double rate = (double)(ns - clock->ns) / (double)(tsc - clock->tsc);
+	bool calm = after - before < CLOCK_CYCLES;
+	if (clock->calm && calm && ns - clock->ns < 100ull * CLOCK_NS)
+		clock->ns_per_cycle = rate;
+	clock->calm = calm;
+	clock->ns = ns;
+	clock->tsc = tsc;
+	clock->behind_ns = clock_of(CLOCK_REALTIME) - clock_of(CLOCK_MONOTONIC);
 }
 
 u64 worker_now(struct dpdk_worker *worker)
@@ -39,8 +56,7 @@ u64 worker_now(struct dpdk_worker *worker)
 	u64 passed = (u64)((double)(rte_rdtsc() - clock->tsc) * clock->ns_per_cycle);
 	if (likely(passed < CLOCK_NS))
 		return clock->ns + passed;
-	clock->ns = monotonic_ns();
-	clock->tsc = rte_rdtsc();
+	clock_set(clock);
 	return clock->ns;
 }
 
@@ -317,7 +333,7 @@ static void worker_loop(struct dpdk_worker *worker)
 		*(frames ? &worker->cpu.busy_ns : &worker->cpu.idle_ns) += worker->now_ns - from_ns;
 		if (unlikely(worker->observe.flying)) {
 			observe_look(worker);
-			hot += worker->observe.flying;
+			hot += worker->observe.waiting;
 		}
 		rte_rcu_qsbr_quiescent(rcu, worker->index);
 		if (!hot)
