@@ -91,7 +91,7 @@ weft_inline void commit_place(struct tables *tables, const struct weft_key *key,
 		.row =
 			{
 				.port = key->in_port,
-				.tag = learn_tag(key, verdict),
+				.tag = learn_tag(&key->head, verdict),
 				.kind = WEFT_FDB_LEARNED,
 				.seen_ns = now_ns,
 			},

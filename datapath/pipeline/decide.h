@@ -11,13 +11,22 @@
 
 // What the stages share while one packet is decided.
 struct decide {
-	const struct weft_key *key;
+	const struct weft_key_head *key; // all of it: decide_whole
 	const struct tables *tables;
 	u64 now_ns;
 	struct weft_verdict *verdict;
 	const struct weft_port_row *port;
 	const struct weft_network_row *network;
 };
+
+// The whole key, addresses and ports too. Who asks for it makes the verdict one of this flow alone;
+// else it holds for all frames with the same head, and caches take it for them (flow.h). Ask only
+// where the answer hangs on it: most networks should never come here.
+weft_inline const struct weft_key *decide_whole(const struct decide *d)
+{
+	d->verdict->flags |= WEFT_VERDICT_DEEP;
+	return (const struct weft_key *)d->key;
+}
 
 // A stage returns true when the verdict stands and the later stages are not asked.
 weft_inline bool decide_drop(struct decide *d, enum weft_drop reason)
@@ -110,7 +119,7 @@ weft_inline void decide(const struct weft_key *key, const struct tables *tables,
 	struct weft_verdict *verdict)
 {
 	struct decide d = {
-		.key = key,
+		.key = &key->head,
 		.tables = tables,
 		.now_ns = now_ns,
 		.verdict = verdict,

@@ -4,6 +4,9 @@
 // A kept verdict is what decide would say while both generations (table `generation`: 0, and that
 // of its network) stand, and for WEFT_REFRESH_NS: so ageing lags by twice that at most. The whole
 // key is compared. Kept out: whatever teaches, floods, answers, or opens and closes a connection.
+// A verdict may be kept for every frame with the same head (struct weft_key_head) that is cacheable
+// too, unless decide has read more of the key: then the verdict says so (flow_is_deep), and it is
+// its own flow's alone.
 // How slots are laid out is the engine's (ebpf/flow_cache.h, datapath/dpdk/flow.h).
 #pragma once
 
@@ -17,6 +20,11 @@ weft_inline bool flow_cacheable(const struct weft_key *key)
 	if (key->protocol == WEFT_IP_TCP)
 		return !(key->tcp_flags & 0x07); // FIN, SYN, RST
 	return key->protocol != WEFT_IP_ICMPV6;  // ND among them
+}
+
+weft_inline bool flow_is_deep(const struct weft_verdict *v)
+{
+	return v->flags & WEFT_VERDICT_DEEP;
 }
 
 weft_inline bool flow_keepable(const struct weft_verdict *v)

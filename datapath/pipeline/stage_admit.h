@@ -38,7 +38,7 @@ weft_inline u32 admit_tag(const struct decide *d, u32 port, u32 tag)
 // True: the verdict stands.
 weft_inline bool admit_network(struct decide *d, u32 *network)
 {
-	const struct weft_key *key = d->key;
+	const struct weft_key_head *key = d->key;
 	u32 flags = d->port->flags;
 	*network = d->port->network;
 	if (flags & WEFT_PORT_PEER) {

@@ -5,13 +5,14 @@
 // The gateway resolves (ARP, ND) whoever the question is sent to, and answers echo.
 weft_inline enum weft_reply forward_gateway_reply(const struct decide *d, bool to_gateway_mac)
 {
-	const struct weft_key *key = d->key;
-	bool v4 = key->ethertype == WEFT_ETH_IPV4 && key->protocol == WEFT_IP_ICMP;
-	bool v6 = key->ethertype == WEFT_ETH_IPV6 && key->protocol == WEFT_IP_ICMPV6;
-	bool arp = key->ethertype == WEFT_ETH_ARP;
-	if (d->verdict->flags & WEFT_VERDICT_KEEP_TAG)
+	const struct weft_key_head *head = d->key;
+	bool v4 = head->ethertype == WEFT_ETH_IPV4 && head->protocol == WEFT_IP_ICMP;
+	bool v6 = head->ethertype == WEFT_ETH_IPV6 && head->protocol == WEFT_IP_ICMPV6;
+	bool arp = head->ethertype == WEFT_ETH_ARP;
+	if (d->verdict->flags & WEFT_VERDICT_KEEP_TAG || !(v4 || v6 || arp))
 		return WEFT_REPLY_none;
-	if (!(v4 || v6 || arp) || !ip_is_gateway(d->network, &key->ip_dst))
+	const struct weft_key *key = decide_whole(d);
+	if (!ip_is_gateway(d->network, &key->ip_dst))
 		return WEFT_REPLY_none;
 	if (arp)
 		return key->l4_src == WEFT_ARP_REQUEST ? WEFT_REPLY_arp : WEFT_REPLY_none;

@@ -3,14 +3,14 @@
 #pragma once
 
 // The tag that the source's port has in this network; one that is payload is none.
-weft_inline u16 learn_tag(const struct weft_key *key, const struct weft_verdict *verdict)
+weft_inline u16 learn_tag(const struct weft_key_head *key, const struct weft_verdict *verdict)
 {
 	return verdict->flags & WEFT_VERDICT_KEEP_TAG ? 0 : key->vid;
 }
 
 weft_inline bool stage_learn(struct decide *d)
 {
-	const struct weft_key *key = d->key;
+	const struct weft_key_head *key = d->key;
 	struct weft_fdb_key place = fdb_key(d->verdict->network, &key->src);
 	const struct weft_fdb_row *row = TABLE_GET(d->tables, fdb, &place);
 

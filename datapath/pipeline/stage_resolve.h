@@ -4,7 +4,7 @@
 
 weft_inline void resolve_bind(struct decide *d)
 {
-	const struct weft_key *key = d->key;
+	const struct weft_key *key = decide_whole(d);
 	const struct weft_ip *ip = neighbour_of(key);
 	if (!(key->flags & WEFT_KEY_BINDING) || ip_is_gateway(d->network, ip))
 		return;
@@ -47,11 +47,11 @@ weft_inline bool resolve_fresh(const struct decide *d, const struct weft_neighbo
 
 weft_inline bool stage_resolve(struct decide *d)
 {
-	const struct weft_key *key = d->key;
-	if (key->ethertype != WEFT_ETH_ARP && !(key->flags & WEFT_KEY_ND))
+	if (d->key->ethertype != WEFT_ETH_ARP && !(d->key->flags & WEFT_KEY_ND))
 		return false;
 	if (d->verdict->flags & WEFT_VERDICT_KEEP_TAG) // a payload tag is a world of its own
 		return false;
+	const struct weft_key *key = decide_whole(d);
 	resolve_bind(d);
 	enum weft_reply reply = resolve_question(key);
 	if (!reply || !d->network->neighbour_ns || d->verdict->flags & WEFT_VERDICT_FROM_PEER ||

@@ -20,23 +20,37 @@ enum weft_key_flag {
 	WEFT_KEY_ND = WEFT_BIT(7),       // an ND solicitation or advertisement, from on link
 };
 
+// The part of a key that all flows between two stations of a network share: what plain switching
+// decides by.
+#define WEFT_KEY_HEAD \
+	u32 in_port; \
+	u32 vni;       /* in_port is a peer: the VXLAN network identifier */ \
+	u16 ethertype; /* after the tag; host order */ \
+	u16 vid;       /* 0 when untagged or priority-tagged */ \
+	struct weft_mac dst; \
+	struct weft_mac src; \
+	u8 protocol; /* IP protocol after extension headers */ \
+	u8 flags;    /* enum weft_key_flag */ \
+	u8 tcp_flags; \
+	u8 reserved;
+
+struct weft_key_head {
+	WEFT_KEY_HEAD
+};
+
 // Everything decide may read of a packet. Host byte order, except addresses. No pointers, no
 // padding. Length, TTL, DSCP/ECN and GSO are not here on purpose: only apply looks at them.
 struct weft_key {
-	u32 in_port;
-	u16 ethertype; // after the tag; host order
-	u16 vid;       // 0 when untagged or priority-tagged
-	struct weft_mac dst;
-	struct weft_mac src;
+	union {
+		struct {
+			WEFT_KEY_HEAD
+		};
+		struct weft_key_head head;
+	};
 	struct weft_ip ip_src; // ARP: sender
 	struct weft_ip ip_dst; // ARP: target; ND: target address
 	u16 l4_src; // ports; ICMP: type in l4_src, code in l4_dst; ARP: operation in l4_src
 	u16 l4_dst;
-	u8 protocol; // IP protocol after extension headers
-	u8 flags;    // enum weft_key_flag
-	u8 tcp_flags;
-	u8 reserved;
-	u32 vni; // in_port is a peer: the VXLAN network identifier
 } __attribute__((aligned(8)));
 
 // Where the headers are: for apply and reply, never for decide. Offsets from the Ethernet header
@@ -102,6 +116,8 @@ enum weft_verdict_flag {
 	WEFT_VERDICT_KEEP_TAG = WEFT_BIT(1),  // the network carries tags as payload
 	WEFT_VERDICT_FROM_PEER = WEFT_BIT(2), // flood: not to peers
 	WEFT_VERDICT_ROUTER = WEFT_BIT(3),    // reply: the address is a router's
+	WEFT_VERDICT_DEEP = WEFT_BIT(4), // more of the key than its head was read: it holds for
+					 // this flow only
 };
 
 // One packet's fate, as an engine's inject reports it: decide's verdict and what became of it.
@@ -115,5 +131,6 @@ struct weft_record {
 	u8 answered; // an answer went out of the in-port, whatever became of the frame itself
 };
 
+_Static_assert(sizeof(struct weft_key_head) == 28, "no padding in the head of a key");
 _Static_assert(sizeof(struct weft_key) == 64, "no padding in the key");
 _Static_assert(sizeof(struct weft_verdict) == 56, "no padding in the verdict");
