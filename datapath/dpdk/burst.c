@@ -196,6 +196,16 @@ static u32 open_lines(struct dpdk_worker *worker, const struct dpdk_port *port,
 	return opened;
 }
 
+static __attribute__((noinline)) void dive_lines(
+	struct dpdk_worker *worker, struct dpdk_line *lines, u32 count)
+{
+	worker->dives = false;
+	for (u32 i = 0; i < count; i++)
+		line_dive(&lines[i]);
+	for (u32 i = 0; i < count; i++)
+		line_locate(&lines[i]);
+}
+
 static __attribute__((noinline)) void run_line(
 	struct dpdk_line *line, struct weft_record *record, struct observation *seen)
 {
@@ -225,7 +235,7 @@ weft_inline bool run_plain(struct dpdk_line *line)
 	worker->counts[line->in_port].rx_bytes += line->packet.length;
 	worker->counts[slot->port].tx_packets++;
 	worker->counts[slot->port].tx_bytes += line->packet.length;
-	worker_stage(worker, slot->port, slot->port, (u8)(line->signature >> 1), frame);
+	worker_stage(worker, slot->port, slot->port, line_flow(&line->line), frame);
 	return true;
 }
 
@@ -240,6 +250,8 @@ void worker_burst(
 	for (u32 i = 0; i < opened; i++)
 		line_locate(&lines[i]);
 	u32 observed = observe_burst(worker, port, opened);
+	if (unlikely(worker->dives))
+		dive_lines(worker, lines, opened);
 	for (u32 i = 0; i < opened; i++) {
 		line_match(&lines[i], configuration, now);
 		if (unlikely(observed >> i & 1))

@@ -49,6 +49,7 @@ struct dpdk_worker {
 	u32 index;
 	struct tables tables; // the engine's, but for counters: those are this worker's own
 	struct flow_table flows;
+	bool dives;                         // verdicts of single flows were met in the last burst
 	struct weft_port_count_row *counts; // rows of tables: they are asked for with every frame
 	struct weft_generation_row *generations;
 	const struct weft_port_row *ports;

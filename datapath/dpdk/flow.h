@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The flow cache (pipeline/flow.h) of a worker: 8-way sets, one cache line per slot.
 //
+// Two levels in one table: what a frame's head (struct weft_key_head) decides stands once for all
+// flows between two stations; where decide has read more, the head's slot sends on to that of the
+// flow. So plain switching needs no memory per flow.
+//
 // Beyond a core's caches a frame costs what it waits for memory, so a slot is one line: the key of
 // a regular frame without its constants, and the verdict. IPv6 addresses, which do not fit, stand
 // in a second array. A set's signatures say which of its slots may be the one, so that a look-up
@@ -14,6 +18,10 @@
 
 enum { FLOW_WAYS = 8, FLOW_UNIT_SHIFT = 20 }; // time in units of 2^20 ns
 
+enum { FLOW_IP6 = WEFT_BIT(16), FLOW_HEAD = WEFT_BIT(17) }; // in a key's `rest`
+
+enum { FLOW_DEEP = WEFT_ACTION_count }; // action of a head's slot: ask that of the flow
+
 // A regular frame: TCP or UDP, at most one tag, no IP options or extension headers, no fragment.
 // Frames with equal keys (and IPv6 addresses) have equal keys by parse(), too;
 // tests/dpdk/flow_test.c.
@@ -22,7 +30,7 @@ struct flow_key {
 	u64 src_l4;  // 4 bytes of src, the ports
 	u64 ips;     // IPv4: both; IPv6: what both hash to
 	u64 place;   // in_port 28 bits, vni 24, vid 12
-	u32 rest;    // protocol 8 bits, TCP flags 8, IPv6 1
+	u32 rest;    // protocol 8 bits, TCP flags 8, FLOW_IP6, FLOW_HEAD
 	bool tagged; // not of the key: a tag is in the bytes, VID 0 included
 };
 
@@ -108,7 +116,7 @@ weft_inline bool flow_read_ip6(struct flow_frame *f, u32 l3, struct flow_key *ke
 		   flow_load64(ip + 16) * 0xc2b2ae3d27d4eb4full ^
 		   flow_load64(ip + 24) * 0x165667b19e3779f9ull ^
 		   flow_load64(ip + 32) * 0x27d4eb2f165667c5ull;
-	key->rest = WEFT_BIT(16);
+	key->rest = FLOW_IP6;
 	f->protocol = ip[6];
 	f->l4 = l3 + 40;
 	f->end = l3 + 40 + payload;
@@ -156,6 +164,24 @@ weft_inline bool flow_read(const u8 *bytes, u32 readable, u32 length, u32 in_por
 	return true;
 }
 
+// The key of all frames with the head of this one.
+weft_inline struct flow_key flow_head(const struct flow_key *key)
+{
+	return (struct flow_key){
+		.dst_src = key->dst_src,
+		.src_l4 = (u32)key->src_l4,
+		.place = key->place,
+		.rest = key->rest | FLOW_HEAD,
+	};
+}
+
+// Bits that keep a flow to its way where there are several.
+weft_inline u8 flow_spread(const struct flow_key *key)
+{
+	u64 hash = key->ips * 0x9e3779b97f4a7c15ull ^ (key->src_l4 >> 32) * 0xc2b2ae3d27d4eb4full;
+	return (u8)((hash ^ hash >> 32) * 0x94d049bb133111ebull >> 56);
+}
+
 weft_inline u64 flow_hash(const struct flow_key *key)
 {
 	u64 hash = key->dst_src * 0x9e3779b97f4a7c15ull ^ key->src_l4 * 0xc2b2ae3d27d4eb4full ^
@@ -181,12 +207,60 @@ weft_inline u32 flow_time(u64 now_ns)
 	return (u32)(now_ns >> FLOW_UNIT_SHIFT) | 1; // 0 is an empty slot
 }
 
-// The way of the flow by its signature, else one to put it in.
-weft_inline u32 flow_way(const struct flow_set *set, u16 signature)
+weft_inline struct flow_set *flow_set_of(const struct flow_table *flows, u64 hash)
+{
+	return &flows->sets[hash >> 24 & flows->mask];
+}
+
+weft_inline u16 flow_signature(u64 hash)
+{
+	return (u16)(hash >> 48) | 1; // 0 is an empty slot
+}
+
+// The slot of the key by its signature, else one to put it in.
+weft_inline struct flow_slot *flow_slot_of(
+	const struct flow_table *flows, const struct flow_set *set, u16 signature)
 {
 	__m128i all = _mm_load_si128((const __m128i *)set);
 	u32 found = (u32)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_set1_epi16((short)signature)));
 	if (__builtin_expect(!found, 0))
 		found = (u32)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_setzero_si128()));
-	return found ? (u32)__builtin_ctz(found) / 2 : (u32)(signature >> 1) % FLOW_WAYS;
+	u32 way = found ? (u32)__builtin_ctz(found) / 2 : (u32)(signature >> 1) % FLOW_WAYS;
+	return &flows->slots[(size_t)(set - flows->sets) * FLOW_WAYS + way];
+}
+
+weft_inline struct flow_ip6 *flow_ip6_of(
+	const struct flow_table *flows, const struct flow_slot *slot)
+{
+	return &flows->ip6[slot - flows->slots];
+}
+
+// Keeps a row under a key; ip6: the addresses, if that is of an IPv6 flow.
+weft_inline void flow_store(const struct flow_table *flows, const struct flow_key *key,
+	const struct flow_slot *row, const u8 *ip6)
+{
+	u64 hash = flow_hash(key);
+	struct flow_set *set = flow_set_of(flows, hash);
+	struct flow_slot *slot = flow_slot_of(flows, set, flow_signature(hash));
+	*slot = *row;
+	slot->dst_src = key->dst_src;
+	slot->src_l4 = key->src_l4;
+	slot->ips = key->ips;
+	slot->place = key->place;
+	slot->rest = key->rest;
+	set->signature[(slot - flows->slots) % FLOW_WAYS] = flow_signature(hash);
+	if ((key->rest & (FLOW_IP6 | FLOW_HEAD)) == FLOW_IP6)
+		memcpy(flow_ip6_of(flows, slot), ip6, sizeof(struct flow_ip6));
+}
+
+// Only what is the key's own: frames that nobody keeps cost other flows nothing.
+weft_inline void flow_forget(const struct flow_table *flows, const struct flow_key *key)
+{
+	u64 hash = flow_hash(key);
+	struct flow_set *set = flow_set_of(flows, hash);
+	struct flow_slot *slot = flow_slot_of(flows, set, flow_signature(hash));
+	if (!flow_equal(slot, key))
+		return;
+	*slot = (struct flow_slot){0};
+	set->signature[(slot - flows->slots) % FLOW_WAYS] = 0;
 }

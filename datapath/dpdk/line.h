@@ -67,8 +67,9 @@ struct dpdk_line { // one frame of a burst
 	struct flow_key flow;
 	const u8 *ip6;          // the frame's addresses, if it is IPv6
 	struct flow_set *set;   // NULL: not a regular frame
-	struct flow_slot *slot; // where its flow is, or would be
+	struct flow_slot *slot; // where its head is, or its flow if that is asked for; or would be
 	u16 signature;
+	bool deep; // its flow is
 	bool hit;
 };
 
@@ -86,7 +87,7 @@ static u64 line_now(struct pipeline *line)
 
 weft_inline u8 line_flow(struct pipeline *line)
 {
-	return line_of(line)->set ? (u8)(line_of(line)->signature >> 1) : 0;
+	return line_of(line)->set ? flow_spread(&line_of(line)->flow) : 0;
 }
 
 weft_inline u64 line_generation(const struct dpdk_worker *worker, u32 index)
@@ -111,9 +112,18 @@ static __attribute__((noinline)) void line_commit(struct pipeline *line)
 		rte_spinlock_unlock(lock);
 }
 
-// --- the three looks at a frame: what is wanted next is asked for before others are looked at
+// --- the looks at a frame: what is wanted next is asked for before others are looked at
 
-// The frame itself; wants the signatures of its flow's set.
+// Wants the signatures of the key's set.
+weft_inline void line_seek(struct dpdk_line *line, const struct flow_key *key)
+{
+	u64 hash = flow_hash(key);
+	line->set = flow_set_of(&line->worker->flows, hash);
+	line->signature = flow_signature(hash);
+	rte_prefetch0(line->set);
+}
+
+// The frame itself.
 weft_inline void line_open(struct dpdk_line *line, struct dpdk_worker *worker, u32 in_port, u32 vni,
 	struct rte_mbuf *frame)
 {
@@ -122,44 +132,61 @@ weft_inline void line_open(struct dpdk_line *line, struct dpdk_worker *worker, u
 	line->in_port = in_port;
 	line->line.vni = vni;
 	line->hit = false;
+	line->deep = false;
 	line->set = NULL;
 	if (unlikely(!flow_read(line->packet.bytes, line->packet.window, line->packet.length,
 		    in_port, vni, &line->flow, &line->ip6)))
 		return;
-	u64 hash = flow_hash(&line->flow);
-	line->set = &worker->flows.sets[hash >> 24 & worker->flows.mask];
-	line->signature = (u16)(hash >> 48) | 1;
-	rte_prefetch0(line->set);
+	struct flow_key head = flow_head(&line->flow);
+	line_seek(line, &head);
 }
 
 // The set; wants the slot.
 weft_inline void line_locate(struct dpdk_line *line)
 {
-	const struct flow_table *flows = &line->worker->flows;
 	if (unlikely(!line->set))
 		return;
-	size_t index = (size_t)(line->set - flows->sets) * FLOW_WAYS +
-		       flow_way(line->set, line->signature);
-	line->slot = &flows->slots[index];
+	line->slot = flow_slot_of(&line->worker->flows, line->set, line->signature);
 	rte_prefetch0(line->slot);
 }
 
-weft_inline struct flow_ip6 *line_ip6(const struct dpdk_line *line)
+// The head's slot: if it sends on, wants the set of the flow. The worker looks for such ahead in
+// its next burst.
+weft_inline void line_dive(struct dpdk_line *line)
 {
-	const struct flow_table *flows = &line->worker->flows;
-	return &flows->ip6[line->slot - flows->slots];
+	if (!line->set || line->deep || line->slot->action != FLOW_DEEP)
+		return;
+	struct flow_key head = flow_head(&line->flow);
+	if (!flow_equal(line->slot, &head))
+		return;
+	line->deep = true;
+	line->worker->dives = true;
+	line_seek(line, &line->flow);
+}
+
+weft_inline bool line_equal(const struct dpdk_line *line)
+{
+	struct flow_key head = flow_head(&line->flow);
+	if (likely(!line->deep))
+		return flow_equal(line->slot, &head);
+	const struct flow_ip6 *ip6 = flow_ip6_of(&line->worker->flows, line->slot);
+	return flow_equal(line->slot, &line->flow) &&
+	       (!(line->flow.rest & FLOW_IP6) || flow_equal_ip6(ip6, line->ip6));
 }
 
 // The slot. configuration: the generation, from before the burst was decided.
 weft_inline void line_match(struct dpdk_line *line, u32 configuration, u32 now)
 {
-	const struct flow_slot *slot = line->slot;
 	if (unlikely(!line->set))
 		return;
-	line->hit = flow_equal(slot, &line->flow) && slot->configuration == configuration &&
+	if (unlikely(line->slot->action == FLOW_DEEP)) {
+		line_dive(line);
+		line_locate(line);
+	}
+	const struct flow_slot *slot = line->slot;
+	line->hit = line_equal(line) && slot->configuration == configuration &&
 		    now - slot->decided <= WEFT_REFRESH_NS >> FLOW_UNIT_SHIFT &&
-		    slot->network_generation == (u32)line_generation(line->worker, slot->network) &&
-		    (!(slot->rest >> 16) || flow_equal_ip6(line_ip6(line), line->ip6));
+		    slot->network_generation == (u32)line_generation(line->worker, slot->network);
 }
 
 // --- what pipeline.h asks of a cache
@@ -186,22 +213,10 @@ weft_inline bool flow_find(struct pipeline *line)
 // one.
 weft_inline void flow_keep(struct pipeline *line)
 {
-	struct dpdk_line *l = line_of(line);
+	const struct dpdk_line *l = line_of(line);
+	const struct flow_table *flows = &l->worker->flows;
 	const struct weft_verdict *v = &line->verdict;
-	if (!l->set)
-		return;
-	struct flow_slot *slot = l->slot;
-	u32 way = (u32)(slot - l->worker->flows.slots) % FLOW_WAYS;
-	slot->decided = 0;
-	l->set->signature[way] = 0;
-	if (!flow_cacheable(&line->key) || !flow_keepable(v) || v->max_bytes > UINT16_MAX)
-		return;
-	*slot = (struct flow_slot){
-		.dst_src = l->flow.dst_src,
-		.src_l4 = l->flow.src_l4,
-		.ips = l->flow.ips,
-		.place = l->flow.place,
-		.rest = l->flow.rest,
+	struct flow_slot row = {
 		.port = v->port,
 		.network = v->network,
 		.configuration = (u32)line->configuration,
@@ -209,9 +224,18 @@ weft_inline void flow_keep(struct pipeline *line)
 		.decided = flow_time(line->now_ns),
 		.tag = v->tag,
 		.max_bytes = (u16)v->max_bytes,
-		.action = (u16)v->action,
+		.action = FLOW_DEEP,
 	};
-	l->set->signature[way] = l->signature;
-	if (l->flow.rest >> 16)
-		memcpy(line_ip6(l), l->ip6, sizeof(struct flow_ip6));
+	if (!l->set)
+		return;
+	struct flow_key key = flow_head(&l->flow);
+	if (flow_is_deep(v)) {
+		flow_store(flows, &key, &row, NULL);
+		key = l->flow;
+	}
+	row.action = (u16)v->action;
+	if (flow_cacheable(&line->key) && flow_keepable(v) && v->max_bytes <= UINT16_MAX)
+		flow_store(flows, &key, &row, l->ip6);
+	else
+		flow_forget(flows, &key);
 }

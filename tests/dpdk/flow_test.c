@@ -154,12 +154,62 @@ static void neighbouring_flows_spread(void **state)
 	assert_in_range(most, 1, FLOW_WAYS + 2); // one in each on average
 }
 
+static void neighbouring_stations_spread(void **state)
+{
+	(void)state;
+	static u8 used[1 << 12];
+	u32 most = 0;
+	for (u32 pair = 0; pair < 1 << 12; pair++) {
+		struct flow_key key = {.place = 4, .rest = 17};
+		u8 macs[16] = {2, 0, 0, 0, 0, (u8)(pair & 63), 2, 0, 0, 0, 1, (u8)(pair >> 6)};
+		key.dst_src = load(macs, 8);
+		key.src_l4 = load(macs + 8, 4) | (u64)chance(1 << 31) << 32;
+		key = flow_head(&key);
+		u32 set = (u32)(flow_hash(&key) >> 24) & ((1 << 12) - 1);
+		most = ++used[set] > most ? used[set] : most;
+	}
+	assert_in_range(most, 1, FLOW_WAYS + 2); // one in each on average
+}
+
+// What is of the flow alone does not tell heads apart; everything else does.
+static void heads_are_the_heads_of_parse(void **state)
+{
+	(void)state;
+	static u8 a[FRAME_MOST], b[FRAME_MOST];
+	u32 same = 0;
+	for (u32 i = 0; i < ROUNDS; i++) {
+		struct flow_key x, y;
+		struct weft_key parsed_x, parsed_y;
+		struct weft_layout layout;
+		const u8 *ip6;
+		u32 length = frame_make(a);
+		memcpy(b, a, sizeof(b));
+		for (u32 k = 1 + chance(2); k; k--)
+			b[chance(length)] ^= (u8)(1 << chance(8));
+		if (!flow_read(a, length, length, 7, 0, &x, &ip6) ||
+			!flow_read(b, length, length, 7, 0, &y, &ip6))
+			continue;
+		struct packet p = {.bytes = a, .length = length, .room = FRAME_MOST};
+		struct packet q = {.bytes = b, .length = length, .room = FRAME_MOST};
+		assert_int_equal(parse(&p, 7, &parsed_x, &layout), WEFT_DROP_none);
+		assert_int_equal(parse(&q, 7, &parsed_y, &layout), WEFT_DROP_none);
+		x = flow_head(&x), y = flow_head(&y);
+		bool equal = !memcmp(&x, &y, offsetof(struct flow_key, tagged));
+		assert_int_equal(
+			equal, !memcmp(&parsed_x.head, &parsed_y.head, sizeof(parsed_x.head)));
+		same += equal;
+	}
+	assert_in_range(same, ROUNDS / 10, ROUNDS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(regular_frames_are_what_parse_says),
 		cmocka_unit_test(known_frames_are_regular),
 		cmocka_unit_test(neighbouring_flows_spread),
+		cmocka_unit_test(neighbouring_stations_spread),
+		cmocka_unit_test(heads_are_the_heads_of_parse),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The two levels of the flow cache. What a worker runs is built here once more, with a stage that
+// reads ports in the way a balancer will, and counts what is decided.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <weft/stages.h>
+#undef WEFT_STAGES
+#define WEFT_STAGES(X) X(admit) X(learn) X(resolve) X(ports) X(forward)
+#define worker_burst   level_burst
+#define worker_flush   level_flush
+#define worker_inject  level_inject
+#include "datapath/dpdk/burst.c"
+#include "tests/dpdk/worker_rig.h"
+
+enum { REFUSED = 7 }; // the port that the stage refuses
+
+static bool by_ports;
+static u32 decided;
+
+weft_inline bool stage_ports(struct decide *d)
+{
+	decided++;
+	return by_ports && decide_whole(d)->l4_src == REFUSED &&
+	       decide_drop(d, WEFT_DROP_not_routed);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	rig_start(&(struct engine_config){.dpdk = {.memory_mb = 64, .flow_slots = 4096}});
+	dpdk_injector(rig.engine)->now_ns = 1000000000000ull;
+	rig_put_place(2, RIG_TO);
+	rig_put_place(1, RIG_FROM);
+	by_ports = false;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rig_stop();
+	return 0;
+}
+
+static void generation_bump(u32 index)
+{
+	struct weft_generation_row row;
+	assert_int_equal(shared_get(rig.engine, WEFT_TABLE_generation, &index, &row), 0);
+	row.value++;
+	rig_put(WEFT_TABLE_generation, &index, &row);
+}
+
+static void pass(u32 ms)
+{
+	dpdk_injector(rig.engine)->now_ns += ms * 1000000ull;
+}
+
+// A burst of flows first, first + 1, ... that all leave, but for the refused. Returns how often
+// decide was asked.
+static u32 run(u32 first, u32 count, bool ip6)
+{
+	struct rte_mbuf *burst[DPDK_BURST];
+	u32 before = decided, lost = 0;
+	u64 sent = rig.sent[RIG_TO];
+	for (u32 i = 0; i < count; i++) {
+		u8 bytes[82] = {0};
+		rig_frame(bytes, 62, 2, first + i);
+		if (ip6) { // the same ports, behind longer addresses
+			memmove(bytes + 54, bytes + 34, 28);
+			memset(bytes + 14, 0, 40);
+			bytes[12] = 0x86, bytes[13] = 0xdd, bytes[14] = 0x60;
+			bytes[19] = 28, bytes[20] = 17, bytes[22] = bytes[38] = 0xfd;
+		}
+		lost += by_ports && first + i == REFUSED;
+		burst[i] = rig_mbuf(bytes, ip6 ? 82 : 62);
+	}
+	level_burst(dpdk_injector(rig.engine), rig.engine->ports[RIG_FROM], burst, count);
+	assert_int_equal(rig.sent[RIG_TO] - sent, count - lost);
+	return decided - before;
+}
+
+static void one_verdict_for_all_flows(void **state)
+{
+	(void)state;
+	assert_int_equal(run(100, 1, false), 1);
+	for (u32 flow = 0; flow < 1000; flow += 20)
+		assert_int_equal(run(flow, 20, false), 0);
+	assert_int_equal(run(0, 5, true), 1); // IPv6 is another head
+	pass(400);
+	assert_int_equal(run(0, 5, false), 0);
+	pass(200);
+	assert_int_equal(run(0, 5, false), 1); // which refreshes the FDB
+	generation_bump(0);
+	assert_int_equal(run(0, 5, false), 1);
+	generation_bump(RIG_NETWORK);
+	assert_int_equal(run(0, 5, false), 1);
+	assert_int_equal(run(0, 5, false), 0);
+}
+
+static void deep_verdicts_stand_for_one_flow(void **state)
+{
+	(void)state;
+	bool ip6 = *state != NULL;
+	by_ports = true;
+	assert_int_equal(run(100, 20, ip6), 20);
+	assert_int_equal(run(100, 20, ip6), 0);
+	assert_int_equal(run(100, 20, ip6), 0); // looked for ahead
+	assert_int_equal(run(0, 20, ip6), 20);
+	assert_int_equal(run(0, 20, ip6), 1); // the refused one is never kept
+	pass(400);
+	assert_int_equal(run(100, 20, ip6), 0);
+	pass(200);
+	assert_int_equal(run(100, 20, ip6), 20);
+	generation_bump(0);
+	assert_int_equal(run(100, 20, ip6), 20);
+	generation_bump(RIG_NETWORK);
+	assert_int_equal(run(100, 20, ip6), 20);
+	assert_int_equal(run(100, 20, ip6), 0);
+}
+
+static void levels_follow_the_configuration(void **state)
+{
+	(void)state;
+	assert_int_equal(run(0, 20, false), 1);
+	by_ports = true; // as when a service is added
+	generation_bump(0);
+	assert_int_equal(run(0, 20, false), 20);
+	assert_int_equal(run(0, 20, false), 1);
+	by_ports = false;
+	generation_bump(0);
+	assert_in_range(run(0, 20, false), 1, 20); // what was looked for ahead is decided
+	assert_int_equal(run(0, 20, false), 0);
+}
+
+// What was kept and is no longer to be: gone, and not found as something else.
+static void forgotten_verdicts_are_decided_again(void **state)
+{
+	(void)state;
+	assert_int_equal(run(0, 5, false), 1);
+	rig_put_place(2, RIG_FROM); // a hairpin
+	generation_bump(0);
+	u64 sent = rig.sent[RIG_TO];
+	u32 before = decided;
+	for (u32 i = 0; i < 3; i++) {
+		u8 bytes[62];
+		rig_frame(bytes, 62, 2, i);
+		struct rte_mbuf *frame = rig_mbuf(bytes, 62);
+		level_burst(dpdk_injector(rig.engine), rig.engine->ports[RIG_FROM], &frame, 1);
+	}
+	assert_int_equal(decided - before, 3);
+	assert_int_equal(rig.sent[RIG_TO], sent);
+}
+
+// The FDB hears of a station through whatever flow comes by, within a second.
+static void stations_stay_young(void **state)
+{
+	(void)state;
+	struct weft_fdb_key key = {.network = RIG_NETWORK, .mac = {{2, 0, 0, 0, 0, 1}}};
+	struct weft_fdb_row row = {.port = RIG_FROM, .kind = WEFT_FDB_LEARNED};
+	const struct dpdk_worker *worker = dpdk_injector(rig.engine);
+	row.seen_ns = worker->now_ns;
+	rig_put(WEFT_TABLE_fdb, &key, &row);
+	for (u32 i = 0; i < 100; i++) {
+		run(i, 1, false);
+		pass(100);
+		assert_int_equal(shared_get(rig.engine, WEFT_TABLE_fdb, &key, &row), 0);
+		assert_in_range(worker->now_ns - row.seen_ns, 0, 1200000000);
+	}
+}
+
+int main(void)
+{
+	static bool ip6 = true;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(one_verdict_for_all_flows, setup, teardown),
+		cmocka_unit_test_setup_teardown(deep_verdicts_stand_for_one_flow, setup, teardown),
+		{"deep_verdicts_stand_for_one_ipv6_flow", deep_verdicts_stand_for_one_flow, setup,
+			teardown, &ip6},
+		cmocka_unit_test_setup_teardown(levels_follow_the_configuration, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			forgotten_verdicts_are_decided_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(stations_stay_young, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
