@@ -17,6 +17,8 @@
 #include <unistd.h>
 #include <weft/control.h>
 #include <weft/log.h>
+#include "daemon/api_stream.h"
+#include "daemon/host.h"
 
 LOG_MODULE(api);
 
@@ -34,6 +36,7 @@ struct api {
 	struct evconnlistener *listener;
 	struct event *resume;
 	unsigned connections;
+	struct streams streams;
 	struct sockaddr_un address;
 };
 
@@ -68,14 +71,21 @@ static void serve(struct evhttp_request *request, void *context)
 	const char *body = length ? (const char *)evbuffer_pullup(input, -1) : "";
 	char *path = evhttp_uridecode(raw ? raw : "/", 0, NULL);
 	bool post = evhttp_request_get_command(request) == EVHTTP_REQ_POST;
+	struct outlet *outlet = stream_new(&api->streams, request);
 	struct api_answer answer;
 
 	evhttp_request_set_on_complete_cb(request, answered, api);
-	answer = api_answer(api->weftd, post, path ? path : "/", body, length);
+	// So who asks several hosts knows whose answer it is.
+	evhttp_add_header(evhttp_request_get_output_headers(request), WEFT_HOST_HEADER,
+		host_name(api->weftd));
+	answer = api_answer(api->weftd, post, path ? path : "/", body, length, outlet);
 	// The command may have taken long: without this its client would be seen as idle all the
 	// time.
 	event_base_update_cache_time(api->weftd->base);
-	reply(request, answer);
+	if (answer.body) {
+		stream_free(outlet);
+		reply(request, answer);
+	}
 	if (api->weftd->stopping) // even if the client does not wait for the answer
 		event_base_loopexit(api->weftd->base, &(struct timeval){.tv_sec = 1});
 	free(path);
@@ -85,13 +95,14 @@ static void connection_closed(struct evhttp_connection *connection, void *contex
 {
 	struct api *api = context;
 
-	(void)connection;
+	if (connection)
+		streams_connection_closed(&api->streams, connection);
 	api->connections--;
 	if (api->listener)
 		evconnlistener_enable(api->listener);
 }
 
-struct pending {
+struct opening {
 	struct api *api;
 	struct bufferevent *stream;
 };
@@ -100,14 +111,14 @@ struct pending {
 // connection.
 static void connection_opened(evutil_socket_t fd, short what, void *context)
 {
-	struct pending *pending = context;
-	struct api *api = pending->api;
+	struct opening *opening = context;
+	struct api *api = opening->api;
 	void *connection = NULL;
 
 	(void)fd;
 	(void)what;
-	bufferevent_getcb(pending->stream, NULL, NULL, NULL, &connection);
-	free(pending);
+	bufferevent_getcb(opening->stream, NULL, NULL, NULL, &connection);
+	free(opening);
 	if (connection)
 		evhttp_connection_set_closecb(connection, connection_closed, api);
 	else
@@ -118,12 +129,12 @@ static struct bufferevent *make_stream(struct event_base *base, void *context)
 {
 	struct api *api = context;
 	struct bufferevent *stream = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-	struct pending *pending = calloc(1, sizeof(*pending));
+	struct opening *opening = calloc(1, sizeof(*opening));
 
-	if (!stream || !pending)
+	if (!stream || !opening)
 		abort();
-	*pending = (struct pending){.api = api, .stream = stream};
-	if (event_base_once(base, -1, EV_TIMEOUT, connection_opened, pending, NULL) < 0)
+	*opening = (struct opening){.api = api, .stream = stream};
+	if (event_base_once(base, -1, EV_TIMEOUT, connection_opened, opening, NULL) < 0)
 		abort();
 	if (++api->connections >= CONNECTIONS_MAX)
 		evconnlistener_disable(api->listener);
@@ -243,6 +254,8 @@ void api_close(struct weftd *weftd)
 
 	if (!api)
 		return;
+	api->streams.stopping = true;
+	pending_stop(weftd);
 	if (api->listener)
 		unlink(api->address.sun_path);
 	api->listener = NULL; // evhttp_free frees it before the connections, whose end is told here

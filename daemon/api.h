@@ -11,9 +11,10 @@ void api_close(struct weftd *weftd);
 struct api_answer {
 	int status;       // of HTTP
 	const char *type; // Content-Type
-	char *body;       // malloc
+	char *body;       // malloc; NULL: the answer goes to the outlet, in lines
 };
-struct api_answer api_answer(
-	struct weftd *weftd, bool post, const char *path, const char *body, size_t length);
+struct outlet; // pending.h; NULL: none
+struct api_answer api_answer(struct weftd *weftd, bool post, const char *path, const char *body,
+	size_t length, struct outlet *outlet);
 
 char *metrics_text(struct weftd *weftd); // OpenMetrics; malloc

@@ -39,8 +39,8 @@ static int status_of(const json_t *answer)
 	return 200;
 }
 
-static struct api_answer answer_post(
-	struct weftd *weftd, const char *path, const char *body, size_t length)
+static struct api_answer answer_post(struct weftd *weftd, const char *path, const char *body,
+	size_t length, struct outlet *outlet)
 {
 	json_t *request = json_loadb(body, length, JSON_REJECT_DUPLICATES, NULL);
 	json_t *answer;
@@ -52,10 +52,12 @@ static struct api_answer answer_post(
 			400, WEFT_EXIT_WORDS, "bad_request", "the request is no JSON object");
 	}
 	if (strcmp(path, "/v1/run") == 0)
-		answer = command_run(weftd, request);
+		answer = command_start(weftd, request, outlet);
 	else
 		answer = command_complete(weftd, request);
 	json_decref(request);
+	if (!answer)
+		return (struct api_answer){0};
 	status = status_of(answer);
 	return answer_json(status, answer);
 }
@@ -90,13 +92,13 @@ static struct api_answer answer_show(struct weftd *weftd, const char *path)
 	return answer_json(status, result);
 }
 
-struct api_answer api_answer(
-	struct weftd *weftd, bool post, const char *path, const char *body, size_t length)
+struct api_answer api_answer(struct weftd *weftd, bool post, const char *path, const char *body,
+	size_t length, struct outlet *outlet)
 {
 	bool is_run = strcmp(path, "/v1/run") == 0 || strcmp(path, "/v1/complete") == 0;
 
 	if (is_run && post)
-		return answer_post(weftd, path, body, length);
+		return answer_post(weftd, path, body, length, outlet);
 	if (is_run || post)
 		return answer_error(is_run ? 405 : 404, WEFT_EXIT_WORDS, "bad_request",
 			is_run ? "this path wants POST" : "POST goes to /v1/run or /v1/complete");

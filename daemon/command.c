@@ -9,16 +9,17 @@
 #include <weft/control.h>
 #include "daemon/command_table.h"
 #include "daemon/model.h"
+#include "daemon/pending.h"
 
 enum { WORDS_MAX = 1024 };
 
-static json_t *failure_json(const struct failure *failure)
+json_t *failure_json(const struct failure *failure)
 {
 	return json_pack("{s:s, s:s, s:o}", "code", failure->code_name, "message", failure->message,
 		"hint", failure->hint[0] ? json_string(failure->hint) : json_null());
 }
 
-static json_t *answer_failure(const struct failure *failure)
+json_t *answer_failure(const struct failure *failure)
 {
 	return json_pack(
 		"{s:i, s:o}", "exit", failure->exit_status, "error", failure_json(failure));
@@ -130,26 +131,47 @@ static json_t *run(struct request *request)
 
 json_t *command_run(struct weftd *weftd, const json_t *request)
 {
+	return command_start(weftd, request, NULL);
+}
+
+// Several hosts get the same words only where nothing can be half done.
+static json_t *refuse_many(void)
+{
+	struct failure failure;
+
+	fail_words(&failure, "this command cannot be given to several hosts at once");
+	fail_hint(&failure, "only commands that answer in lines can, such as `watch`");
+	return answer_failure(&failure);
+}
+
+json_t *command_start(struct weftd *weftd, const json_t *request, struct outlet *outlet)
+{
+	const bool many = json_is_true(json_object_get(request, "stream"));
 	const json_t *words = json_object_get(request, "words");
 	const json_t *files = json_object_get(request, "files");
 	struct failure failure;
 	struct parsed parsed;
+	struct request to_run;
 	json_t *answer;
 
 	if (!words_valid(words, &failure))
 		return answer_failure(&failure);
-	answer = help_answer(words);
+	answer = many ? NULL : help_answer(words);
 	if (answer)
 		return answer;
 	command_parse(words, files, &parsed);
 	if (!parsed.command)
 		return answer_failure(&parsed.failure);
-	answer = run(&(struct request){
+	to_run = (struct request){
 		.weftd = weftd,
 		.command = parsed.command,
 		.arguments = parsed.arguments,
 		.json = json_is_true(json_object_get(request, "json")),
-	});
+	};
+	if (parsed.command->cancelled)
+		answer = pending_run(&to_run, outlet);
+	else
+		answer = many ? refuse_many() : run(&to_run);
 	json_decref(parsed.arguments);
 	return answer;
 }

@@ -9,6 +9,8 @@
 
 struct weftd;
 struct noun;
+struct pending; // pending.h
+struct outlet;  // pending.h
 
 // What an argument's text may be, and the canonical JSON value it becomes.
 enum argument_kind {
@@ -56,7 +58,9 @@ struct request {
 	bool json;         // the client wants data
 	json_t *result;    // out: array of objects. Owned by the request.
 	char *text; // out: what is printed when !json; NULL: rendered from result. Owned (malloc).
-	struct failure failure; // out
+	struct failure failure;  // out
+	struct pending *pending; // of a command that may answer later: pending.h; else NULL
+	void *context;           // that command's own
 };
 
 struct command {
@@ -66,13 +70,21 @@ struct command {
 	const char *help;                 // one line
 	const char *columns; // for tables rendered from result: "name,type,network,state"; NULL:
 			     // all keys
-	int (*run)(struct request *request); // 0, or what fail() returned
+	int (*run)(struct request *request); // 0, what fail() returned, or request_later()
 	const struct noun *noun;             // set for the verbs that object.c provides
+	const char *identity; // of a show that is no noun's: the keys that tell its rows apart
+	// A command that takes its time answers in lines, as they come. It has this, and pending.h
+	// is its contract. Called once, when the answer is wanted no more or its time is over.
+	void (*cancelled)(struct request *request);
+	// The text of one line, malloc. NULL: a table of `columns` that grows.
+	char *(*line)(const struct request *request, const json_t *object);
 };
 
 // List 4: every command (daemon/command_list.c): the verbs of each noun, then the others.
 // Words -> command and validated arguments -> run -> rendered answer. Never aborts on bad input.
 // Answers as weft/control.h says; the caller owns the returned object.
 json_t *command_run(struct weftd *weftd, const json_t *request);
+// The same for a client that takes lines as well: NULL when the answer goes there.
+json_t *command_start(struct weftd *weftd, const json_t *request, struct outlet *outlet);
 json_t *command_complete(struct weftd *weftd, const json_t *request);
 json_t *command_list(void); // GET /v1/commands

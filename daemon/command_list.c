@@ -7,7 +7,7 @@ extern const struct noun noun_host, noun_network, noun_port, noun_peer, noun_fdb
 extern const struct command host_commands[], port_commands[], fdb_commands[], drops_commands[];
 extern const struct command cpu_commands[], latency_commands[];
 extern const struct command neighbour_commands[];
-extern const struct command log_commands[], apply_commands[];
+extern const struct command log_commands[], apply_commands[], watch_commands[];
 
 // In dependency order: an object may refer to those of earlier nouns.
 const struct noun *const nouns[] = {
@@ -29,5 +29,6 @@ const struct command *const command_groups[] = {
 	latency_commands,
 	log_commands,
 	apply_commands,
+	watch_commands,
 	NULL,
 };

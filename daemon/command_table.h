@@ -36,3 +36,12 @@ json_t *command_json(const struct command *command);
 // Text of a result: a table, or `key value` lines for one object.
 char *render_table(const json_t *result, const char *columns);
 char *render_object(const json_t *object);
+// A table whose rows come one by one: the header stands before the first, and columns grow.
+// *table begins as NULL; malloc.
+struct table;
+char *render_row(struct table **table, const char *columns, const json_t *row);
+void render_row_end(struct table *table);
+
+// {code, message, hint}, and {exit, error} with it.
+json_t *failure_json(const struct failure *failure);
+json_t *answer_failure(const struct failure *failure);

@@ -140,7 +140,7 @@ const struct command cpu_commands[] = {
 	{"cpu", "show", NULL, "Show what each worker of the engine does with its time",
 		"worker,cores,busy_percent,idle_percent,sleep_percent,packets,receive_ns,decide_ns,"
 		"send_ns,hit_percent,wake_p50_ns,wake_p99_ns",
-		run_show, NULL},
+		run_show, NULL, "worker"},
 	{"cpu", "show", ports_arguments,
 		"Show what each port's packets cost the workers, the dearest first",
 		"port,peer,packets,ns_per_packet,share_percent", run_ports, NULL},

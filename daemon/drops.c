@@ -134,6 +134,6 @@ static const struct argument show_arguments[] = {
 extern const struct command drops_commands[];
 const struct command drops_commands[] = {
 	{"drops", "show", show_arguments, "Show what was dropped, why and where",
-		"reason,port,peer,hop,packets,why", run_show, NULL},
+		"reason,port,peer,hop,packets,why", run_show, NULL, "reason port peer hop"},
 	{0},
 };

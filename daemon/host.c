@@ -44,6 +44,12 @@ bool host_address(struct weftd *weftd, struct weft_ip *address)
 	return text != NULL;
 }
 
+const char *host_name(struct weftd *weftd)
+{
+	const struct object *host = weftd->objects ? host_object(weftd) : NULL;
+	return host ? spec_text(host->spec, "name", weftd->settings.name) : weftd->settings.name;
+}
+
 u16 host_udp_port(struct weftd *weftd)
 {
 	const struct object *host = host_object(weftd);
@@ -154,11 +160,11 @@ static json_t *host_show(struct weftd *weftd, const struct object *object)
 	struct utsname kernel;
 	u32 mtu = underlay_mtu(weftd, NULL);
 	const char *why = carrier_why(weftd) ? carrier_why(weftd) : carrier_note(weftd);
+	(void)object;
 	uname(&kernel);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s, s:s?}", "name",
-		spec_text(object->spec, "name", weftd->settings.name), "uuid", weftd->uuid,
-		"engine", weftd->engine_ops->name, "kernel", kernel.release, "version",
-		WEFT_VERSION, "uptime_seconds",
+		host_name(weftd), "uuid", weftd->uuid, "engine", weftd->engine_ops->name, "kernel",
+		kernel.release, "version", WEFT_VERSION, "uptime_seconds",
 		(json_int_t)((clock_ns() - weftd->started_ns) / 1000000000), "tables",
 		show_tables(weftd), "underlay", show_underlay(weftd), "underlay_mtu",
 		mtu ? json_integer(mtu) : json_null(), "carrier", carrier_name(weftd), "state",

@@ -125,7 +125,7 @@ extern const struct command neighbour_commands[];
 const struct command neighbour_commands[] = {
 	{"neighbour", "show", place_filter_arguments,
 		"Show who has which IP address, as ARP and ND told",
-		"network,ip,mac,port,peer,age_seconds", run_show, NULL},
+		"network,ip,mac,port,peer,age_seconds", run_show, NULL, "network ip"},
 	{"neighbour", "flush", place_filter_arguments, "Forget who has which IP address", NULL,
 		run_flush, NULL},
 	{0},

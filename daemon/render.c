@@ -60,7 +60,8 @@ static void table_widths(struct table *table, const json_t *result)
 	json_t *row;
 
 	for (size_t c = 0; c < table->count; c++)
-		table->width[c] = strlen(table->column[c]);
+		if (table->width[c] < strlen(table->column[c]))
+			table->width[c] = strlen(table->column[c]);
 	json_array_foreach (result, i, row) {
 		for (size_t c = 0; c < table->count; c++) {
 			char *text = cell(row, table->column[c]);
@@ -81,35 +82,78 @@ static void put_cell(FILE *out, const struct table *table, size_t c, const char 
 		fprintf(out, "%-*s  ", (int)table->width[c], text);
 }
 
+static void put_header(FILE *out, const struct table *table)
+{
+	for (size_t c = 0; c < table->count; c++) {
+		char *name = strdup(table->column[c]);
+
+		for (char *letter = name; *letter; letter++)
+			*letter = (char)toupper((unsigned char)*letter);
+		put_cell(out, table, c, name);
+		free(name);
+	}
+}
+
+static void put_rows(FILE *out, const struct table *table, const json_t *result)
+{
+	size_t i;
+	json_t *row;
+
+	json_array_foreach (result, i, row) {
+		for (size_t c = 0; c < table->count; c++) {
+			char *value = cell(row, table->column[c]);
+
+			put_cell(out, table, c, value);
+			free(value);
+		}
+	}
+}
+
 char *render_table(const json_t *result, const char *columns)
 {
 	struct table table = {0};
 	char *text = NULL;
-	size_t size, i;
+	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	json_t *row;
 
 	table_columns(&table, result, columns);
 	table_widths(&table, result);
-	for (size_t c = 0; c < table.count; c++) {
-		char *name = strdup(table.column[c]);
-
-		for (char *letter = name; *letter; letter++)
-			*letter = (char)toupper((unsigned char)*letter);
-		put_cell(out, &table, c, name);
-		free(name);
-	}
-	json_array_foreach (result, i, row) {
-		for (size_t c = 0; c < table.count; c++) {
-			char *value = cell(row, table.column[c]);
-
-			put_cell(out, &table, c, value);
-			free(value);
-		}
-	}
+	put_header(out, &table);
+	put_rows(out, &table, result);
 	free(table.names);
 	fclose(out);
 	return text;
+}
+
+char *render_row(struct table **table, const char *columns, const json_t *row)
+{
+	json_t *rows = json_array();
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	bool first = !*table;
+
+	json_array_append(rows, (json_t *)row);
+	if (first) {
+		*table = calloc(1, sizeof(**table));
+		if (!*table)
+			abort();
+		table_columns(*table, rows, columns);
+	}
+	table_widths(*table, rows);
+	if (first)
+		put_header(out, *table);
+	put_rows(out, *table, rows);
+	fclose(out);
+	json_decref(rows);
+	return text;
+}
+
+void render_row_end(struct table *table)
+{
+	if (table)
+		free(table->names);
+	free(table);
 }
 
 // A list of objects inside an object prints as a table of its own, below.

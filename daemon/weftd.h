@@ -14,6 +14,7 @@ struct underlay; // underlay.h
 struct objects;  // model.h
 struct carrier;  // carrier.h
 struct network;  // network.h
+struct pending;  // pending.h
 
 struct settings {     // from the command line and --config; strings owned
 	char *name;   // --name: shown, default the host name
@@ -47,6 +48,8 @@ struct weftd {
 	struct underlay *underlay;
 	struct event *port_events; // port.h; NULL: the engine has none
 	struct objects *objects;   // the model: see model.h
+	struct pending *pending;   // requests that are answered later: pending.h
+	unsigned pending_count;
 	u64 started_ns;
 	int run_lock, state_lock; // descriptors; -1: none
 	bool stopping;            // set by a command: the answer goes out first (api.c)

@@ -1,23 +1,32 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The control protocol between weftd and its clients: HTTP/1.1 and JSON over a unix socket.
 //
-//   POST /v1/run         {"words": ["port","add",...], "json": false, "files": {"WORD": "content"}}
-//                        -> {"exit": 0, "text": "..."} or, with "json": true, {"exit": 0, "result":
-//                        [...]}; refused: {"exit": 1, "error": {"code": "...", "message": "...",
-//                        "hint": "..."}}
-//   POST /v1/complete    {"words": ["port","ad"]}  -> {"words": ["add"]}; the last word is
-//   completed GET  /v1/commands    every command with its arguments, as data GET  /v1/OBJECT what
-//   `OBJECT show` returns: an array; /v1/OBJECT/NAME: an array of one GET  /metrics OpenMetrics
-//   text
+//   POST /v1/run       {"words": ["port","add",...], "json": false, "files": {"WORD": "content"}}
+//                      -> {"exit": 0, "text": "..."} or, with "json": true,
+//                      {"exit": 0, "result": [...]}; refused: {"exit": 1, "error":
+//                      {"code": "...", "message": "...", "hint": "..."}}
+//   POST /v1/complete  {"words": ["port","ad"]} -> {"words": ["add"]}; the last word is completed
+//   GET  /v1/commands  every command with its arguments, as data
+//   GET  /v1/OBJECT    what `OBJECT show` returns: an array; /v1/OBJECT/NAME: an array of one
+//   GET  /metrics      OpenMetrics text
+//
+// Commands whose "stream" is true in /v1/commands answer /v1/run in lines, as they come, if they
+// are not refused before: application/x-ndjson with "json": true, one object a line; else
+// text/plain. The last line is an object in both, and of text the only line that begins with '{':
+//   {"done": true, "exit": 0, "lines": 12, "dropped": 0} and, if it is so, "error": as above
+// "dropped" lines came faster than the client read (then "exit" is 4). An answer without that last
+// line was cut off. Who hangs up ends the command. A request with "stream": true is refused if its
+// answer would not be a stream.
 //
 // HTTP status: 200 done, 400 wrong words, 404 no such object or path, 409 refused, 413 too large.
-// The body carries the truth; the status follows it.
+// The body carries the truth; the status follows it. Each answer names its host in a header.
 #pragma once
 
 #define WEFT_RUN_DIR     "/run/weft"
 #define WEFT_STATE_DIR   "/var/lib/weft"
 #define WEFT_BPF_DIR     "/sys/fs/bpf"
 #define WEFT_SOCKET_NAME "weftd.sock"
+#define WEFT_HOST_HEADER "Weft-Host"
 
 enum { WEFT_REQUEST_MAX_BYTES = 16 << 20 };
 

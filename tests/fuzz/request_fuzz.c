@@ -138,7 +138,7 @@ static void run_words(const u8 *data, size_t size)
 
 static void run_file(const u8 *data, size_t size)
 {
-	json_t *text = json_stringn((const char *)data + 1, size - 1);
+	json_t *text = json_stringn((const char *)data + 1, size - 1, NULL);
 
 	if (text && strlen(json_string_value(text)) == json_string_length(text))
 		run(json_pack("[s, s]", size % 2 ? "apply" : "diff", "file"),

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <weft/control.h>
+#include "daemon/pending.h"
 
 enum { DEADLINE_MS = 10000, MANY = 300 };
 
@@ -285,6 +286,94 @@ static void many_clients(void **state)
 	assert_int_equal(open, MANY);
 }
 
+// A client of `watch`, whose answer has begun; its status.
+static int watch_open(const struct server *server, const char *version, int *fd)
+{
+	static const char body[] = "{\"words\":[\"watch\",\"host\",\"interval\",\"1\"]}";
+	char request[256];
+
+	snprintf(request, sizeof(request),
+		"POST /v1/run HTTP/%s\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s", version,
+		strlen(body), body);
+	*fd = client_open(server);
+	client_send(*fd, request, strlen(request));
+	return client_status(*fd);
+}
+
+// The places of those who went are free, soon: weftd must see that they did.
+static void expect_places(const struct server *server, int *clients, int count)
+{
+	for (int i = 0; i < count; i++) {
+		int status = 0;
+
+		for (int try = 0; try < 200 && status != 200; try++) {
+			status = watch_open(server, "1.1", &clients[i]);
+			if (status != 200) {
+				close(clients[i]);
+				usleep(10000);
+			}
+		}
+		assert_int_equal(status, 200);
+	}
+}
+
+// Streams: more than may be, clients that talk on and never read, all of them gone at once.
+static void streams(void **state)
+{
+	const struct server *server = *state;
+	int clients[PENDING_MAX], late;
+	char *junk = calloc(1, 1 << 20);
+
+	for (int round = 0; round < 3; round++) {
+		expect_places(server, clients, PENDING_MAX);
+		assert_int_equal(watch_open(server, "1.1", &late), 409);
+		close(late);
+		for (int i = 0; i < 4; i++) {
+			const struct timeval moment = {.tv_usec = 20000};
+
+			setsockopt(clients[i], SOL_SOCKET, SO_SNDTIMEO, &moment, sizeof(moment));
+			client_send(clients[i], GET_HOST, strlen(GET_HOST)); // is never answered
+			client_send(clients[i], junk, 1 << 20);
+		}
+		still_serves(server);
+		for (int i = 0; i < PENDING_MAX; i++)
+			close(clients[i]);
+	}
+	free(junk);
+	expect_places(server, clients, 1);
+	close(clients[0]);
+}
+
+static char *rest_of(int fd)
+{
+	static char text[4096];
+	size_t length = 0;
+	ssize_t got;
+
+	while ((got = recv(fd, text + length, sizeof(text) - 1 - length, 0)) > 0)
+		length += (size_t)got;
+	text[length] = 0;
+	return text;
+}
+
+// weftd stops: each stream is told, and weftd ends in order.
+static void streams_at_the_stop(void **state)
+{
+	struct server *server = *state;
+	int new_client, old_client, status = -1;
+
+	assert_int_equal(watch_open(server, "1.1", &new_client), 200);
+	watch_open(server, "1.0", &old_client); // it gets no chunks
+	assert_int_equal(post(server, "{\"words\":[\"host\",\"stop\"]}"), 200);
+	assert_non_null(strstr(rest_of(new_client), "weftd was stopped"));
+	assert_non_null(strstr(rest_of(old_client), "weftd was stopped"));
+	close(new_client);
+	close(old_client);
+	assert_int_equal(waitpid(server->pid, &status, 0), server->pid);
+	assert_int_equal(status, 0);
+	server->pid = 0;
+}
+
 static void socket_is_private(void **state)
 {
 	const struct server *server = *state;
@@ -355,6 +444,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(oversized, server_setup, server_teardown),
 		cmocka_unit_test_setup_teardown(half_sent, server_setup, server_teardown),
 		cmocka_unit_test_setup_teardown(many_clients, server_setup, server_teardown),
+		cmocka_unit_test_setup_teardown(streams, server_setup, server_teardown),
+		cmocka_unit_test_setup_teardown(streams_at_the_stop, server_setup, server_teardown),
 		cmocka_unit_test_setup_teardown(socket_is_private, server_setup, server_teardown),
 		cmocka_unit_test_setup_teardown(left_behind_socket, server_setup, server_teardown),
 		cmocka_unit_test(file_in_the_way),
