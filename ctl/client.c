@@ -31,6 +31,11 @@ static size_t keep(char *bytes, size_t size, size_t count, void *context)
 	return size * count;
 }
 
+const char *client_host(const struct client *client)
+{
+	return client->host[0] ? client->host : client->socket;
+}
+
 void client_print_error(const struct client *client, const json_t *answer)
 {
 	const json_t *error = json_object_get(answer, "error");
@@ -42,12 +47,16 @@ void client_print_error(const struct client *client, const json_t *answer)
 		return;
 	fflush(stdout);
 	if (client->json) {
-		only = json_pack("{s:O}", "error", error);
+		only = json_object();
+		if (client->many)
+			json_object_set_new(only, "host", json_string(client_host(client)));
+		json_object_set(only, "error", (json_t *)error);
 		json_dumpf(only, stderr, JSON_INDENT(2));
 		fputc('\n', stderr);
 		json_decref(only);
 	} else {
-		fprintf(stderr, "weftctl: %s\n", message ? message : "weftd does not say why");
+		fprintf(stderr, "weftctl: %s%s%s\n", client->many ? client_host(client) : "",
+			client->many ? ": " : "", message ? message : "weftd does not say why");
 		if (hint)
 			fprintf(stderr, "  %s\n", hint);
 	}
@@ -70,10 +79,7 @@ int client_print_answer(const struct client *client, const json_t *answer)
 	return json_is_integer(status) ? (int)json_integer_value(status) : WEFT_EXIT_NO_DAEMON;
 }
 
-static int fail(const struct client *client, int status, const char *code, const char *hint,
-	const char *format, ...) __attribute__((format(printf, 5, 6)));
-
-static int fail(const struct client *client, int status, const char *code, const char *hint,
+int client_fail(const struct client *client, int status, const char *code, const char *hint,
 	const char *format, ...)
 {
 	char *message = NULL;
@@ -101,21 +107,22 @@ static int fail_connect(const struct client *client)
 
 	curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &err);
 	if (err == EACCES || err == EPERM)
-		return fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon",
+		return client_fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon",
 			"weftctl needs the rights of who started weftd",
 			"no permission for the socket %s", client->socket);
 	if (err == ECONNREFUSED && stat(client->socket, &st) == 0 && !S_ISSOCK(st.st_mode))
-		return fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", start, "%s is no socket",
-			client->socket);
+		return client_fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", start,
+			"%s is no socket", client->socket);
 	if (err == ECONNREFUSED)
-		return fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", start,
+		return client_fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", start,
 			"no weftd answers on %s: the socket was left by one that is gone",
 			client->socket);
 	if (err == ENOENT)
-		return fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", start,
+		return client_fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", start,
 			"no weftd answers: there is no socket %s", client->socket);
-	return fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", start, "no weftd answers on %s: %s",
-		client->socket, err ? strerror((int)err) : "it cannot be connected to");
+	return client_fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", start,
+		"no weftd answers on %s: %s", client->socket,
+		err ? strerror((int)err) : "it cannot be connected to");
 }
 
 static int fail_request(const struct client *client, CURLcode code)
@@ -123,15 +130,17 @@ static int fail_request(const struct client *client, CURLcode code)
 	if (code == CURLE_COULDNT_CONNECT)
 		return fail_connect(client);
 	if (code == CURLE_OPERATION_TIMEDOUT)
-		return fail(client, WEFT_EXIT_PARTIAL, "timeout",
+		return client_fail(client, WEFT_EXIT_PARTIAL, "timeout",
 			"what was asked may still be done",
 			"weftd did not answer within %ld seconds", client->timeout_seconds);
-	return fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", NULL,
+	return client_fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", NULL,
 		"weftd on %s did not answer: %s", client->socket, curl_easy_strerror(code));
 }
 
-static int prepare(struct client *client)
+int client_prepare(struct client *client, const char *path)
 {
+	char url[256];
+
 	if (client->curl) {
 		curl_easy_reset(client->curl); // keeps the connection
 	} else {
@@ -141,65 +150,80 @@ static int prepare(struct client *client)
 			abort();
 	}
 	if (curl_easy_setopt(client->curl, CURLOPT_UNIX_SOCKET_PATH, client->socket) != CURLE_OK)
-		return fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", NULL, "%s can be no socket",
-			client->socket);
-	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, client->timeout_seconds);
+		return client_fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", NULL,
+			"%s can be no socket", client->socket);
+	snprintf(url, sizeof(url), "http://weftd%s", path);
+	curl_easy_setopt(client->curl, CURLOPT_URL, url);
 	curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(client->curl, CURLOPT_PROXY, "");
 	return 0;
 }
 
-static int perform(struct client *client, const char *path, json_t **answer)
-{
-	struct answer_text text = {0};
-	char url[256];
-	long status = 0;
-	CURLcode code;
-
-	snprintf(url, sizeof(url), "http://weftd%s", path);
-	curl_easy_setopt(client->curl, CURLOPT_URL, url);
-	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, keep);
-	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &text);
-	code = curl_easy_perform(client->curl);
-	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
-	*answer = text.bytes ? json_loadb(text.bytes, text.length, 0, NULL) : NULL;
-	free(text.bytes);
-	if (!*answer && status == 413)
-		return fail(client, WEFT_EXIT_REFUSED, "too_large", NULL,
-			"the request is larger than weftd takes (16 MiB)");
-	if (code != CURLE_OK) {
-		json_decref(*answer);
-		*answer = NULL;
-		return fail_request(client, code);
-	}
-	if (*answer)
-		return 0;
-	return fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", NULL,
-		"what answers on %s is no weftd (HTTP %ld)", client->socket, status);
-}
-
-int client_get(struct client *client, const char *path, json_t **answer)
-{
-	int status = prepare(client);
-
-	return status ? status : perform(client, path, answer);
-}
-
-int client_post(struct client *client, const char *path, const json_t *request, json_t **answer)
+struct curl_slist *client_prepare_post(struct client *client, const char *body)
 {
 	struct curl_slist *headers = NULL;
-	char *body;
-	int status = prepare(client);
 
-	if (status)
-		return status;
-	body = json_dumps(request, JSON_COMPACT);
 	headers = curl_slist_append(headers, "Content-Type: application/json");
 	headers = curl_slist_append(headers, "Expect:"); // no round trip before a large body
 	curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
 	curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, body);
-	status = perform(client, path, answer);
+	return headers;
+}
+
+int client_finish(struct client *client, int code, const char *body, size_t length, json_t **answer)
+{
+	long status = 0;
+
+	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+	*answer = body ? json_loadb(body, length, 0, NULL) : NULL;
+	if (!*answer && status == 413)
+		return client_fail(client, WEFT_EXIT_REFUSED, "too_large", NULL,
+			"the request is larger than weftd takes (16 MiB)");
+	if (code != CURLE_OK) {
+		json_decref(*answer);
+		*answer = NULL;
+		return fail_request(client, (CURLcode)code);
+	}
+	if (*answer)
+		return 0;
+	return client_fail(client, WEFT_EXIT_NO_DAEMON, "no_daemon", NULL,
+		"what answers on %s is no weftd (HTTP %ld)", client->socket, status);
+}
+
+static int perform(struct client *client, json_t **answer)
+{
+	struct answer_text text = {0};
+	CURLcode code;
+	int status;
+
+	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, client->timeout_seconds);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, keep);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &text);
+	code = curl_easy_perform(client->curl);
+	status = client_finish(client, (int)code, text.bytes, text.length, answer);
+	free(text.bytes);
+	return status;
+}
+
+int client_get(struct client *client, const char *path, json_t **answer)
+{
+	int status = client_prepare(client, path);
+
+	return status ? status : perform(client, answer);
+}
+
+int client_post(struct client *client, const char *path, const json_t *request, json_t **answer)
+{
+	struct curl_slist *headers;
+	char *body;
+	int status = client_prepare(client, path);
+
+	if (status)
+		return status;
+	body = json_dumps(request, JSON_COMPACT);
+	headers = client_prepare_post(client, body);
+	status = perform(client, answer);
 	curl_slist_free_all(headers);
 	free(body);
 	return status;

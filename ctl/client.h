@@ -10,15 +10,28 @@ struct client {
 	const char *socket;
 	long timeout_seconds;
 	bool json;
-	bool quiet; // no messages
-	void *curl; // kept between requests
+	bool quiet;     // no messages
+	bool many;      // one of several: what it prints says whose it is
+	char host[256]; // what weftd calls itself; "": it did not answer yet
+	void *curl;     // kept between requests
 };
 
 // 0 and the answer (owned by the caller), or an exit status after a message.
 int client_get(struct client *client, const char *path, json_t **answer);
 int client_post(struct client *client, const char *path, const json_t *request, json_t **answer);
+// The parts of a request: everything that does not depend on how it is waited for.
+struct curl_slist;
+int client_prepare(struct client *client, const char *path); // 0 or an exit status after a message
+struct curl_slist *client_prepare_post(struct client *client, const char *body); // to be freed
+// Once it is over, with curl's code and the body (NULL: none): as client_get.
+int client_finish(
+	struct client *client, int code, const char *body, size_t length, json_t **answer);
 void client_close(struct client *client);
 
 // Prints what weftd answered to /v1/run; returns the exit status.
 int client_print_answer(const struct client *client, const json_t *answer);
 void client_print_error(const struct client *client, const json_t *answer);
+// Says it as weftd would; returns the status.
+int client_fail(const struct client *client, int status, const char *code, const char *hint,
+	const char *format, ...) __attribute__((format(printf, 5, 6)));
+const char *client_host(const struct client *client); // its name, else its socket

@@ -8,15 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <weft/control.h>
-#include "ctl/client.h"
+#include "ctl/run.h"
 
 static const char usage[] =
 	"Usage: weftctl [-s SOCKET] [-j] [--timeout SECONDS] OBJECT [VERB [NAME] [key value ...]]\n"
 	"\n"
 	"  -s SOCKET            the socket of weftd (else $WEFT_SOCKET, else " WEFT_RUN_DIR
-	"/" WEFT_SOCKET_NAME ")\n"
-	"  -j                   JSON\n"
-	"  --timeout SECONDS    give up after this time (default 60)\n"
+	"/" WEFT_SOCKET_NAME ");\n"
+	"                       more than once for commands that answer in lines, as watch does\n"
+	"  -j                   JSON; of an answer in lines one object a line\n"
+	"  --timeout SECONDS    give up if no answer has come after this time (default 60)\n"
 	"  --complete WORD...   print what may stand for the last word (for the shell)\n"
 	"  --help, --version\n"
 	"\n"
@@ -34,7 +35,9 @@ static const struct option options[] = {
 };
 
 struct invocation {
-	struct client client;
+	struct client client; // of the first socket, or the only one
+	const char *sockets[SOCKETS_MAX];
+	size_t count;
 	bool complete;
 };
 
@@ -151,25 +154,54 @@ static json_t *find_files(const struct client *client, const json_t *commands, c
 	return files;
 }
 
-static int run(struct client *client, json_t *words)
+// The table of commands, from the first weftd that answers. Those that do not are done with.
+static size_t find_commands(struct client *clients, int *statuses, size_t count, json_t **commands)
 {
-	json_t *commands, *request, *answer, *files;
-	int status = client_get(client, "/v1/commands", &commands);
+	size_t i = 0;
 
-	if (status)
-		return status;
-	files = find_files(client, commands, words);
+	while (i < count && (statuses[i] = client_get(&clients[i], "/v1/commands", commands)))
+		i++;
+	return i;
+}
+
+static int run_at(struct client *clients, size_t count, json_t *words)
+{
+	int statuses[SOCKETS_MAX] = {0};
+	json_t *commands, *request, *files;
+	size_t first = find_commands(clients, statuses, count, &commands);
+	int status;
+
+	if (first == count)
+		return statuses[0];
+	files = find_files(&clients[first], commands, words);
 	json_decref(commands);
 	if (!files)
 		return WEFT_EXIT_REFUSED;
-	request =
-		json_pack("{s:O, s:b, s:o}", "words", words, "json", client->json, "files", files);
-	status = client_post(client, "/v1/run", request, &answer);
+	request = json_pack("{s:O, s:b, s:o, s:b}", "words", words, "json", clients->json, "files",
+		files, "stream", count > 1);
+	status = run_request(clients, statuses, count, request);
 	json_decref(request);
-	if (status)
-		return status;
-	status = client_print_answer(client, answer);
-	json_decref(answer);
+	return status;
+}
+
+static int run(struct invocation *invocation, json_t *words)
+{
+	size_t count = invocation->count ? invocation->count : 1;
+	struct client *clients = calloc(count, sizeof(*clients));
+	int status;
+
+	if (!clients)
+		abort();
+	for (size_t i = 0; i < count; i++) {
+		clients[i] = invocation->client;
+		clients[i].many = count > 1;
+		if (invocation->count)
+			clients[i].socket = invocation->sockets[i];
+	}
+	status = run_at(clients, count, words);
+	for (size_t i = 0; i < count; i++)
+		client_close(&clients[i]);
+	free(clients);
 	return status;
 }
 
@@ -207,6 +239,16 @@ static int set_timeout(struct client *client, const char *text)
 		client, WEFT_EXIT_WORDS, "bad_words", "--timeout wants seconds, from 1 to 86400");
 }
 
+static int add_socket(struct invocation *invocation, const char *path)
+{
+	if (invocation->count == SOCKETS_MAX)
+		return fail(&invocation->client, WEFT_EXIT_WORDS, "bad_words", "too many sockets");
+	if (!invocation->count)
+		invocation->client.socket = path;
+	invocation->sockets[invocation->count++] = path;
+	return -1;
+}
+
 // Returns -1 to go on, else the exit status.
 static int read_options(int argc, char **argv, struct invocation *invocation)
 {
@@ -216,7 +258,9 @@ static int read_options(int argc, char **argv, struct invocation *invocation)
 	while ((option = getopt_long(argc, argv, "+s:j", options, NULL)) != -1) {
 		switch (option) {
 		case 's':
-			invocation->client.socket = optarg;
+			option = add_socket(invocation, optarg);
+			if (option >= 0)
+				return option;
 			break;
 		case 'j':
 			invocation->client.json = true;
@@ -258,7 +302,7 @@ static int run_words(struct invocation *invocation, char **argv)
 	}
 	if (status < 0)
 		status = invocation->complete ? complete(&invocation->client, words)
-					      : run(&invocation->client, words);
+					      : run(invocation, words);
 	json_decref(words);
 	return status;
 }

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Waits for every answer at once; prints one whole, or line by line if it is a stream.
+
+#include "ctl/run.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <weft/control.h>
+
+enum form { UNKNOWN, WHOLE, LINES };
+
+struct run {
+	struct client *client;
+	enum form form;
+	char *text; // of a stream: the line that is not complete yet
+	size_t length;
+	bool running;
+	bool last; // the line that ends a stream was there
+	int *status;
+	struct curl_slist *headers;
+};
+
+static void read_headers(struct run *run)
+{
+	struct curl_header *header;
+	char *type = NULL;
+
+	if (curl_easy_header(run->client->curl, WEFT_HOST_HEADER, 0, CURLH_HEADER, -1, &header) ==
+		CURLHE_OK)
+		snprintf(run->client->host, sizeof(run->client->host), "%s", header->value);
+	curl_easy_getinfo(run->client->curl, CURLINFO_CONTENT_TYPE, &type);
+	run->form = type && (strcmp(type, "application/x-ndjson") == 0 ||
+				    strncmp(type, "text/plain", 10) == 0)
+			    ? LINES
+			    : WHOLE;
+}
+
+// A stream may be silent for long: what it is must be known before its first line.
+static size_t take_header(char *bytes, size_t size, size_t count, void *context)
+{
+	if (size * count == 2 && memcmp(bytes, "\r\n", 2) == 0)
+		read_headers(context);
+	return size * count;
+}
+
+static void print_object(const struct run *run, json_t *object)
+{
+	json_t *with_host = json_pack("{s:s}", "host", client_host(run->client));
+
+	json_object_update_missing(with_host, object);
+	json_dumpf(with_host, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	putchar('\n');
+	json_decref(with_host);
+}
+
+// Of text only the last line begins with '{'.
+static void print_line(struct run *run, const char *line, size_t length)
+{
+	json_t *object = *line == '{' ? json_loadb(line, length, 0, NULL) : NULL;
+
+	if (json_is_true(json_object_get(object, "done"))) {
+		run->last = true;
+		*run->status = client_print_answer(run->client, object);
+	} else if (object && run->client->many) {
+		print_object(run, object);
+	} else {
+		if (run->client->many)
+			printf("%s: ", client_host(run->client));
+		fwrite(line, 1, length, stdout);
+	}
+	json_decref(object);
+}
+
+// Who reads weftctl gets each line when it is there. false: nobody does.
+static bool print_lines(struct run *run)
+{
+	char *begin = run->text, *end;
+
+	while ((end = memchr(begin, '\n', run->length - (size_t)(begin - run->text)))) {
+		print_line(run, begin, (size_t)(end + 1 - begin));
+		begin = end + 1;
+		if (fflush(stdout) != 0)
+			return false;
+	}
+	run->length -= (size_t)(begin - run->text);
+	memmove(run->text, begin, run->length);
+	return true;
+}
+
+static size_t take(char *bytes, size_t size, size_t count, void *context)
+{
+	struct run *run = context;
+	char *larger = realloc(run->text, run->length + size * count + 1);
+
+	if (!larger)
+		return 0;
+	memcpy(larger + run->length, bytes, size * count);
+	run->text = larger;
+	run->length += size * count;
+	if (run->form == LINES && !print_lines(run))
+		return 0;
+	return size * count;
+}
+
+static int finish_stream(const struct run *run, CURLcode code)
+{
+	if (run->last)
+		return *run->status;
+	if (code == CURLE_WRITE_ERROR)
+		return client_fail(run->client, WEFT_EXIT_REFUSED, "no_output", NULL,
+			"cannot write the answer: %s", strerror(errno));
+	return client_fail(run->client, WEFT_EXIT_NO_DAEMON, "no_daemon", NULL,
+		"weftd on %s went away before the end", run->client->socket);
+}
+
+static void finish(struct run *run, CURLcode code)
+{
+	json_t *answer = NULL;
+
+	if (!run->running)
+		return;
+	run->running = false;
+	if (run->form == LINES) {
+		*run->status = finish_stream(run, code);
+		return;
+	}
+	*run->status = client_finish(run->client, (int)code, run->text, run->length, &answer);
+	if (*run->status == 0)
+		*run->status = client_print_answer(run->client, answer);
+	json_decref(answer);
+}
+
+static bool begin(struct run *run, CURLM *multi, const char *body)
+{
+	*run->status = client_prepare(run->client, "/v1/run");
+	if (*run->status)
+		return false;
+	run->headers = client_prepare_post(run->client, body);
+	curl_easy_setopt(run->client->curl, CURLOPT_WRITEFUNCTION, take);
+	curl_easy_setopt(run->client->curl, CURLOPT_WRITEDATA, run);
+	curl_easy_setopt(run->client->curl, CURLOPT_HEADERFUNCTION, take_header);
+	curl_easy_setopt(run->client->curl, CURLOPT_HEADERDATA, run);
+	curl_easy_setopt(run->client->curl, CURLOPT_PRIVATE, run);
+	run->running = curl_multi_add_handle(multi, run->client->curl) == CURLM_OK;
+	return run->running;
+}
+
+static long now_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+// Lines may take any time; what has not begun to answer may not.
+static void give_up(struct run *runs, size_t count, long began)
+{
+	for (size_t i = 0; i < count; i++)
+		if (runs[i].running && runs[i].form != LINES &&
+			now_seconds() - began >= runs[i].client->timeout_seconds)
+			finish(&runs[i], CURLE_OPERATION_TIMEDOUT);
+}
+
+static bool any_running(const struct run *runs, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (runs[i].running)
+			return true;
+	return false;
+}
+
+static void wait_for_all(CURLM *multi, struct run *runs, size_t count)
+{
+	long began = now_seconds();
+
+	while (any_running(runs, count)) {
+		CURLMsg *message;
+		int number;
+		struct run *run;
+
+		curl_multi_perform(multi, &number);
+		while ((message = curl_multi_info_read(multi, &number))) {
+			if (message->msg != CURLMSG_DONE)
+				continue;
+			curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &run);
+			finish(run, message->data.result);
+		}
+		give_up(runs, count, began);
+		if (any_running(runs, count))
+			curl_multi_poll(multi, NULL, 0, 1000, NULL);
+	}
+}
+
+static int status_of_all(const int *statuses, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		if (statuses[i] != statuses[0])
+			return WEFT_EXIT_PARTIAL;
+	return statuses[0];
+}
+
+int run_request(struct client *clients, int *statuses, size_t count, const json_t *request)
+{
+	struct run *runs = calloc(count, sizeof(*runs));
+	char *body = json_dumps(request, JSON_COMPACT);
+	CURLM *multi;
+
+	curl_global_init(CURL_GLOBAL_NOTHING);
+	multi = curl_multi_init();
+	if (!runs || !body || !multi)
+		abort();
+	for (size_t i = 0; i < count; i++) {
+		runs[i] = (struct run){.client = &clients[i], .status = &statuses[i]};
+		if (!statuses[i])
+			begin(&runs[i], multi, body);
+	}
+	wait_for_all(multi, runs, count);
+	for (size_t i = 0; i < count; i++) {
+		if (runs[i].headers)
+			curl_multi_remove_handle(multi, clients[i].curl);
+		curl_slist_free_all(runs[i].headers);
+		free(runs[i].text);
+	}
+	curl_multi_cleanup(multi);
+	curl_global_cleanup();
+	free(body);
+	free(runs);
+	return status_of_all(statuses, count);
+}
