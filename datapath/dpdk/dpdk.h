@@ -20,6 +20,7 @@ struct dpdk_queue {
 	u32 index;
 	u64 empty_since_ns;   // polled in vain since then; 0: it was not
 	bool armed;           // its descriptor wakes the worker; else it is polled
+	u64 owed;             // cycles it has had beyond its turn
 	u64 packets, busy_ns; // received here, and what they cost (sampled, scaled up)
 };
 
@@ -68,6 +69,7 @@ struct dpdk_worker {
 	int epoll_fd, wake_fd; // wake_fd: an eventfd, for weftd
 	struct engine_cpu cpu; // but for what cpu.h knows
 	struct cpu_wake wake;
+	u64 turn;        // cycles of a queue's turn
 	u32 sample_in;   // bursts until one is timed
 	u64 decided_tsc; // of a burst that is timed: before it is sent; else 0
 	u64 polled_tsc;  // before the last receive

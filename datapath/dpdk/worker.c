@@ -4,6 +4,10 @@
 // A queue is hot (polled in every round) or armed (its descriptor wakes the worker). Hot queues
 // that stay empty are armed one by one; when none is hot the worker sleeps. So idle ports cost
 // nothing, however many there are.
+//
+// Frames differ a hundredfold in cost: a hit, a flood to a thousand members. So queues take turns
+// of equal time, not of equal frames (deficit round robin): who has taken more sits out rounds
+// until it is paid, while others have frames. Bursts stay whole, and what waits, waits in its ring.
 #include <cap-ng.h>
 #include <errno.h>
 #include <rte_lcore.h>
@@ -21,6 +25,8 @@
 
 enum {
 	SPIN_NS = 50000,  // a queue stays hot for so long without a frame
+	TURN_NS = 2000,   // a burst of hits, about
+	TURNS_MOST = 256, // of debt: it may be the kernel that took the core meanwhile
 	PEEK_ROUNDS = 64, // busy: armed descriptors are looked at every so many rounds
 	PEEK_EVENTS = 32,
 	CLOCK_NS = 100000000, // the counter is held against the clock so often
@@ -121,6 +127,7 @@ struct dpdk_worker *worker_new(struct engine *engine, u32 index, u32 flow_slots)
 	worker->pending = calloc(engine->slots, sizeof(*worker->pending));
 	worker->list = calloc(1, sizeof(*worker->list));
 	worker->clock.ns_per_cycle = 1e9 / (double)rte_get_tsc_hz();
+	worker->turn = (u64)(TURN_NS / worker->clock.ns_per_cycle);
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	worker_tables(worker);
@@ -240,9 +247,17 @@ static u32 queue_sample(
 	return count;
 }
 
+// A round of its debt is paid. True: that is not all.
+static bool queue_owes(const struct dpdk_worker *worker, struct dpdk_queue *queue)
+{
+	queue->owed -= RTE_MIN(queue->owed, worker->turn);
+	return queue->owed;
+}
+
 static u32 queue_poll(struct dpdk_worker *worker, struct dpdk_queue *queue)
 {
 	struct rte_mbuf *frames[DPDK_BURST];
+	u64 start = rte_rdtsc();
 	u32 count;
 	if (unlikely(worker->sample_in <= 1)) {
 		count = queue_sample(worker, queue, frames);
@@ -257,6 +272,7 @@ static u32 queue_poll(struct dpdk_worker *worker, struct dpdk_queue *queue)
 			queue->empty_since_ns = worker->now_ns;
 		return 0;
 	}
+	queue->owed = RTE_MIN(rte_rdtsc() - start, TURNS_MOST * worker->turn);
 	worker->cpu.bursts++;
 	queue->packets += count;
 	queue->empty_since_ns = 0;
@@ -285,20 +301,39 @@ static void worker_peek(struct dpdk_worker *worker)
 	worker_heed(worker, events, epoll_wait(worker->epoll_fd, events, PEEK_EVENTS, 0));
 }
 
+// Who owes pays only to somebody: not a queue that alone has frames, nor any when all that have
+// frames owe.
+static void worker_forgive(
+	const struct dpdk_poll_list *list, struct dpdk_queue *last, u32 served, u32 owing)
+{
+	if (served + owing == 1 && last)
+		last->owed = 0;
+	for (u32 i = 0; owing && !served && i < list->count; i++)
+		list->queue[i]->owed = 0;
+}
+
 // One round over the hot queues. Returns how many stay hot.
 static u32 worker_round(struct dpdk_worker *worker, const struct dpdk_poll_list *list, u32 *frames)
 {
-	u32 hot = 0;
+	struct dpdk_queue *last = NULL; // that had frames
+	u32 hot = 0, owing = 0, served = 0;
 	for (u32 i = 0; i < list->count; i++) {
 		struct dpdk_queue *queue = list->queue[i];
 		if (queue->armed)
 			continue;
+		if (queue_owes(worker, queue)) {
+			owing++;
+			continue;
+		}
 		u32 count = queue_poll(worker, queue);
 		*frames += count;
+		if (count)
+			last = queue, served++;
 		if (count || worker->now_ns - queue->empty_since_ns < SPIN_NS || !queue_cool(queue))
 			hot++;
 	}
-	return hot;
+	worker_forgive(list, last, served, owing);
+	return hot + owing;
 }
 
 static void worker_sleep(struct dpdk_worker *worker)
