@@ -15,13 +15,13 @@ say        = $(if $(V),,@echo '  $(1)	$@')
 PACKAGES_BUILD := gcc make clang-14 clang-19 llvm-14 bpftool libbpf-dev libelf-dev zlib1g-dev \
 	libevent-dev libnl-3-dev libnl-route-3-dev libjansson-dev libyaml-dev libsqlite3-dev \
 	libcurl4-openssl-dev uthash-dev libxxhash-dev libcap-ng-dev libsystemd-dev \
-	libdpdk-dev pkg-config
+	libpcap-dev libdpdk-dev pkg-config
 PACKAGES_RUN   := iproute2 iputils-ping qemu-system-x86 cpio kmod
 PACKAGES_TEST  := libcmocka-dev iperf3 tcpdump ethtool jq curl procps shellcheck \
 	clang-format-14 libclang-rt-14-dev gnuplot-nox bash-completion openvswitch-switch \
 	openvswitch-switch-dpdk
 PACKAGES_DEB   := libbpf1 libelf1 zlib1g libevent-2.1-7 libnl-3-200 libnl-route-3-200 libjansson4 \
-	libyaml-0-2 libsqlite3-0 libcurl4 libcap-ng0 libsystemd0
+	libyaml-0-2 libsqlite3-0 libcurl4 libcap-ng0 libsystemd0 libpcap0.8
 comma := ,
 empty :=
 PACKAGES       := $(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST)
@@ -31,7 +31,8 @@ CPPFLAGS += -D_GNU_SOURCE -DWEFT_VERSION='"$(VERSION)"' -Iinclude -I. -I$(BUILD)
 	-isystem /usr/include/libnl3
 CFLAGS   ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) $(SANITIZE)
-LIBS     := -lbpf -lelf -lz -levent -lnl-route-3 -lnl-3 -ljansson -lyaml -lsqlite3 -lcap-ng -lsystemd -lm
+LIBS     := -lbpf -lelf -lz -levent -lnl-route-3 -lnl-3 -ljansson -lyaml -lsqlite3 -lcap-ng -lsystemd \
+	-lpcap -lm
 
 BPF_PROGRAMS := $(wildcard ebpf/*.bpf.c)
 SKELETONS    := $(BPF_PROGRAMS:ebpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)

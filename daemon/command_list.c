@@ -5,7 +5,7 @@
 
 extern const struct noun noun_host, noun_network, noun_port, noun_peer, noun_fdb;
 extern const struct command host_commands[], port_commands[], fdb_commands[], drops_commands[];
-extern const struct command cpu_commands[], latency_commands[];
+extern const struct command cpu_commands[], latency_commands[], trace_commands[];
 extern const struct command neighbour_commands[];
 extern const struct command log_commands[], apply_commands[], watch_commands[];
 
@@ -27,6 +27,7 @@ const struct command *const command_groups[] = {
 	drops_commands,
 	cpu_commands,
 	latency_commands,
+	trace_commands,
 	log_commands,
 	apply_commands,
 	watch_commands,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <weft/log.h>
 #include "daemon/api.h"
+#include "daemon/cards.h"
 #include "daemon/carrier.h"
 #include "daemon/latency.h"
 #include "daemon/link.h"
@@ -146,6 +147,7 @@ void instance_stop(struct weftd *weftd)
 	underlay_close(weftd);
 	carrier_close(weftd);
 	port_events_close(weftd);
+	cards_close(weftd);
 	if (weftd->engine && weftd->purging)
 		weftd->engine_ops->purge(weftd->engine);
 	else if (weftd->engine)

@@ -16,9 +16,8 @@
 #include "daemon/value.h"
 
 enum {
-	ROWS_MAX = 10000,    // each is kept until the next look
-	BUSY_SHARE = 10,     // looks take at most one tenth of weftd's time
-	PATIENCE_MS = 10000, // beyond the time that `count` looks should take
+	ROWS_MAX = 10000, // each is kept until the next look
+	BUSY_SHARE = 10,  // looks take at most one tenth of weftd's time
 };
 
 struct watch {
@@ -261,13 +260,6 @@ static const struct command *find_show(const char *object)
 	return parsed.command;
 }
 
-static unsigned long long deadline_ms(const struct watch *watch)
-{
-	if (watch->left < 0)
-		return 0;
-	return (unsigned long long)(watch->left * watch->interval_seconds) * 1000 * 2 + PATIENCE_MS;
-}
-
 static int run_watch(struct request *request)
 {
 	struct watch *watch = calloc(1, sizeof(*watch));
@@ -292,7 +284,7 @@ static int run_watch(struct request *request)
 		return err;
 	}
 	arm(watch, clock_ns() - watch->looked_ns);
-	return request_later(request, deadline_ms(watch));
+	return request_later(request, 0); // it ends by its count, or by who asked
 }
 
 // Of a new row what the table shows; of a changed one what changed.

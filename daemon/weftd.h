@@ -46,6 +46,7 @@ struct weftd {
 	struct carrier *carrier;
 	struct network *common; // network.h: row 0
 	struct underlay *underlay;
+	struct cards *cards;       // cards.h; NULL: nobody has asked for any
 	struct event *port_events; // port.h; NULL: the engine has none
 	struct objects *objects;   // the model: see model.h
 	struct pending *pending;   // requests that are answered later: pending.h

@@ -110,6 +110,8 @@ static __noinline void observe_card(struct pipeline *line)
 	struct weft_postcard *card = &line->seen->card;
 	u32 at = line->packet->outer_bytes, bytes = WEFT_POSTCARD_FRAME;
 	card->captured = 0;
+	card->tagged = skb->vlan_present;
+	card->tci = (u16)skb->vlan_tci;
 	if (at > WEFT_PARSE_BYTES || skb->len <= at)
 		return;
 	card->bytes = skb->len - at;

@@ -84,6 +84,7 @@ static void observe_card(struct pipeline *line)
 {
 	struct weft_postcard *card = &line->seen->card;
 	card->bytes = line->packet->length;
+	card->tci = card->tagged = 0;
 	card->captured = RTE_MIN(line->packet->window, (u32)WEFT_POSTCARD_FRAME);
 	memcpy(card->frame, line->packet->bytes, card->captured);
 	if (frame_is_super(line->packet->frame))

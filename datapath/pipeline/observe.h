@@ -112,5 +112,4 @@ weft_inline void observe_write(struct observation *seen, const struct weft_key *
 	card->in_point = v->flags & WEFT_VERDICT_FROM_PEER ? WEFT_POINT_P3 : WEFT_POINT_P0;
 	card->out_point = v->action == WEFT_ACTION_encap ? WEFT_POINT_P2 : WEFT_POINT_P5;
 	card->flags = seen->flags;
-	card->reserved = 0;
 }

@@ -138,7 +138,7 @@ static void run_words(const u8 *data, size_t size)
 
 static void run_file(const u8 *data, size_t size)
 {
-	json_t *text = json_stringn((const char *)data + 1, size - 1, NULL);
+	json_t *text = json_stringn((const char *)data + 1, size - 1);
 
 	if (text && strlen(json_string_value(text)) == json_string_length(text))
 		run(json_pack("[s, s]", size % 2 ? "apply" : "diff", "file"),
@@ -149,7 +149,7 @@ static void run_file(const u8 *data, size_t size)
 static void run_body(const u8 *data, size_t size)
 {
 	struct api_answer answer =
-		api_answer(&rig.weftd, true, "/v1/run", (const char *)data + 1, size - 1);
+		api_answer(&rig.weftd, true, "/v1/run", (const char *)data + 1, size - 1, NULL);
 
 	require(answer.body && answer.status >= 200 && answer.status < 500);
 	free(answer.body);

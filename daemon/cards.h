@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Postcards of traced packets (weft/observe.h): who reads them says how many packets are traced.
+#pragma once
+
+#include "daemon/weftd.h"
+
+struct card_reader {
+	// The card is the engine's. Called for every card of the packets that any reader wants.
+	void (*card)(const struct weft_postcard *card, void *context);
+	void *context;
+	u32 below; // weft_sample_below(one in N)
+	struct card_reader *next;
+};
+
+// From now on, until cards_end. The reader's memory is the caller's. -ENOTSUP: not this engine.
+int cards_begin(struct weftd *weftd, struct card_reader *reader, struct failure *failure);
+void cards_end(struct weftd *weftd, struct card_reader *reader);
+u64 cards_lost(const struct weftd *weftd); // since weftd started
+void cards_close(struct weftd *weftd);     // every reader has ended

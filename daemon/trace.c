@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// `trace`: sampled real packets, one line for each point at which they were seen.
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+#include "daemon/cards.h"
+#include "daemon/command_table.h"
+#include "daemon/filter.h"
+#include "daemon/latency.h"
+#include "daemon/network.h"
+#include "daemon/pending.h"
+#include "daemon/place.h"
+
+enum {
+	FOLLOWED_MAX = 4096, // packets whose later points are waited for
+	GRACE_MS = 500,      // for the last packet's
+};
+
+// A packet that has been seen. Who is overtaken by FOLLOWED_MAX others is a new packet.
+struct followed {
+	u64 identity;
+	u64 first_ns;
+	u32 times; // a card of its arrival came: more than once is a copy, or another packet
+	UT_hash_handle hh;
+};
+
+struct trace {
+	struct card_reader reader;
+	struct request *request;
+	struct filter *filter;
+	struct followed *followed;
+	struct event *end;
+	u64 lost_before, repeats, packets;
+	long long left; // packets; -1: no end
+};
+
+static const char *const points[WEFT_POINT_count] = {
+#define X(name, text) #name,
+	WEFT_POINTS(X)
+#undef X
+};
+
+static const char *const actions[WEFT_ACTION_count] = {
+	[WEFT_ACTION_drop] = "drop",
+	[WEFT_ACTION_forward] = "forward",
+	[WEFT_ACTION_flood] = "flood",
+	[WEFT_ACTION_reply] = "reply",
+	[WEFT_ACTION_to_host] = "to_host",
+	[WEFT_ACTION_encap] = "encap",
+};
+
+static void trace_free(struct trace *trace)
+{
+	struct followed *followed, *next;
+	HASH_ITER (hh, trace->followed, followed, next) {
+		HASH_DEL(trace->followed, followed);
+		free(followed);
+	}
+	event_free(trace->end);
+	filter_free(trace->filter);
+	free(trace);
+}
+
+// --- lines
+
+static void put_place(json_t *line, struct weftd *weftd, u32 id)
+{
+	const struct object *place = id ? place_at(weftd, id) : NULL;
+	place_show(place, line);
+}
+
+static const char *path_of(const struct weft_postcard *card)
+{
+	if (card->flags & WEFT_POSTCARD_OWN)
+		return "own";
+	return card->flags & WEFT_POSTCARD_CARRIER ? "carrier" : NULL;
+}
+
+static void put_point(struct trace *trace, const struct followed *followed,
+	const struct weft_postcard *card, u32 point, u64 ns, const char *verdict)
+{
+	struct weftd *weftd = trace->request->weftd;
+	bool drop = verdict && card->reason && strcmp(verdict, "drop") == 0;
+	const struct object *network = object_by_id(weftd, &noun_network, card->network);
+	char packet[17];
+	snprintf(packet, sizeof(packet), "%016llx", (unsigned long long)followed->identity);
+	json_t *line = json_pack("{s:s, s:s, s:o, s:I}", "packet", packet, "point", points[point],
+		"since_ns", ns ? json_integer((json_int_t)(ns - followed->first_ns)) : json_null(),
+		"time_ns", (json_int_t)ns);
+	bool inward = point == WEFT_POINT_P0 || point == WEFT_POINT_P3;
+	put_place(line, weftd, inward || drop ? card->from : card->to);
+	json_t *more = json_pack("{s:s?, s:s?, s:s?, s:s?, s:I, s:b}", "network",
+		network ? network->name : NULL, "verdict", verdict, "reason",
+		drop ? drop_name(card->reason) : NULL, "path", path_of(card), "bytes",
+		(json_int_t)card->bytes, "superpacket", !!(card->flags & WEFT_POSTCARD_SUPER));
+	json_object_update(line, more);
+	json_decref(more);
+	request_line(trace->request, line);
+}
+
+// On the peer's side the points have numbers of their own.
+static void put_card(
+	struct trace *trace, const struct followed *followed, const struct weft_postcard *card)
+{
+	bool drop = card->action == WEFT_ACTION_drop;
+	const char *verdict = card->action < WEFT_ACTION_count ? actions[card->action] : NULL;
+	if (card->out_point == WEFT_POINT_P6) {
+		put_point(trace, followed, card, WEFT_POINT_P6, card->out_ns, NULL);
+		return;
+	}
+	put_point(trace, followed, card, card->in_point, card->in_ns, NULL);
+	put_point(trace, followed, card, card->in_point + 1u, card->decided_ns,
+		drop ? NULL : verdict);
+	put_point(trace, followed, card, card->out_point, card->out_ns, drop ? "drop" : NULL);
+}
+
+// --- packets
+
+static struct followed *follow(struct trace *trace, const struct weft_postcard *card)
+{
+	struct followed *followed = trace->followed;
+	if (HASH_COUNT(trace->followed) == FOLLOWED_MAX) { // the oldest is the first
+		HASH_DEL(trace->followed, followed);
+		free(followed);
+	}
+	followed = calloc(1, sizeof(*followed));
+	if (!followed)
+		abort();
+	followed->identity = card->identity;
+	followed->first_ns = card->in_ns ? card->in_ns : card->decided_ns;
+	HASH_ADD(hh, trace->followed, identity, sizeof(followed->identity), followed);
+	return followed;
+}
+
+static void take_card(const struct weft_postcard *card, void *context)
+{
+	static const struct timeval grace = {.tv_usec = GRACE_MS * 1000};
+	struct trace *trace = context;
+	struct followed *followed;
+	if ((u32)card->identity > trace->reader.below)
+		return; // of a reader who wants more of them
+	HASH_FIND(hh, trace->followed, &card->identity, sizeof(card->identity), followed);
+	bool arrival = card->out_point != WEFT_POINT_P6;
+	if (!followed) {
+		if (!arrival || !trace->left || !filter_passes(trace->filter, card))
+			return;
+		followed = follow(trace, card);
+		trace->packets++;
+		if (trace->left > 0 && --trace->left == 0)
+			event_add(trace->end, &grace);
+	}
+	if (arrival && followed->times++) {
+		trace->repeats++;
+		followed->first_ns = card->in_ns ? card->in_ns : card->decided_ns;
+	}
+	put_card(trace, followed, card);
+}
+
+static void put_end(struct trace *trace)
+{
+	struct weftd *weftd = trace->request->weftd;
+	request_line(trace->request,
+		json_pack("{s:n, s:I, s:I, s:I}", "packet", "packets", (json_int_t)trace->packets,
+			"seen_again", (json_int_t)trace->repeats, "cards_lost",
+			(json_int_t)(cards_lost(weftd) - trace->lost_before)));
+}
+
+static void on_end(evutil_socket_t fd, short what, void *context)
+{
+	struct trace *trace = context;
+	struct request *request = trace->request;
+	(void)fd, (void)what;
+	cards_end(request->weftd, &trace->reader);
+	put_end(trace);
+	trace_free(trace);
+	request_done(request, NULL);
+}
+
+static void trace_cancelled(struct request *request)
+{
+	struct trace *trace = request->context;
+	cards_end(request->weftd, &trace->reader);
+	put_end(trace);
+	trace_free(trace);
+}
+
+static int run_trace(struct request *request)
+{
+	struct weftd *weftd = request->weftd;
+	long long one_in = spec_number(request->arguments, "sample", 1);
+	struct trace *trace = calloc(1, sizeof(*trace));
+	if (!trace)
+		return fail(&request->failure, -ENOMEM, "no_memory", "out of memory");
+	trace->end = evtimer_new(weftd->base, on_end, trace);
+	trace->request = request;
+	trace->left = spec_number(request->arguments, "count", -1);
+	trace->reader = (struct card_reader){
+		.card = take_card, .context = trace, .below = weft_sample_below((u32)one_in)};
+	int error = filter_new(
+		spec_text(request->arguments, "filter", NULL), &trace->filter, &request->failure);
+	if (!error)
+		error = cards_begin(weftd, &trace->reader, &request->failure);
+	if (error) {
+		trace_free(trace);
+		return error;
+	}
+	trace->lost_before = cards_lost(weftd);
+	request->context = trace;
+	return request_later(request,
+		1000ull * (unsigned long long)spec_number(request->arguments, "for_seconds", 0));
+}
+
+// --- text
+
+static char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *text_of(const char *format, ...)
+{
+	char *text;
+	va_list list;
+	va_start(list, format);
+	if (vasprintf(&text, format, list) < 0)
+		abort();
+	va_end(list);
+	return text;
+}
+
+static char *trace_line(const struct request *request, const json_t *line)
+{
+	const char *packet = spec_text(line, "packet", NULL), *reason;
+	const json_t *since = json_object_get(line, "since_ns");
+	char time[32] = "not observed";
+	(void)request;
+	if (!packet)
+		return text_of("# %lld packets, %lld seen again, %lld postcards lost\n",
+			spec_number(line, "packets", 0), spec_number(line, "seen_again", 0),
+			spec_number(line, "cards_lost", 0));
+	if (json_is_integer(since))
+		snprintf(time, sizeof(time), "%+lld ns", json_integer_value(since));
+	reason = spec_text(line, "reason", NULL);
+	return text_of("%s  %s  %14s  %-16s%s%s%s%s%s\n", packet, spec_text(line, "point", ""),
+		time, spec_text(line, "port", spec_text(line, "peer", "-")),
+		spec_text(line, "verdict", ""), reason ? " " : "", reason ? reason : "",
+		spec_text(line, "path", NULL) ? "  " : "", spec_text(line, "path", ""));
+}
+
+static const struct argument trace_arguments[] = {
+	{"filter", NULL, ARGUMENT_TEXT, ARGUMENT_POSITIONAL, NULL, NULL, 0, 0, NULL,
+		"which packets, in the words of pcap-filter(7)"},
+	{"count", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, 1000000000, NULL,
+		"end after so many packets"},
+	{"for", "for_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 1, 86400, NULL,
+		"end after this time"},
+	{"sample", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, 1000000000, "1",
+		"look at one of so many packets, the same on every host"},
+	{0},
+};
+
+extern const struct command trace_commands[];
+const struct command trace_commands[] = {
+	{.object = "trace",
+		.arguments = trace_arguments,
+		.help = "Follow packets from point to point: P0 left the VM, P1 decided, P2 handed "
+			"to the underlay, P3 received from it, P4 decided, P5 handed to the port, "
+			"P6 taken by the VM",
+		.run = run_trace,
+		.cancelled = trace_cancelled,
+		.line = trace_line},
+	{0},
+};
