@@ -111,12 +111,6 @@ static __noinline bool own_way(struct pipeline *line, struct overlay_way *way)
 	if (!(line->verdict.flags & WEFT_VERDICT_OWN))
 		return false;
 	overlay_find_way(NULL, &line->key, line->verdict.port, way);
-	if (way->host && way->host->alive_ns &&
-		(s64)(line->now_ns - way->host->alive_ns) > (s64)WEFT_ALIVE_NS)
-		return false;
-	if (!way->host || !way->peer || !way->nexthop || !overlay_is_ip4(way->peer->address))
-		return false;
 	way->vni = line->verdict.vni;
-	return packet_length(line->packet) + OWN_BYTES <=
-	       way->nexthop->mtu + sizeof(struct eth_header);
+	return overlay_own_way(way, packet_length(line->packet), line->now_ns);
 }

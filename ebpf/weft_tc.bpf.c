@@ -126,14 +126,11 @@ weft_inline enum weft_drop apply_forward(struct pipeline *line)
 	return skb_send(line, port, device_of(port), line->verdict.tag, bytes);
 }
 
-// TCP keeps to the carrier: see own_path.h. So do superpackets, and tags that are payload.
+// What the carrier must segment or must not reorder stays with it: see own_path.h.
 weft_inline bool skb_takes_own_path(struct pipeline *line, struct overlay_way *way)
 {
-	const struct weft_key *key = &line->key;
-	if (line->packet->context->gso_size || key->protocol == WEFT_IP_TCP || line->verdict.tag ||
-		(key->ethertype != WEFT_ETH_IPV4 && key->ethertype != WEFT_ETH_IPV6))
-		return false;
-	return own_way(line, way);
+	return !line->packet->context->gso_size && overlay_own_flow(&line->key, &line->verdict) &&
+	       own_way(line, way);
 }
 
 // The kernel leaves the old Ethernet header in front: it is written again behind the outer headers.

@@ -221,6 +221,25 @@ weft_inline void overlay_find_way(
 		way->nexthop = NULL;
 }
 
+// Where a carrier could take the frame, too: is its flow one for weft's own encapsulation? TCP
+// keeps to the carrier, which merges and splits superpackets; so do tags that are payload.
+weft_inline bool overlay_own_flow(const struct weft_key *key, const struct weft_verdict *verdict)
+{
+	return key->protocol != WEFT_IP_TCP && !verdict->tag &&
+	       (key->ethertype == WEFT_ETH_IPV4 || key->ethertype == WEFT_ETH_IPV6);
+}
+
+// And is there a way for it, over IPv4, that somebody looks after? bytes: of the inner frame.
+weft_inline bool overlay_own_way(const struct overlay_way *way, u32 bytes, u64 now_ns)
+{
+	if (way->host && way->host->alive_ns &&
+		(s64)(now_ns - way->host->alive_ns) > (s64)WEFT_ALIVE_NS)
+		return false;
+	if (!way->host || !way->peer || !way->nexthop || !overlay_is_ip4(way->peer->address))
+		return false;
+	return bytes + OVERLAY4_BYTES <= way->nexthop->mtu + sizeof(struct eth_header);
+}
+
 weft_inline void overlay_build_vxlan(
 	const struct overlay_way *way, struct udp_header *udp, struct vxlan_header *vxlan)
 {
