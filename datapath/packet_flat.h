@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The pipeline over plain bytes and native tables: tags stand in the bytes, nothing beside them.
+// The pipeline over plain bytes: tags stand in the bytes, nothing beside them.
 #pragma once
 
-#include "datapath/table.h"
+#include <weft/verdict.h>
 #include <weft/wire.h>
 
 struct packet {

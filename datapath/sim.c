@@ -2,6 +2,7 @@
 // The engine that is a function: the pipeline over native tables, in process, without root.
 // Packets come from inject alone.
 #include "datapath/packet_flat.h"
+#include "datapath/table.h"
 #include "datapath/pipeline/pipeline.h"
 #include "datapath/ecn.h"
 #include "datapath/flood.h"

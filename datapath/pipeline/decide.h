@@ -114,6 +114,11 @@ WEFT_STAGES(X)
 #include "datapath/pipeline/stage_learn.h"
 #include "datapath/pipeline/stage_resolve.h"
 
+// Whoever wants to know which stage looks into a table defines this before (datapath/explain.c).
+#ifndef DECIDE_ENTER
+#define DECIDE_ENTER(d, stage)
+#endif
+
 // *verdict comes in zeroed.
 weft_inline void decide(const struct weft_key *key, const struct tables *tables, u64 now_ns,
 	struct weft_verdict *verdict)
@@ -125,6 +130,7 @@ weft_inline void decide(const struct weft_key *key, const struct tables *tables,
 		.verdict = verdict,
 	};
 #define X(name) \
+	DECIDE_ENTER(&d, name); \
 	if (stage_##name(&d)) \
 		return;
 	WEFT_STAGES(X)

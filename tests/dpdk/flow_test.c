@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "datapath/packet_flat.h"
+#include "datapath/table.h"
 #include "datapath/pipeline/flow.h"
 #include "datapath/pipeline/parse.h"
 #include "datapath/dpdk/flow.h"

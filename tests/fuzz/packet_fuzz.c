@@ -4,6 +4,7 @@
 // (sanitizers), no way out of its network, no way back, never from a peer to a peer, counters add
 // up.
 #include "datapath/packet_flat.h"
+#include "datapath/table.h"
 #include "datapath/pipeline/parse.h"
 #include "tests/packets/packets.h"
 

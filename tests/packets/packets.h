@@ -93,6 +93,18 @@ void world_check(const struct engine_ops *ops, struct engine *engine, const stru
 
 u64 world_now_ns(void);
 
+// What explain says of the frame (from a peer: without outer headers), and that it changes nothing.
+struct explained {
+	struct weft_verdict verdict;
+	bool too_big;
+	u32 copies;
+};
+void explain_before(const struct engine_ops *ops, struct engine *engine, u32 port, u32 vni,
+	const struct frame *frame, u64 now_ns, struct explained *out);
+// Asserts (cmocka) that the engine has decided so.
+void explain_check(const struct engine_ops *ops, const struct explained *explained,
+	const struct engine_result *result);
+
 // The XDP build of the pipeline as an engine without ports: tables and inject only.
 extern const struct engine_ops engine_xdp;
 

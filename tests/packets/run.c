@@ -118,6 +118,13 @@ static bool left_to_carrier(
 	return true;
 }
 
+// Frames that never become a port's packet: their outer headers say so, or ECN.
+static bool is_explained(const struct packet_case *c)
+{
+	return c->reason != WEFT_DROP_peer_unknown && c->reason != WEFT_DROP_bad_vxlan &&
+	       c->reason != WEFT_DROP_bad_ecn;
+}
+
 // True: the case is done with.
 static bool run_inject(const struct arena *arena, const struct packet_case *c, u64 now_ns)
 {
@@ -125,7 +132,12 @@ static bool run_inject(const struct arena *arena, const struct packet_case *c, u
 	struct frame in = frame_in(c);
 	struct engine_packet packet = {port_in(c), in.bytes, in.length};
 	bool seen[OUTPUTS_MAX] = {0};
+	struct explained explained;
+	struct frame inner = frame_build(c->in);
+	explain_before(arena->ops, arena->engine, c->port, c->vni, &inner, now_ns, &explained);
 	assert_int_equal(arena->ops->inject(arena->engine, &packet, now_ns, &result), 0);
+	if (is_explained(c) && !result.record.passed)
+		explain_check(arena->ops, &explained, &result);
 
 	if (left_to_carrier(arena, c, &result))
 		return false;

@@ -134,15 +134,20 @@ static int testrun_del(struct engine *engine, enum weft_table table, const void 
 	return error;
 }
 
-// The only callback here deletes the row that it is given.
+// The callback may delete the row that it is given: the next one is asked for before.
 static int testrun_walk(
 	struct engine *engine, enum weft_table table, engine_walk_fn *fn, void *context)
 {
-	u8 key[64], row[256];
-	while (bpf_map_get_next_key(engine->fd[table], NULL, key) == 0)
-		if (bpf_map_lookup_elem(engine->fd[table], key, row) || fn(key, row, context))
-			break;
-	return 0;
+	u8 key[64], next[64], row[256];
+	bool more = bpf_map_get_next_key(engine->fd[table], NULL, next) == 0;
+	int stopped = 0;
+	while (more && !stopped) {
+		memcpy(key, next, sizeof(key));
+		more = bpf_map_get_next_key(engine->fd[table], key, next) == 0;
+		if (bpf_map_lookup_elem(engine->fd[table], key, row) == 0)
+			stopped = fn(key, row, context);
+	}
+	return stopped;
 }
 
 // A test run comes in by the loopback device: for this packet that is the port.
