@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <weft/control.h>
+#include "ctl/base64.h"
 #include "ctl/run.h"
 
 static const char usage[] =
@@ -52,12 +53,13 @@ static int fail(const struct client *client, int status, const char *code, const
 	return status;
 }
 
-// Content of the file that a word names; NULL after a message.
-static json_t *read_file(const struct client *client, const char *path)
+// Content of the file that a word names, as text or (data) in base64; NULL after a message.
+static json_t *read_file(const struct client *client, const char *path, bool data)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
 	FILE *file = is_stdin ? stdin : fopen(path, "re");
-	char *content = malloc(WEFT_REQUEST_MAX_BYTES);
+	size_t most = data ? WEFT_DATA_MAX_BYTES : WEFT_REQUEST_MAX_BYTES;
+	char *content = malloc(most);
 	json_t *text = NULL;
 	char message[512];
 	size_t length;
@@ -65,14 +67,15 @@ static json_t *read_file(const struct client *client, const char *path)
 	if (!file) {
 		snprintf(message, sizeof(message), "cannot read %s: %s", path, strerror(errno));
 	} else {
-		length = fread(content, 1, WEFT_REQUEST_MAX_BYTES, file);
+		length = fread(content, 1, most, file);
 		if (ferror(file))
 			snprintf(message, sizeof(message), "cannot read %s: %s", path,
 				strerror(errno));
-		else if (length == WEFT_REQUEST_MAX_BYTES)
-			snprintf(message, sizeof(message), "%s is larger than weftd takes (16 MiB)",
-				path);
-		else if (!(text = json_stringn(content, length)))
+		else if (length == most)
+			snprintf(message, sizeof(message),
+				"%s is larger than weftd takes (%zu MiB)", path, most >> 20);
+		else if (!(text = data ? base64_json(content, length)
+				       : json_stringn(content, length)))
 			snprintf(message, sizeof(message), "%s is no UTF-8 text", path);
 		if (!is_stdin)
 			fclose(file);
@@ -81,6 +84,13 @@ static json_t *read_file(const struct client *client, const char *path)
 	if (!text)
 		fail(client, WEFT_EXIT_REFUSED, "no_file", message);
 	return text;
+}
+
+static bool argument_is(const json_t *argument, const char *kind)
+{
+	const char *its = json_string_value(json_object_get(argument, "kind"));
+
+	return its && strcmp(its, kind) == 0;
 }
 
 static const char *word_at(const json_t *words, size_t i)
@@ -98,7 +108,8 @@ static size_t value_index(
 
 	if (json_is_true(json_object_get(argument, "positional")))
 		return from + positional < json_array_size(words) ? from + positional : 0;
-	for (size_t i = from; word && i + 1 < json_array_size(words); i++)
+	// Words with values go in pairs behind those without.
+	for (size_t i = from + positional; word && i + 1 < json_array_size(words); i += 2)
 		if (strcmp(word_at(words, i), word) == 0)
 			return i + 1;
 	return 0;
@@ -115,12 +126,12 @@ static int add_files(
 	json_t *argument;
 
 	json_array_foreach (json_object_get(command, "arguments"), i, argument) {
-		const char *kind = json_string_value(json_object_get(argument, "kind"));
 		size_t at = value_index(words, from, positional, argument);
+		bool data = argument_is(argument, "data");
 
 		positional += json_is_true(json_object_get(argument, "positional"));
-		if (at && kind && strcmp(kind, "file") == 0) {
-			json_t *text = read_file(client, word_at(words, at));
+		if (at && (data || argument_is(argument, "file"))) {
+			json_t *text = read_file(client, word_at(words, at), data);
 
 			if (!text)
 				return -EIO;

@@ -30,7 +30,9 @@ enum argument_kind {
 	ARGUMENT_ADDRESSES, // A,B                                           -> array of strings
 	ARGUMENT_USER,      // user or group, name or number                  -> string
 	ARGUMENT_TEXT,      // anything printable up to 255 bytes             -> string
+	ARGUMENT_ANY_MAC,   // the same, a group's too                         -> lower-case string
 	ARGUMENT_FILE,      // a file that the client opens; `-` is its stdin -> string: the content
+	ARGUMENT_DATA, // the same, of any bytes                -> string: the content in base64
 };
 
 enum argument_flag {

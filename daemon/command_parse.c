@@ -156,7 +156,7 @@ static json_t *take_value(struct attempt *attempt, const struct argument *argume
 	const char *text = word_at(attempt->words, attempt->at);
 	json_t *value;
 
-	if (argument->kind == ARGUMENT_FILE)
+	if (argument->kind == ARGUMENT_FILE || argument->kind == ARGUMENT_DATA)
 		value = file_content(attempt, text);
 	else if (verb_is(attempt->command, "set") && value_is_list(argument) && is_change(text))
 		value = list_changes(attempt, argument);

@@ -194,7 +194,9 @@ static const struct {
 	[ARGUMENT_ADDRESSES] = {"addresses", "ADDRESS,...", value_parse_address, true},
 	[ARGUMENT_USER] = {"user", "USER", parse_user, false},
 	[ARGUMENT_TEXT] = {"text", "TEXT", parse_text, false},
+	[ARGUMENT_ANY_MAC] = {"any-mac", "MAC", value_parse_any_mac, false},
 	[ARGUMENT_FILE] = {"file", "FILE", parse_file, false},
+	[ARGUMENT_DATA] = {"data", "FILE", parse_file, false},
 };
 
 static bool list_has(const json_t *list, const json_t *value)

@@ -61,9 +61,9 @@ json_t *value_parse_device(
 	return json_string(text);
 }
 
-json_t *value_parse_mac(const struct argument *argument, const char *text, struct failure *failure)
+json_t *value_parse_any_mac(
+	const struct argument *argument, const char *text, struct failure *failure)
 {
-	unsigned char byte[6] = {0};
 	char canonical[18];
 	size_t i;
 
@@ -77,16 +77,26 @@ json_t *value_parse_mac(const struct argument *argument, const char *text, struc
 			return value_bad(argument, text, failure,
 				"a MAC address, such as 02:00:00:00:00:01");
 		canonical[i] = (char)tolower((unsigned char)text[i]);
-		if (i % 3 == 0)
-			byte[i / 3] = (unsigned char)strtoul(text + i, NULL, 16);
 	}
 	canonical[i] = 0;
-	if (byte[0] & 1)
-		return value_bad(
-			argument, text, failure, "a unicast MAC address (its first byte is odd)");
-	if (strcmp(canonical, "00:00:00:00:00:00") == 0)
-		return value_bad(argument, text, failure, "an address that a machine can have");
 	return json_string(canonical);
+}
+
+json_t *value_parse_mac(const struct argument *argument, const char *text, struct failure *failure)
+{
+	json_t *mac = value_parse_any_mac(argument, text, failure);
+	const char *wants = NULL;
+
+	if (!mac)
+		return NULL;
+	if (strtoul(text, NULL, 16) & 1)
+		wants = "a unicast MAC address (its first byte is odd)";
+	else if (strcmp(text, "00:00:00:00:00:00") == 0)
+		wants = "an address that a machine can have";
+	if (!wants)
+		return mac;
+	json_decref(mac);
+	return value_bad(argument, text, failure, wants);
 }
 
 json_t *value_parse_address(

@@ -10,8 +10,8 @@ enum { VALUE_NAME_BYTES = 63 };
 typedef json_t *value_parse_fn(
 	const struct argument *argument, const char *text, struct failure *failure);
 
-value_parse_fn value_parse_device, value_parse_mac, value_parse_address, value_parse_prefix,
-	value_parse_tag;
+value_parse_fn value_parse_device, value_parse_mac, value_parse_any_mac, value_parse_address,
+	value_parse_prefix, value_parse_tag;
 
 // Fills the failure with "WORD: 'TEXT' is not WANTS"; returns NULL.
 json_t *value_bad(const struct argument *argument, const char *text, struct failure *failure,

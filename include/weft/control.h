@@ -2,6 +2,7 @@
 // The control protocol between weftd and its clients: HTTP/1.1 and JSON over a unix socket.
 //
 //   POST /v1/run       {"words": ["port","add",...], "json": false, "files": {"WORD": "content"}}
+//                      (of arguments of kind `data` in base64)
 //                      -> {"exit": 0, "text": "..."} or, with "json": true,
 //                      {"exit": 0, "result": [...]}; refused: {"exit": 1, "error":
 //                      {"code": "...", "message": "...", "hint": "..."}}
@@ -28,7 +29,10 @@
 #define WEFT_SOCKET_NAME "weftd.sock"
 #define WEFT_HOST_HEADER "Weft-Host"
 
-enum { WEFT_REQUEST_MAX_BYTES = 16 << 20 };
+enum {
+	WEFT_REQUEST_MAX_BYTES = 16 << 20,
+	WEFT_DATA_MAX_BYTES = 8 << 20, // of a file that goes in base64
+};
 
 enum weft_exit {
 	WEFT_EXIT_DONE = 0,
