@@ -47,7 +47,7 @@ programs() { # every executable of a folder
 }
 
 # What an engine's kind has to do with, and where weftd's answer may differ.
-SYSTEM_DPDK=(cpu device drops fdb interop isolation lab_shipped limits network overlay peer port restart
+SYSTEM_DPDK=(cpu device drops explain fdb interop isolation lab_shipped limits network overlay peer port restart
 	tap underlay vhost_ports)
 
 needs_dpdk() { # needs_dpdk SUITE: else the suite is one skipped test
