@@ -43,6 +43,7 @@ static int explain_write(const struct tables *tables, const void *key, const voi
 
 #include "datapath/packet_flat.h"
 #include "datapath/pipeline/pipeline.h"
+#include "datapath/pipeline/observe_nothing.h"
 #include "datapath/flood.h"
 
 _Static_assert(sizeof(struct weft_neighbour_key) <= sizeof(((struct explain_row *)0)->key),

@@ -4,6 +4,7 @@
 #include "datapath/packet_flat.h"
 #include "datapath/table.h"
 #include "datapath/pipeline/pipeline.h"
+#include "datapath/pipeline/observe_nothing.h"
 #include "datapath/ecn.h"
 #include "datapath/flood.h"
 
@@ -133,21 +134,6 @@ weft_inline bool flow_find(struct pipeline *line)
 weft_inline void flow_keep(struct pipeline *line)
 {
 	(void)line;
-}
-
-weft_inline u64 observe_identity(struct pipeline *line)
-{
-	return packet_identity(line->packet, &line->key, &line->layout, line->seen->identity_key);
-}
-
-weft_inline void observe_card(struct pipeline *line)
-{
-	(void)line;
-}
-
-weft_inline void observe_out(struct pipeline *line, enum weft_drop drop)
-{
-	(void)line, (void)drop;
 }
 
 weft_inline enum weft_drop apply_forward(struct pipeline *line)

@@ -4,6 +4,7 @@
 #define HOOK_CONTEXT struct xdp_md
 #include "ebpf/hook.h"
 #include "ebpf/own_path.h"
+#include "datapath/pipeline/observe_nothing.h"
 
 weft_inline u32 packet_length(const struct packet *p)
 {
@@ -143,23 +144,6 @@ weft_inline enum weft_drop apply_reply(struct pipeline *line)
 {
 	(void)line;
 	return WEFT_DROP_rewrite_failed;
-}
-
-// Nothing is observed here yet.
-weft_inline u64 observe_identity(struct pipeline *line)
-{
-	(void)line;
-	return 0;
-}
-
-weft_inline void observe_card(struct pipeline *line)
-{
-	(void)line;
-}
-
-weft_inline void observe_out(struct pipeline *line, enum weft_drop drop)
-{
-	(void)line, (void)drop;
 }
 
 SEC("xdp")
