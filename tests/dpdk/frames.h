@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <weft/verdict.h>
 #include "datapath/dpdk/offload.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -132,13 +133,15 @@ static inline void frames_check(const struct frames *frames)
 	rte_mempool_obj_iter(frames->chain_pool, guard_check, NULL);
 }
 
-static inline void frames_teardown(struct frames *frames)
+static inline int frames_end(struct frames *frames, int failed)
 {
 	frames_check(frames);
 	rte_mempool_obj_iter(frames->pool, guard_lift, NULL);
 	rte_mempool_obj_iter(frames->chain_pool, guard_lift, NULL);
 	rte_mempool_free(frames->pool);
 	rte_mempool_free(frames->chain_pool);
+	rte_eal_cleanup();
+	return failed;
 }
 
 static void put16(u8 *at, u32 value)
@@ -308,7 +311,7 @@ static inline struct rte_mbuf *flat_chain(
 		last = last->next;
 		last->data_off = (u16)frames_random(RTE_PKTMBUF_HEADROOM);
 		frame->nb_segs++;
-		part = RTE_MIN(1 + frames_random(most), flat->length - at);
+		part = frames_random(16) ? RTE_MIN(1 + frames_random(most), flat->length - at) : 0;
 	}
 	frame->pkt_len = flat->length;
 	mbuf_describe(frame, flat);
@@ -329,6 +332,33 @@ static inline u32 flat_read(const struct rte_mbuf *frame, u8 *bytes)
 	assert_int_equal(length, frame->pkt_len);
 	assert_int_equal(segments, frame->nb_segs);
 	return length;
+}
+
+// The mbuf is that frame, and says so.
+static inline void flat_expect(const struct rte_mbuf *frame, const struct flat *flat)
+{
+	static u8 got[FLAT_BYTES];
+	u64 flags = 0;
+	u32 length = flat_read(frame, got);
+	assert_int_equal(length, flat->length);
+	assert_true(frame->data_len >= RTE_MIN(length, (u32)WEFT_PARSE_BYTES));
+	for (u32 i = 0; i < length; i++)
+		if (got[i] != flat->bytes[i])
+			fail_msg("byte %u of %u: %02x, not %02x (seed %llu)", i, length, got[i],
+				flat->bytes[i], (unsigned long long)frames_seed);
+	if (flat->partial)
+		flags = flat->udp ? RTE_MBUF_F_TX_UDP_CKSUM : RTE_MBUF_F_TX_TCP_CKSUM;
+	else
+		flat_verify(got, length, flat->l2);
+	if (flat->segment_bytes)
+		flags |= flat->udp ? RTE_MBUF_F_TX_UDP_SEG : RTE_MBUF_F_TX_TCP_SEG;
+	assert_int_equal(frame->ol_flags, flags);
+	if (!flags)
+		return;
+	assert_int_equal(frame->l2_len, flat->l2);
+	assert_int_equal(frame->l3_len, flat->l3);
+	assert_int_equal(frame->l4_len, flat->l4);
+	assert_int_equal(frame->tso_segsz, flat->segment_bytes);
 }
 
 static inline u32 flat_segments(const struct flat *super)

@@ -83,6 +83,10 @@ static void a_quiet_device_wakes_by_time(void **state)
 	assert_int_equal(poll(&wake, 1, 5000), 1);
 	dpdk_pci.arm(&port, 0, false);
 	assert_int_equal(poll(&wake, 1, 0), 0);
+	// Also when it was yet to come.
+	dpdk_pci.arm(&port, 0, true);
+	dpdk_pci.arm(&port, 0, false);
+	assert_int_equal(poll(&wake, 1, 20), 0);
 	dpdk_pci.close(&port);
 }
 
