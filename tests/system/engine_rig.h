@@ -71,6 +71,12 @@ RIG_MAYBE static void make_device(struct rig *rig, int port)
 		    "02:00:00:00:00:0%d && /sbin/ip link set p%d up && /sbin/ip link set g%d up",
 			port, port, port, port, port, port),
 		0);
+	// p came up without a carrier: it drops what it should send until the kernel has noticed g,
+	// which is not in the time of `ip`.
+	assert_int_equal(run("for i in $(seq 500); do /sbin/ip -o link show p%d | "
+			     "grep -q 'state UP' && exit; sleep 0.01; done; exit 1",
+				 port),
+		0);
 	char name[16];
 	snprintf(name, sizeof(name), "p%d", port);
 	rig->ifindex[port] = if_nametoindex(name);
