@@ -163,7 +163,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(WORLD) $(DAEMON) $(DATAPATH)
 tests: all $(UNIT) $(SYSTEM_C) $(TOOLS) $(PACKETS) dpdk-tests ## build every test
 
 test: tests ## run every suite (root)
-	@BUILD=$(BUILD) tests/run.sh lint unit packets packets-clang-19 asan fuzz dpdk system system-dpdk vm
+	@BUILD=$(BUILD) tests/run.sh lint unit packets packets-clang-19 asan fuzz dpdk vm system system-dpdk
 
 unit: $(UNIT) ## unit tests: no root, no network
 	@BUILD=$(BUILD) tests/run.sh unit

@@ -1,24 +1,46 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Runs the named suites; a line per test, and at the end what passed, failed and was skipped, and why.
-# A test is a program or script: exit 0 passed, 77 skipped (its last line says why), else failed.
+# Runs the named suites, JOBS tests at a time; a line per test as it ends, and at the end what passed, failed
+# and was skipped, and why. A test is a program or script: exit 0 passed, 77 skipped (its last line says why),
+# else failed. SIGINT and SIGTERM end the running tests, which clean up.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
+JOBS=${JOBS:-2} # tests mostly wait, but are written for no more than two beside each other
 export BUILD
 logs=$BUILD/logs
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
 failures=() skips=()
+declare -A running=() started=() # names and times, by process
 
-run() { # run NAME COMMAND...
-	local name=$1 log start status seconds
+# They measure what another test would disturb: delays, shares of a worker's time.
+ALONE=(system/wire_test system-dpdk/cpu_test)
+
+run() { # run NAME COMMAND...: starts it when there is room
+	local name=$1 most=$((JOBS - 1))
 	shift
-	log=$logs/${name//\//-}.log
-	start=$EPOCHREALTIME
-	timeout --kill-after=10 "${TEST_SECONDS:-300}" "$@" >"$log" 2>&1 </dev/null
-	status=$?
-	seconds=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+	[[ " ${ALONE[*]} " != *" $name "* ]] || most=0
+	room_for "$most"
+	timeout --kill-after=10 "${TEST_SECONDS:-300}" "$@" >"$(log_of "$name")" 2>&1 </dev/null &
+	running[$!]=$name
+	started[$!]=$EPOCHREALTIME
+	[ "$most" != 0 ] || room_for 0
+}
+
+room_for() { # room_for MOST: until no more than that are running
+	while [ "${#running[@]}" -gt "$1" ]; do reap; done
+}
+
+log_of() { echo "$logs/${1//\//-}.log"; }
+
+reap() { # waits for the end of one
+	local pid status=0 name log seconds
+	wait -n -p pid "${!running[@]}" || status=$?
+	name=${running[$pid]}
+	log=$(log_of "$name")
+	seconds=$(awk -v a="${started[$pid]}" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+	unset "running[$pid]" "started[$pid]"
 	case $status in
 	0) passed=$((passed + 1)) && printf 'ok    %-40s %6s s\n' "$name" "$seconds" ;;
 	77)
@@ -33,22 +55,31 @@ run() { # run NAME COMMAND...
 	esac
 }
 
-variant() { # variant NAME MAKE-VARIABLES... -- TARGETS...: the project again, in a tree of its own
-	local name=$1
-	shift
-	make -s -j"$(nproc)" "BUILD=$BUILD/$name" "$@" >"$logs/build-$name.log" 2>&1 && return
-	run "build-$name" cat "$logs/build-$name.log"
-	run "build-$name" false
-	return 1
+# A group of its own each: the terminal's Ctrl-C reaches none, and `timeout` hands on what it gets.
+stop() {
+	trap '' INT TERM HUP
+	[ "${#running[@]}" = 0 ] || kill -TERM "${!running[@]}"
+	wait
+	echo "stopped: ${running[*]}"
+	exit 130
+}
+trap stop INT TERM HUP
+
+variant() { # variant NAME MAKE-VARIABLES... TARGETS...: the project again, in a tree of its own
+	local name=build-$1
+	run "$name" make -s -j"$(nproc)" "BUILD=$BUILD/$1" "${@:2}"
+	while [[ " ${running[*]} " == *" $name "* ]]; do reap; done
+	[[ " ${failures[*]} " != *" $name "* ]]
 }
 
 programs() { # every executable of a folder
 	find "$1" -maxdepth 1 -type f -perm -u+x 2>/dev/null | sort
 }
 
-# What an engine's kind has to do with, and where weftd's answer may differ.
-SYSTEM_DPDK=(cpu device drops explain fdb interop isolation lab_shipped limits network overlay peer port restart
-	tap underlay vhost_ports)
+# What an engine's kind has to do with, and where weftd's answer may differ. The longest come first: at the
+# end of a run nothing is beside them.
+SYSTEM_DPDK=(vhost_ports limits overlay interop restart isolation lab_shipped fdb explain
+	underlay tap device cpu peer port drops network)
 
 needs_dpdk() { # needs_dpdk SUITE: else the suite is one skipped test
 	[ -e "$BUILD/weft-dpdk.so" ] && return
@@ -102,6 +133,7 @@ suite() {
 }
 
 for name in "$@"; do suite "$name"; done
+room_for 0
 for reason in "${skips[@]:+${skips[@]}}"; do echo "skipped: $reason"; done
 for name in "${failures[@]:+${failures[@]}}"; do echo "failed: $name"; done
 echo "$passed passed, $failed failed, $skipped skipped"

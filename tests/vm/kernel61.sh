@@ -23,7 +23,9 @@ trap vm_cleanup EXIT
 # With what they run there. Whole paths in the guest: its busybox would run its own `ip`.
 vm_image_kernel61() {
 	[ -x "$BUILD/tests/packets" ] || die "no $BUILD/tests/packets: run make tests"
-	make -s "BUILD=$BUILD/clang-19" BPF_CLANG=clang-19 packets-program >"$WORK/make.log" 2>&1 ||
+	# two of these tests may run at a time, two makes must not
+	flock "$BUILD/clang-19.lock" make -s "BUILD=$BUILD/clang-19" BPF_CLANG=clang-19 packets-program \
+		>"$WORK/make.log" 2>&1 ||
 		die "packets by clang-19: $(tail -n 5 "$WORK/make.log")"
 	vm_image generic guest-kernel61 -x "$BUILD/tests/packets:/root/packets-clang-14" \
 		-x "$BUILD/clang-19/tests/packets:/root/packets-clang-19" \
