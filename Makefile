@@ -186,7 +186,7 @@ vm: tests ## QEMU guests (root)
 fuzz: ## a short run of each libFuzzer target
 	@BUILD=$(BUILD) tests/run.sh fuzz
 
-asan: ## unit and packets under ASan and UBSan, built by clang
+asan: ## unit, packets and dpdk (root) under ASan and UBSan, built by clang
 	@BUILD=$(BUILD) tests/run.sh asan
 
 bench: tests ## benchmarks: table, JSON and plot in build/bench (root)

@@ -100,9 +100,10 @@ suite() {
 	asan)
 		variant asan CC=clang-14 CFLAGS="-O1 -g" \
 			SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" \
-			unit-programs packets-program || return
+			unit-programs packets-program dpdk-tests || return
 		for test in $(programs "$BUILD/asan/tests/unit"); do run "asan/${test##*/}" "$test"; done
 		run asan/packets "$BUILD/asan/tests/packets"
+		for test in $(programs "$BUILD/asan/tests/dpdk" | grep _test); do run "asan/${test##*/}" "$test"; done
 		;;
 	fuzz)
 		variant fuzzing CC=clang-14 CFLAGS="-O1 -g" \
