@@ -67,4 +67,3 @@ json_t *explain_walk(struct weftd *weftd, const struct explain *e);
 json_t *explain_rows(const struct explain *e);
 json_t *explain_show(struct weftd *weftd, const struct explain *e);
 void explain_print(FILE *out, const json_t *shown); // the same for people
-const char *explain_advice(enum weft_drop reason);  // what to do; NULL: nothing

@@ -13,6 +13,7 @@
 #include "daemon/network.h"
 #include "daemon/port.h"
 
+// What to do about a drop, where something can be done.
 static const char *const advice[WEFT_DROP_count] = {
 	[WEFT_DROP_bad_source] = "a sender needs a unicast address of its own",
 	[WEFT_DROP_tag_on_access] = "send untagged, or make the port a trunk: `port set NAME trunk "
@@ -33,11 +34,6 @@ static const char *const advice[WEFT_DROP_count] = {
 	[WEFT_DROP_split_horizon] = "the other peer must know the destination's host as a peer "
 				    "itself",
 };
-
-const char *explain_advice(enum weft_drop reason)
-{
-	return advice[reason];
-}
 
 static const char *const actions[WEFT_ACTION_count] = {
 	[WEFT_ACTION_drop] = "drop",

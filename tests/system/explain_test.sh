@@ -107,6 +107,10 @@ if [ "$ENGINE" = ebpf ]; then
 	expect a carrier '.[0].path' explain port v1 "${far[@]}" proto udp
 fi
 
+# what no network claims, where the port says so
+ctl a port set v3 host on
+expect a '["to_host",null]' '.[0] | [.verdict,.reason]' explain port v3 vlan 11 dst 02:00:00:00:00:02
+
 # the way there, step by step
 expect a '[["reply","a"],["forward","a"]]' 'map([.verdict,.host])' path v1 10.1.0.2:80
 expect a '[["reply","a"],["forward","a"]]' 'map([.verdict,.host])' path v1 v2
