@@ -6,7 +6,7 @@
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
-#include <weft/wire.h>
+#include "datapath/card.h"
 
 struct filter {
 	struct bpf_program program;
@@ -41,29 +41,13 @@ void filter_free(struct filter *filter)
 	free(filter);
 }
 
-// With its tag in the bytes.
-static u32 whole_frame(const struct weft_postcard *card, u8 *bytes)
-{
-	u32 tag = card->tagged && card->captured >= 12 ? sizeof(struct vlan_header) : 0;
-	u32 captured = card->captured < WEFT_POSTCARD_FRAME ? card->captured : WEFT_POSTCARD_FRAME;
-	be16 words[2] = {weft_hton16(WEFT_ETH_8021Q), weft_hton16(card->tci)};
-	if (!tag) {
-		memcpy(bytes, card->frame, captured);
-		return captured;
-	}
-	memcpy(bytes, card->frame, 12);
-	memcpy(bytes + 12, words, sizeof(words));
-	memcpy(bytes + 12 + tag, card->frame + 12, captured - 12);
-	return captured + tag;
-}
-
 bool filter_passes(const struct filter *filter, const struct weft_postcard *card)
 {
-	u8 bytes[WEFT_POSTCARD_FRAME + sizeof(struct vlan_header)];
+	u8 bytes[CARD_FRAME_BYTES];
 	struct pcap_pkthdr header = {0};
 	if (!filter)
 		return true;
-	header.caplen = whole_frame(card, bytes);
+	header.caplen = card_frame(card, bytes);
 	header.len = card->bytes + (header.caplen - card->captured);
 	return pcap_offline_filter(&filter->program, &header, bytes);
 }

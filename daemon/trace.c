@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
+#include <weft/wire.h>
+#include "daemon/address.h"
 #include "daemon/cards.h"
 #include "daemon/command_table.h"
 #include "daemon/filter.h"
@@ -12,6 +14,7 @@
 #include "daemon/network.h"
 #include "daemon/pending.h"
 #include "daemon/place.h"
+#include "datapath/card.h"
 
 enum {
 	FOLLOWED_MAX = 4096, // packets whose later points are waited for
@@ -78,6 +81,59 @@ static const char *path_of(const struct weft_postcard *card)
 	return card->flags & WEFT_POSTCARD_CARRIER ? "carrier" : NULL;
 }
 
+static void put_end_point(json_t *line, const char *key, const struct weft_ip *ip, u32 l4_port)
+{
+	char text[ADDRESS_TEXT_BYTES];
+	address_text(ip, text);
+	if (!l4_port)
+		json_object_set_new(line, key, json_string(text));
+	else
+		json_object_set_new(line, key,
+			json_sprintf(address_v4(ip) ? "%s:%u" : "[%s]:%u", text, l4_port));
+}
+
+static const char *protocol_of(const struct weft_key *key)
+{
+	switch (key->protocol) {
+	case WEFT_IP_TCP:
+		return "tcp";
+	case WEFT_IP_UDP:
+		return "udp";
+	case WEFT_IP_ICMP:
+	case WEFT_IP_ICMPV6:
+		return "icmp";
+	}
+	return key->ethertype == WEFT_ETH_ARP ? "arp" : NULL;
+}
+
+// What the frame is: on the line of its arrival.
+static void put_frame(json_t *line, const struct weft_postcard *card)
+{
+	static const char letters[] = "FSRPAUEC";
+	struct weft_key key;
+	struct weft_layout layout;
+	char flags[sizeof(letters)] = "";
+	size_t length = 0;
+	if (!card_parse(card, &key, &layout))
+		return;
+	const char *protocol = protocol_of(&key);
+	bool ports = protocol && key.flags & WEFT_KEY_L4 && strcmp(protocol, "icmp") != 0;
+	if (key.ethertype == WEFT_ETH_IPV4 || key.ethertype == WEFT_ETH_IPV6 ||
+		key.ethertype == WEFT_ETH_ARP) {
+		put_end_point(line, "src", &key.ip_src, ports ? key.l4_src : 0);
+		put_end_point(line, "dst", &key.ip_dst, ports ? key.l4_dst : 0);
+	}
+	json_object_set_new(line, "proto", protocol ? json_string(protocol) : json_null());
+	for (u32 i = 0; ports && i < 8; i++)
+		if (key.tcp_flags >> i & 1)
+			flags[length++] = letters[i];
+	flags[length] = '\0';
+	json_object_set_new(line, "flags", length ? json_string(flags) : json_null());
+	if (card->bytes >= layout.header_bytes)
+		json_object_set_new(line, "payload_bytes",
+			json_integer((json_int_t)card->bytes - layout.header_bytes));
+}
+
 static void put_point(struct trace *trace, const struct followed *followed,
 	const struct weft_postcard *card, u32 point, u64 ns, const char *verdict)
 {
@@ -97,6 +153,8 @@ static void put_point(struct trace *trace, const struct followed *followed,
 		(json_int_t)card->bytes, "superpacket", !!(card->flags & WEFT_POSTCARD_SUPER));
 	json_object_update(line, more);
 	json_decref(more);
+	if (inward)
+		put_frame(line, card);
 	request_line(trace->request, line);
 }
 
@@ -240,10 +298,16 @@ static char *trace_line(const struct request *request, const json_t *line)
 	if (json_is_integer(since))
 		snprintf(time, sizeof(time), "%+lld ns", json_integer_value(since));
 	reason = spec_text(line, "reason", NULL);
-	return text_of("%s  %s  %14s  %-16s%s%s%s%s%s\n", packet, spec_text(line, "point", ""),
-		time, spec_text(line, "port", spec_text(line, "peer", "-")),
-		spec_text(line, "verdict", ""), reason ? " " : "", reason ? reason : "",
-		spec_text(line, "path", NULL) ? "  " : "", spec_text(line, "path", ""));
+	const char *src = spec_text(line, "src", NULL), *verdict = spec_text(line, "verdict", "");
+	const char *path = spec_text(line, "path", "");
+	char *what = src ? text_of("%s > %s %s %s", src, spec_text(line, "dst", ""),
+				   spec_text(line, "proto", ""), spec_text(line, "flags", ""))
+			 : text_of("%s%s%s", verdict, reason ? " " : "", reason ? reason : "");
+	char *text = text_of("%s  %s  %14s  %-16s%s%s%s\n", packet, spec_text(line, "point", ""),
+		time, spec_text(line, "port", spec_text(line, "peer", "-")), what,
+		*path ? "  " : "", path);
+	free(what);
+	return text;
 }
 
 static const struct argument trace_arguments[] = {

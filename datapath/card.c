@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Postcards: their frames, put together and parsed.
+#include "datapath/card.h"
+
+#include <string.h>
+#include "datapath/packet_flat.h"
+#include "datapath/pipeline/parse.h"
+
+_Static_assert((int)CARD_FRAME_BYTES <= (int)WEFT_PARSE_BYTES, "the parser's window holds it");
+
+u32 card_frame(const struct weft_postcard *card, u8 bytes[CARD_FRAME_BYTES])
+{
+	u32 captured = card->captured < WEFT_POSTCARD_FRAME ? card->captured : WEFT_POSTCARD_FRAME;
+	be16 words[2] = {weft_hton16(WEFT_ETH_8021Q), weft_hton16(card->tci)};
+	if (!card->tagged || captured < 12) {
+		memcpy(bytes, card->frame, captured);
+		return captured;
+	}
+	memcpy(bytes, card->frame, 12);
+	memcpy(bytes + 12, words, sizeof(words));
+	memcpy(bytes + 12 + sizeof(words), card->frame + 12, captured - 12);
+	return captured + (u32)sizeof(words);
+}
+
+bool card_parse(const struct weft_postcard *card, struct weft_key *key, struct weft_layout *layout)
+{
+	u8 bytes[WEFT_PARSE_BYTES] = {0}; // what was not captured is not read, but for zeros
+	u32 tag = card_frame(card, bytes) - card->captured;
+	struct packet packet = {.bytes = bytes, .length = card->bytes + tag};
+	return parse(&packet, card->from, key, layout) == WEFT_DROP_none;
+}

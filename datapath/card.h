@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a postcard tells of its frame.
+#pragma once
+
+#include <weft/observe.h>
+#include <weft/verdict.h>
+
+enum { CARD_FRAME_BYTES = WEFT_POSTCARD_FRAME + 4 };
+
+// The first bytes of the frame, its tag among them. Returns how many.
+u32 card_frame(const struct weft_postcard *card, u8 bytes[CARD_FRAME_BYTES]);
+// What the pipeline's parser makes of it. False: it would drop the frame.
+bool card_parse(const struct weft_postcard *card, struct weft_key *key, struct weft_layout *layout);
