@@ -52,7 +52,7 @@ cleanup() {
 [ -x "$BUILD/weftd" ] || die "no $BUILD/weftd: run make"
 WORK=$(mktemp -d /tmp/weft-test.XXXXXX)
 trap cleanup EXIT
-trap 'exit 1' INT TERM HUP
+trap 'trap "" INT TERM HUP; exit 1' INT TERM HUP # `timeout` sends it twice
 
 netns() {
 	echo "weft-$$-$1"
