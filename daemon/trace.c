@@ -266,6 +266,7 @@ static int run_trace(struct request *request)
 	}
 	trace->lost_before = cards_lost(weftd);
 	request->context = trace;
+	request_line(request, json_pack("{s:n, s:s}", "packet", "state", "tracing"));
 	return request_later(request,
 		1000ull * (unsigned long long)spec_number(request->arguments, "for_seconds", 0));
 }
@@ -291,6 +292,8 @@ static char *trace_line(const struct request *request, const json_t *line)
 	const json_t *since = json_object_get(line, "since_ns");
 	char time[32] = "not observed";
 	(void)request;
+	if (spec_text(line, "state", NULL)) // it has begun: for programs
+		return text_of("%s", "");
 	if (!packet)
 		return text_of("# %lld packets, %lld seen again, %lld postcards lost\n",
 			spec_number(line, "packets", 0), spec_number(line, "seen_again", 0),

@@ -119,6 +119,10 @@ static const struct command {
 	{"status", 0, 2, command_status, "[LAB] [-j]", "the nodes and wires, and how they are"},
 	{"graph", 1, 5, command_graph, "FILE|NAME [--dot F] [--svg F]",
 		"the topology as text, or as a picture (- is standard output)"},
+	{"trace", 0, 64, command_trace, "[LAB] [FILTER] [count N] ...",
+		"follow packets over all hosts: `weftctl trace` at each"},
+	{"path", 2, 6, command_path, "[LAB:]NODE ADDRESS[:PORT] [count N] [--plot FILE]",
+		"where the time of a request goes, measured"},
 	{"list", 0, 1, command_list, "[-j]", "the labs that run"},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
