@@ -38,6 +38,7 @@ struct engine_port {
 	const char *path; // vhost-user: the socket; pci: the address, "0000:01:00.0"
 	bool client;      // vhost-user: the hypervisor listens and weft connects
 	u32 queues;       // vhost-user: most pairs of queues; 0: 1
+	bool xdp;         // netdev, dpdk: by AF_XDP where its driver can
 };
 
 // Of a port without a netdev: netlink tells of the others.
@@ -73,6 +74,7 @@ struct engine_overlay {
 	u32 carrier; // ifindex
 	u32 underlay[ENGINE_UNDERLAYS];
 	u32 underlays;
+	bool xdp[ENGINE_UNDERLAYS]; // as in engine_port
 };
 
 struct engine_table_status {

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
-// What the dpdk engine claims of a device's frames: shared by ebpf/weft_claim.bpf.c and its loader.
+// What the dpdk engine claims of a device's frames: shared by ebpf/weft_claim.bpf.c,
+// ebpf/weft_steer.bpf.c and their loaders.
 #pragma once
 
 #include <weft/types.h>
+
+// Devices received by AF_XDP, and queues of each.
+enum { WEFT_STEERED = 64, WEFT_STEERED_QUEUES = 16 };
 
 enum weft_claim_flag {
 	WEFT_CLAIM_ALL = WEFT_BIT(0),      // every frame

@@ -8,8 +8,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+#include <weft/log.h>
 #include "datapath/dpdk/claims.h"
 #include "datapath/dpdk/eal.h"
+
+LOG_MODULE(dpdk);
 
 // Called by drivers, from any thread.
 static void port_changed(struct dpdk_port *port)
@@ -112,6 +115,21 @@ static struct dpdk_port *port_new(struct engine *engine, u32 slot, const struct 
 	return port;
 }
 
+// A device that AF_XDP cannot take is taken by packet sockets; one that is somebody else's is not.
+static int driver_open(struct dpdk_port *port, const struct engine_port *config, const char **why)
+{
+	if (config->kind == ENGINE_PORT_NETDEV && config->xdp) {
+		int error = dpdk_xdp.open(port, config, why);
+		if (!error)
+			port->driver = &dpdk_xdp;
+		if (!error || error == -EBUSY)
+			return error;
+		log_warn("%s ifindex=%u: no AF_XDP, packet sockets instead: %s (%s)", port->name,
+			config->ifindex, *why, strerror(-error));
+	}
+	return port->driver->open(port, config, why);
+}
+
 static int slot_open(struct engine *engine, u32 slot, const struct engine_port *config,
 	bool underlay, const char **why)
 {
@@ -119,7 +137,7 @@ static int slot_open(struct engine *engine, u32 slot, const struct engine_port *
 	if (!port)
 		return -ENOMEM;
 	port->underlay = underlay;
-	int error = port->driver->open(port, config, why);
+	int error = driver_open(port, config, why);
 	if (!error) {
 		error = claims_open(engine, port, why);
 		if (error)
@@ -186,9 +204,11 @@ static u32 underlay_slot_for(struct engine *engine, u32 ifindex, bool *open)
 	return room;
 }
 
-static int underlay_open(struct engine *engine, u32 ifindex, u32 *slot, const char **why)
+static int underlay_open(struct engine *engine, u32 index, u32 *slot, const char **why)
 {
-	struct engine_port config = {.ifindex = ifindex, .name = "underlay"};
+	u32 ifindex = engine->overlay.underlay[index];
+	struct engine_port config = {
+		.ifindex = ifindex, .name = "underlay", .xdp = engine->overlay.xdp[index]};
 	bool open;
 	*slot = port_slot_of(engine, ifindex);
 	if (*slot)
@@ -215,7 +235,7 @@ static int underlay_follow(struct engine *engine, const char **why)
 	underlay_sweep(engine);
 	for (u32 i = 0; i < engine->overlay.underlays; i++) {
 		u32 slot = 0;
-		int failed = underlay_open(engine, engine->overlay.underlay[i], &slot, why);
+		int failed = underlay_open(engine, i, &slot, why);
 		error = error ? error : failed;
 		if (!failed)
 			slots[count++] = slot;

@@ -133,3 +133,9 @@ int claim_filter(bool underlay)
 	return bpf_program__fd(
 		underlay ? loaded->progs.weft_claim_underlay : loaded->progs.weft_claim_port);
 }
+
+int claim_rows(void)
+{
+	int error = load();
+	return error ? error : bpf_map__fd(loaded->maps.weft_claims);
+}

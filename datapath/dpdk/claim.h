@@ -30,3 +30,6 @@ void claim_close(struct claim *claim);
 // stop the ring; for an underlay everything but what WEFT_CLAIM_UNDERLAY claims on the frame's
 // device, which is nothing while that is not set. Belongs to the claims.
 int claim_filter(bool underlay);
+
+// Descriptor of the map of what is claimed by ifindex, or -errno. Belongs to the claims.
+int claim_rows(void);

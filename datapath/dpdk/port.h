@@ -86,8 +86,12 @@ struct dpdk_port {
 };
 
 extern const struct dpdk_driver dpdk_netdev;
+extern const struct dpdk_driver dpdk_xdp; // a netdev, too
 extern const struct dpdk_driver dpdk_vhost;
 extern const struct dpdk_driver dpdk_pci;
+
+// port_netdev.c. What a netdev's own flags say; any socket will do.
+void dpdk_netdev_state(int socket, u32 ifindex, struct engine_port_state *out);
 
 // offload.c. Makes of one frame what an end with `takes` takes, out of the same bytes: itself, with
 // its checksum completed, or its segments. Consumes the frame. Returns how many are in `out`, 0: it

@@ -285,19 +285,24 @@ static bool netdev_arm(struct dpdk_port *port, u32 queue, bool on)
 	return slot_status(device, 0) & TP_STATUS_USER;
 }
 
+void dpdk_netdev_state(int socket, u32 ifindex, struct engine_port_state *out)
+{
+	struct ifreq request = {.ifr_ifindex = (int)ifindex};
+	*out = (struct engine_port_state){.queues = 1, .why = "the device is gone"};
+	if (ioctl(socket, SIOCGIFNAME, &request))
+		return;
+	out->why = "the device has no carrier, or is down";
+	if (!ioctl(socket, SIOCGIFFLAGS, &request))
+		out->carrier = request.ifr_flags & IFF_UP && request.ifr_flags & IFF_RUNNING;
+	if (!ioctl(socket, SIOCGIFMTU, &request))
+		out->mtu = (u32)request.ifr_mtu;
+	out->why = out->carrier ? NULL : out->why;
+}
+
 static void netdev_state(struct dpdk_port *port, struct engine_port_state *out)
 {
 	const struct netdev *device = port->driver_state;
-	struct ifreq request = {.ifr_ifindex = (int)port->ifindex};
-	*out = (struct engine_port_state){.queues = 1, .why = "the device is gone"};
-	if (ioctl(device->tx, SIOCGIFNAME, &request))
-		return;
-	out->why = "the device has no carrier, or is down";
-	if (!ioctl(device->tx, SIOCGIFFLAGS, &request))
-		out->carrier = request.ifr_flags & IFF_UP && request.ifr_flags & IFF_RUNNING;
-	if (!ioctl(device->tx, SIOCGIFMTU, &request))
-		out->mtu = (u32)request.ifr_mtu;
-	out->why = out->carrier ? NULL : out->why;
+	dpdk_netdev_state(device->tx, port->ifindex, out);
 }
 
 static int set(int socket, int option, int value)

@@ -45,6 +45,12 @@ static int open_tap(u32 port)
 	return fd;
 }
 
+// What a native XDP program leaves of a page.
+static void shrink_mtu(u32 port)
+{
+	shell("/sbin/ip link set wp%u mtu 3400 && /sbin/ip link set wq%u mtu 3400", port);
+}
+
 static int open_veth(u32 port)
 {
 	shell("/sbin/ip link add wp%u type veth peer name wq%u && "
@@ -88,6 +94,8 @@ void live_open(enum live_kind kind)
 	for (u32 port = 0; port < PORTS; port++) {
 		char name[16];
 		live.fd[port] = kind == LIVE_TAP ? open_tap(port) : open_veth(port);
+		if (kind == LIVE_XDP)
+			shrink_mtu(port);
 		snprintf(name, sizeof(name), "wp%u", port);
 		live.ifindex[port] = if_nametoindex(name);
 	}
@@ -180,7 +188,7 @@ void live_close(void)
 	shell("/sbin/ip link del wcarrier", 0);
 	for (u32 port = 0; port < PORTS; port++) {
 		close(live.fd[port]);
-		if (live.kind == LIVE_VETH)
+		if (live.kind != LIVE_TAP)
 			shell("/sbin/ip link del wp%u", port);
 	}
 }

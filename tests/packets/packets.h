@@ -120,7 +120,7 @@ int sequence_run(struct sequence_arena *arena);
 int testrun_bench(void);
 
 // Live: real devices in this network namespace.
-enum live_kind { LIVE_TAP, LIVE_VETH };
+enum live_kind { LIVE_TAP, LIVE_VETH, LIVE_XDP }; // XDP: veths that can take a program
 // Makes the ports' devices, the underlay's (port 0) and the carrier.
 void live_open(enum live_kind kind);
 u32 live_carrier(void);

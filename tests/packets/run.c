@@ -16,11 +16,14 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include <bpf/libbpf.h>
+
 struct arena { // one engine with the world in it
 	const char *name;
 	const struct engine_ops *ops;
 	struct engine *engine;
 	bool live;
+	bool xdp; // ports and underlay by AF_XDP
 	char pin_root[64];
 };
 
@@ -245,8 +248,9 @@ static int run_arena(struct arena *arena, CMUnitTestFunction test)
 		bool test_run = arena->ops == &engine_ebpf && !arena->live;
 		if ((packet_cases[i].sim_only && arena->ops != &engine_sim) ||
 			(packet_cases[i].no_test_run && test_run) ||
-			(packet_cases[i].own_only && !world_own))
-			continue;
+			(packet_cases[i].own_only && !world_own) ||
+			(arena->xdp && packet_cases[i].action == WEFT_ACTION_to_host))
+			continue; // by AF_XDP the host's frames never come to weft
 		golden[count] = (struct golden){arena, &packet_cases[i]};
 		tests[count] = (struct CMUnitTest){
 			.name = packet_cases[i].name,
@@ -272,21 +276,37 @@ static void arena_start(struct arena *arena)
 	world_configure(arena->ops, arena->engine);
 }
 
+// Packet sockets would pass the same tests.
+static void expect_program(const struct arena *arena, u32 id)
+{
+	u32 program = 0;
+	int error = bpf_xdp_query_id((int)live_ifindex(id), 0, &program);
+	if (error || (arena->xdp && !program)) {
+		fprintf(stderr, "%s: port%u has no XDP program\n", arena->name, id);
+		exit(1);
+	}
+}
+
 static void attach_ports(struct arena *arena)
 {
 	char name[32];
-	struct engine_overlay overlay = {
-		.carrier = live_carrier(), .underlay = {live_ifindex(0)}, .underlays = 1};
+	struct engine_overlay overlay = {.carrier = live_carrier(),
+		.underlay = {live_ifindex(0)},
+		.underlays = 1,
+		.xdp = {arena->xdp}};
 	arena->ops->overlay_set(arena->engine, &overlay, NULL);
 	for (u32 id = 1; id < PORTS; id++) {
 		const char *why = "";
 		snprintf(name, sizeof(name), "port%u", id);
-		struct engine_port port = {.id = id, .ifindex = live_ifindex(id), .name = name};
+		struct engine_port port = {
+			.id = id, .ifindex = live_ifindex(id), .name = name, .xdp = arena->xdp};
 		if (arena->ops->port_attach(arena->engine, &port, &why)) {
 			fprintf(stderr, "%s: %s\n", name, why);
 			exit(1);
 		}
+		expect_program(arena, id);
 	}
+	expect_program(arena, 0);
 	if (arena->ops->commit(arena->engine)) {
 		fprintf(stderr, "%s: commit failed\n", arena->name);
 		exit(1);
@@ -365,6 +385,23 @@ static int run_dpdk(enum live_kind kind)
 	return failed;
 }
 
+// Frames of raw sockets have their tags in the bytes and whole checksums, as those of a wire.
+static int run_dpdk_xdp(void)
+{
+	struct arena arena = {.name = "dpdk live, AF_XDP", .ops = engine_find("dpdk", NULL)};
+	if (!arena.ops)
+		return 0;
+	live_open(LIVE_XDP);
+	world_underlay = live_ifindex(0);
+	arena.live = arena.xdp = true;
+	arena_start(&arena);
+	attach_ports(&arena);
+	int failed = run_arena(&arena, golden_test);
+	arena.ops->purge(arena.engine);
+	live_close();
+	return failed;
+}
+
 static char root[] = "/tmp/weft-packets.XXXXXX";
 
 static void remove_root(void) // however the program ends
@@ -390,6 +427,7 @@ int main(int argc, char **argv)
 	atexit(remove_root);
 	failed += run_dpdk(LIVE_TAP);
 	failed += run_dpdk(LIVE_VETH);
+	failed += run_dpdk_xdp();
 	failed += run_xdp();
 	failed += run_ebpf(LIVE_TAP, root);
 	failed += run_ebpf(LIVE_VETH, root);
