@@ -61,7 +61,18 @@ weftlab exec "$lab:h1" ip link set c1 mtu 1500
 weftlab exec "$lab:c1" ip link set eth0 mtu 1500
 on c1 ping -n -c 1 -W 2 -M "do" -s 1472 10.1.0.12 || true
 
+say "Where the time of the client's request goes: every point between the wire and nginx, measured"
+"$BUILD/weftlab" path "$lab:c1" 10.1.0.12:80 count 50
+
+say "Two packets of a ping, from point to point over both hosts"
+weftlab trace "$lab" icmp count 2 &
+trace=$!
+sleep 0.5 # it says nothing before the first packet
+weftlab exec "$lab:c1" ping -n -c 1 10.1.0.12 >/dev/null
+wait $trace
+
 say "What happened"
+on h1 weftctl latency show
 on h1 weftctl port show
 on h1 weftctl fdb show network blue
 on h1 weftctl neighbour show

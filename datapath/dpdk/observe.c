@@ -74,7 +74,8 @@ static void leaving(struct dpdk_worker *worker, struct observed *observed, struc
 	const struct dpdk_port *port = dpdk_port_at(worker->engine, observed->slot);
 	u64 now_ns = worker_time(worker, rte_rdtsc());
 	observed->seen.card.out_ns = now_ns;
-	observed->name = port && port->named ? taken_begin(now_ns) : 0;
+	bool to_port = observed->seen.card.out_point == WEFT_POINT_P5;
+	observed->name = port && port->named && to_port ? taken_begin(now_ns) : 0;
 	if (observed->name)
 		*taken_name(frame) = observed->name;
 }
@@ -99,7 +100,8 @@ static void fly(struct dpdk_worker *worker, const struct observed *observed)
 	struct observe *observe = &worker->observe;
 	struct dpdk_port *port = dpdk_port_at(worker->engine, observed->slot);
 	u32 queue = port && port->tx_queues ? observed->queue % port->tx_queues : 0;
-	if (!port || (!port->driver->mark && !observed->name) || observe->flying == OBSERVE_FLIGHTS)
+	if (!port || observed->seen.card.out_point != WEFT_POINT_P5 ||
+		(!port->driver->mark && !observed->name) || observe->flying == OBSERVE_FLIGHTS)
 		return;
 	observe->waiting += !observed->name;
 	observe->flights[observe->flying++] = (struct observe_flight){

@@ -55,4 +55,10 @@ page_is web2 web1 10.1.0.11
 page_is web1 web2 10.1.0.12
 equal "This is guest web2." "$(in_lab c1 curl -s --max-time 10 http://10.1.0.12/)" "the page of web2 in c1"
 in_lab web2 ping -c 3 10.1.0.50 >/dev/null || die "web2 does not reach c1"
+# where the time of real requests goes: every point, the guest told from its service, nothing left over
+weftlab path "$LAB:c1" 10.1.0.12:80 count 30 -j >"$WORK/path"
+equal '["h1 decide","h1 encapsulate","h1 > h2 underlay","h2 decapsulate, decide","h2 hand over to web2","h2 queue of web2","web2 guest","web2 service"]' \
+	"$(jq -c '[.steps[1:9][] | .where + " " + (.what | sub("encapsulate: .*"; "encapsulate"))]' "$WORK/path")" "steps"
+equal true "$(jq '([.steps[].p50_ns] | add) as $sum | .p50_ns as $whole | ($sum / $whole) > 0.8 and ($sum / $whole) < 1.25' \
+	"$WORK/path")" "the steps add up: $(jq -c '[.p50_ns, [.steps[].p50_ns]]' "$WORK/path")"
 finish

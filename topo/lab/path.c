@@ -26,6 +26,7 @@ struct asked {
 	char address[64]; // without brackets
 	unsigned port;    // 0: ping
 	unsigned count;
+	bool json;
 	const char *plot; // NULL: none
 	char to[80];      // as traces name it
 };
@@ -302,35 +303,45 @@ static int draw(const struct path_result *path, const char *file)
 		fprintf(stderr, "weftlab: %s: %m\n", file);
 		return REFUSED;
 	}
-	printf("waterfall: %s\n", file);
 	return DONE;
+}
+
+static void print(const struct asked *asked, const struct path_result *path)
+{
+	if (asked->json) {
+		path_json(stdout, path);
+		return;
+	}
+	if (path->total_p50_ns > 0)
+		printf("connect p50 %.1f us, first byte p50 %.1f us, total p50 %.1f us (%zu "
+		       "requests)\n",
+			path->connect_p50_ns / 1000, path->whole_p50_ns / 1000,
+			path->total_p50_ns / 1000, path->requests);
+	path_table(stdout, path);
+	if (path->others)
+		printf("%zu more were seen at other points and are left out\n", path->others);
+	puts("One machine, one clock: between the hosts of a lab there is no clock error.");
 }
 
 static int show(const struct asked *asked, const struct walk *walk, struct seen_by_client *seen)
 {
 	struct walk_way way = walk_way(walk, asked->to, false);
 	struct walk_way connect = {0};
-	struct path_result path = {0};
-	int status = REFUSED;
+	struct path_result path = {.requests = way.requests, .others = way.others};
+	int status = DONE;
 
 	if (asked->port)
 		connect = walk_way(walk, asked->to, true);
 	if (!way.requests || !seen->count) {
 		fprintf(stderr, "weftlab: no host saw a request to %s and its answer\n", asked->to);
+		status = REFUSED;
 	} else {
 		make_path(&path, asked, &way, &connect, seen);
-		if (asked->port)
-			printf("connect p50 %.1f us, first byte p50 %.1f us, total p50 %.1f us "
-			       "(%zu requests)\n",
-				walk_quantile(seen->connect, seen->count, 0.5) / 1000,
-				path.whole_p50_ns / 1000,
-				walk_quantile(seen->total, seen->count, 0.5) / 1000, seen->count);
-		path_table(stdout, &path);
-		if (way.others)
-			printf("%zu of %zu requests were seen at other points and are left out\n",
-				way.others, way.others + way.requests);
-		printf("One machine, one clock: between hosts of a lab there is no clock error.\n");
-		status = asked->plot ? draw(&path, asked->plot) : DONE;
+		path.connect_p50_ns = walk_quantile(seen->connect, seen->count, 0.5);
+		path.total_p50_ns = walk_quantile(seen->total, seen->count, 0.5);
+		print(asked, &path);
+		if (asked->plot)
+			status = draw(&path, asked->plot);
 	}
 	free(path.steps);
 	walk_way_free(&way);
@@ -388,6 +399,11 @@ static bool read_words(struct asked *asked, int argc, char **argv)
 {
 	asked->count = COUNT_DEFAULT;
 	for (int i = 2; i < argc; i += 2) {
+		if (!strcmp(argv[i], "-j")) {
+			asked->json = true;
+			i--;
+			continue;
+		}
 		if (i + 1 == argc)
 			return false;
 		if (!strcmp(argv[i], "count"))

@@ -55,6 +55,28 @@ void path_table(FILE *out, const struct path_result *path)
 	fputs("\n", out);
 }
 
+void path_json(FILE *out, const struct path_result *path)
+{
+	json_t *steps = json_array(), *all;
+
+	for (size_t i = 0; i < path->count; i++) {
+		const struct walk_step *step = &path->steps[i];
+
+		json_array_append_new(
+			steps, json_pack("{s:s, s:s, s:I, s:I, s:b}", "where", step->host, "what",
+				       step->what, "p50_ns", (json_int_t)step->p50_ns, "p99_ns",
+				       (json_int_t)step->p99_ns, "observed", step->observed));
+	}
+	all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "client", path->client,
+		"requests", (json_int_t)path->requests, "seen_otherwise", (json_int_t)path->others,
+		"p50_ns", (json_int_t)path->whole_p50_ns, "p99_ns", (json_int_t)path->whole_p99_ns,
+		"connect_p50_ns", (json_int_t)path->connect_p50_ns, "total_p50_ns",
+		(json_int_t)path->total_p50_ns, "steps", steps);
+	json_dumpf(all, out, JSON_INDENT(2));
+	fputc('\n', out);
+	json_decref(all);
+}
+
 static void put_text(FILE *out, const char *text)
 {
 	for (; *text; text++) {
