@@ -223,6 +223,21 @@ static json_t *show_all(struct collected *c)
 	return result;
 }
 
+int latency_each(struct weftd *weftd, latency_fn *fn, void *context)
+{
+	struct collected c = {.weftd = weftd};
+	int error = weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_latency, collect, &c);
+	if (c.count)
+		qsort(c.kept, c.count, sizeof(*c.kept), by_span);
+	for (u32 i = 0; !error && i < c.count; i++) {
+		const char *to = name_of(weftd, c.kept[i].key.to);
+		fn(&c.kept[i].key, &c.kept[i].row, name_of(weftd, c.kept[i].key.from), to ? to : "",
+			context);
+	}
+	free(c.kept);
+	return error;
+}
+
 static int observes(struct request *request)
 {
 	const char *name = request->weftd->engine_ops->name;
@@ -298,7 +313,8 @@ const struct command latency_commands[] = {
 	{"latency", "show", place_filter_arguments,
 		"Show how long sampled packets took: to be decided, to be handed over, in the "
 		"port's queue, in the guest",
-		"from,to,hop,count,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns", run_show, NULL},
+		"from,to,hop,count,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns", run_show, NULL,
+		.identity = "from,to,hop"},
 	{"latency", "reset", reset_arguments, "Forget what `latency show` shows", NULL, run_reset,
 		NULL},
 	{0},

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "daemon/api.h"
 #include "daemon/command.h"
+#include "daemon/latency.h"
 
 // One family of counters: a key of a show command's rows.
 struct family {
@@ -133,6 +134,39 @@ static void put_tables(FILE *out, struct weftd *weftd, bool capacity)
 	}
 }
 
+static void put_histogram(const struct weft_latency_key *key, const struct weft_latency_row *row,
+	const char *from, const char *to, void *context)
+{
+	FILE *out = context;
+	u64 count = 0;
+	char labels[256];
+
+	snprintf(labels, sizeof(labels), "from=\"%s\",to=\"%s\",hop=\"%s\"", from, to,
+		latency_span(key->span));
+	// One bucket per power of two: OpenMetrics wants the same ones each time.
+	for (u32 i = 0, octave = 8; octave <= 36; octave++) {
+		u64 end = 1ull << octave;
+
+		for (; i < WEFT_LATENCY_BUCKETS && weft_latency_from_ns(i) < end; i++)
+			count += row->bucket[i];
+		fprintf(out, "weft_latency_seconds_bucket{%s,le=\"%.9g\"} %llu\n", labels,
+			(double)end / 1e9, (unsigned long long)count);
+	}
+	fprintf(out,
+		"weft_latency_seconds_bucket{%s,le=\"+Inf\"} %llu\n"
+		"weft_latency_seconds_count{%s} %llu\nweft_latency_seconds_sum{%s} %.9f\n",
+		labels, (unsigned long long)count, labels, (unsigned long long)count, labels,
+		(double)row->sum_ns / 1e9);
+}
+
+static void put_latency(FILE *out, struct weftd *weftd)
+{
+	fputs("# TYPE weft_latency_seconds histogram\n# UNIT weft_latency_seconds seconds\n"
+	      "# HELP weft_latency_seconds How long sampled packets took, by hop.\n",
+		out);
+	latency_each(weftd, put_histogram, out);
+}
+
 char *metrics_text(struct weftd *weftd)
 {
 	char *text = NULL;
@@ -154,6 +188,8 @@ char *metrics_text(struct weftd *weftd)
 	put_up(out, "peer", json_object_get(shown, "peer"));
 	put_tables(out, weftd, false);
 	put_tables(out, weftd, true);
+	if (weftd->engine_ops->cards)
+		put_latency(out, weftd);
 	fputs("# EOF\n", out);
 	fclose(out);
 	json_decref(shown);
