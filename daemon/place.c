@@ -203,6 +203,7 @@ void place_clear(struct weftd *weftd, u32 id)
 {
 	static const struct weft_port_row no_port;
 	static const struct weft_usage_row no_usage;
+	static const struct weft_guest_row no_guest;
 	static const struct weft_port_count_row no_count;
 	struct weft_index index = {id};
 	u32 none;
@@ -211,6 +212,7 @@ void place_clear(struct weftd *weftd, u32 id)
 	engine_put(weftd, port_usage, &index, &no_usage);
 	engine_put(weftd, port_count, &index, &no_count);
 	latency_forget(weftd, id);
+	engine_put(weftd, guest, &index, &no_guest);
 	meter_set(weftd, meter_of_port(id), 0, &none, NULL);
 	meter_set(weftd, meter_of_too_big(weftd, id), 0, &none, NULL);
 	for (u32 reason = 0; reason < WEFT_DROPS_PER_PORT; reason++) {

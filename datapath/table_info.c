@@ -31,6 +31,7 @@
 #define ABI_weft_generation_row      WEFT_ROW_generation(FIELD)
 #define ABI_weft_port_count_row      WEFT_ROW_port_count(FIELD)
 #define ABI_weft_drop_row            WEFT_ROW_drop(FIELD)
+#define ABI_weft_guest_row           WEFT_ROW_guest(FIELD)
 #define ABI_weft_latency_key         WEFT_KEY_latency(FIELD)
 #define ABI_weft_latency_row         WEFT_ROW_latency(FIELD)
 

@@ -75,7 +75,7 @@ weft_inline void observe_from_carrier(struct pipeline *line)
 	if (row->count && (s64)(line->now_ns - row->last_ns) > EXPECTED_NS)
 		row->count = 0;
 	seen->flags = WEFT_POSTCARD_CARRIER;
-	seen->sampled = false;
+	seen->sampled = seen->answering = false;
 	seen->in_ns = 0;
 	seen->tracing |= row->count > 0;
 	if (!seen->tracing)
@@ -102,6 +102,13 @@ static __noinline u64 observe_identity(struct pipeline *line)
 	if (line->seen->flags & WEFT_POSTCARD_CARRIER)
 		observe_arrived(line->seen, identity);
 	return identity;
+}
+
+static __noinline void observe_listen(struct pipeline *line)
+{
+	if (line->seen)
+		guest_listen(line->tables, line->packet, &line->key, &line->layout, &line->verdict,
+			line->seen);
 }
 
 static __noinline void observe_card(struct pipeline *line)
@@ -158,6 +165,8 @@ static __noinline void observe_out(struct pipeline *line, enum weft_drop drop)
 		observe_write(seen, &line->key, &line->verdict, drop, now_ns);
 		observe_post(&seen->card);
 	}
+	if (!drop && seen->asks)
+		guest_asked(line->tables, from, to, seen, now_ns);
 	if (!drop && to && line->verdict.action != WEFT_ACTION_encap)
 		observe_depart(line, to, now_ns);
 }

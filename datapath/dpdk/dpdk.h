@@ -55,6 +55,7 @@ struct dpdk_worker {
 	struct weft_generation_row *generations;
 	const struct weft_port_row *ports;
 	const struct weft_host_row *host;
+	const struct weft_guest_row *guests;
 	struct dpdk_out *out; // by port slot
 	u32 *pending;         // slots with frames
 	u32 pending_count;

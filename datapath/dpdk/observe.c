@@ -127,6 +127,8 @@ static void left(struct dpdk_worker *worker, struct observed *observed, bool los
 		observe_spans(
 			&worker->tables, observed->from, observed->to, seen, seen->card.out_ns);
 	}
+	if (!lost && seen->asks)
+		guest_asked(&worker->tables, observed->from, observed->to, seen, seen->card.out_ns);
 	if (seen->identity)
 		observe_post(worker, &seen->card);
 	if (!lost)

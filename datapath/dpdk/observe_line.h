@@ -14,7 +14,7 @@ weft_inline u32 observe_next(struct dpdk_worker *worker, u32 below)
 }
 
 static __attribute__((noinline)) u32 observe_choose(
-	struct dpdk_worker *worker, struct dpdk_port *port, u32 below, bool tracing, u32 count)
+	struct dpdk_worker *worker, struct dpdk_port *port, u32 below, bool all, u32 count)
 {
 	u32 chosen = 0, at = port->sample_in;
 	if (!at) // the port is new, or was not sampled before
@@ -24,7 +24,7 @@ static __attribute__((noinline)) u32 observe_choose(
 	port->sample_in = at > count ? at - count : 0;
 	worker_now(worker); // all stamps of the burst are by one setting of the clock
 	worker->observe.sampled = chosen;
-	return tracing ? ~0u >> (32 - count) : chosen;
+	return all ? ~0u >> (32 - count) : chosen;
 }
 
 // Bits of the frames that are looked at more closely.
@@ -33,13 +33,14 @@ weft_inline u32 observe_burst(struct dpdk_worker *worker, struct dpdk_port *port
 	const struct weft_host_row *host = worker->host;
 	const struct weft_port_row *row = &worker->ports[port->id];
 	u32 below = port->id ? row->sample_below : host->sample_below;
-	bool tracing = unlikely(host->trace_until_ns != 0) &&
-		       (s64)(host->trace_until_ns - worker->now_ns) > 0;
-	if (likely(!tracing && (!below || port->sample_in > count))) {
+	bool all = unlikely(host->trace_until_ns != 0) &&
+		   (s64)(host->trace_until_ns - worker->now_ns) > 0;
+	all |= below && worker->guests[port->id].out_ns; // the guest's answer may be among them
+	if (likely(!all && (!below || port->sample_in > count))) {
 		port->sample_in -= below ? count : port->sample_in;
 		return 0;
 	}
-	return count ? observe_choose(worker, port, below, tracing, count) : 0;
+	return count ? observe_choose(worker, port, below, all, count) : 0;
 }
 
 // When the frame left the VM or came in: as the kernel says, or when weft began to look.
@@ -62,8 +63,10 @@ static struct observation *observe_frame(
 	bool tracing = (s64)(host->trace_until_ns - worker->now_ns) > 0;
 	bool sampled = worker->observe.sampled >> index & 1;
 	observed->frame = NULL;
+	bool answering = worker->guests[line->in_port].out_ns;
 	observe_in(&worker->tables, &observed->seen,
-		(sampled ? OBSERVE_SAMPLED : 0) | (tracing ? OBSERVE_TRACING : 0),
+		(sampled ? OBSERVE_SAMPLED : 0) | (tracing ? OBSERVE_TRACING : 0) |
+			(answering ? OBSERVE_ANSWERING : 0),
 		observe_in_ns(line, port));
 	if (port->id != line->in_port)
 		observed->seen.flags = WEFT_POSTCARD_OWN;
@@ -78,6 +81,12 @@ weft_inline struct observed *observed_of(struct observation *seen)
 static u64 observe_identity(struct pipeline *line)
 {
 	return packet_identity(line->packet, &line->key, &line->layout, line->seen->identity_key);
+}
+
+static void observe_listen(struct pipeline *line)
+{
+	guest_listen(
+		line->tables, line->packet, &line->key, &line->layout, &line->verdict, line->seen);
 }
 
 static void observe_card(struct pipeline *line)

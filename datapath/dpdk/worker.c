@@ -136,6 +136,7 @@ struct dpdk_worker *worker_new(struct engine *engine, u32 index, u32 flow_slots)
 	worker->generations = table_get(worker->tables.generation, &zero);
 	worker->ports = table_get(worker->tables.port, &zero);
 	worker->host = table_get(worker->tables.host, &zero);
+	worker->guests = table_get(worker->tables.guest, &zero);
 	if (!flows_new(&worker->flows, flow_slots) || !worker->out || !worker->pending ||
 		!worker->list || worker->epoll_fd < 0 || worker->wake_fd < 0 ||
 		epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->wake_fd, &event)) {

@@ -2,7 +2,7 @@
 // What is kept of a packet that is observed.
 #pragma once
 
-#include <weft/observe.h>
+#include <weft/tables.h>
 
 // Of one packet. The engine has the memory: a packet that is not observed carries a NULL.
 struct observation {
@@ -11,8 +11,11 @@ struct observation {
 	u64 identity; // 0: not traced
 	u64 identity_key;
 	u32 trace_below;
-	bool tracing; // the identity is to be looked at
-	bool sampled; // for the histograms
-	u8 flags;     // enum weft_postcard_flag
+	bool tracing;   // the identity is to be looked at
+	bool sampled;   // for the histograms
+	bool answering; // a question waits for an answer from its port
+	bool asks;      // it is one
+	u8 flags;       // enum weft_postcard_flag
+	struct weft_guest_row question;
 	struct weft_postcard card;
 };

@@ -10,7 +10,11 @@
 #include <weft/verdict.h>
 #include "datapath/pipeline/observation.h"
 
-enum observe_why { OBSERVE_SAMPLED = WEFT_BIT(0), OBSERVE_TRACING = WEFT_BIT(1) };
+enum observe_why {
+	OBSERVE_SAMPLED = WEFT_BIT(0),
+	OBSERVE_TRACING = WEFT_BIT(1),
+	OBSERVE_ANSWERING = WEFT_BIT(2),
+};
 
 // Is the packet that comes in now to be observed? Port 0: it comes from an underlay device.
 weft_inline u32 observe_wanted(struct tables *tables, u32 port, u64 now_ns)
@@ -22,6 +26,10 @@ weft_inline u32 observe_wanted(struct tables *tables, u32 port, u64 now_ns)
 		return 0;
 	u32 below = port ? row->sample_below : host->sample_below;
 	u32 wanted = below && OBSERVE_RANDOM() <= below ? OBSERVE_SAMPLED : 0;
+	const struct weft_guest_row *guest =
+		below && port ? TABLE_GET(tables, guest, &index) : NULL;
+	if (guest && guest->out_ns)
+		wanted |= OBSERVE_ANSWERING;
 	if (host->trace_until_ns && (s64)(host->trace_until_ns - now_ns) > 0)
 		wanted |= OBSERVE_TRACING;
 	return wanted;
@@ -36,6 +44,8 @@ weft_inline void observe_in(struct tables *tables, struct observation *seen, u32
 	seen->identity = 0;
 	seen->sampled = wanted & OBSERVE_SAMPLED;
 	seen->tracing = wanted & OBSERVE_TRACING;
+	seen->answering = wanted & OBSERVE_ANSWERING;
+	seen->asks = false;
 	seen->flags = 0;
 	seen->identity_key = host ? host->identity_key : 0;
 	seen->trace_below = host && seen->tracing ? host->trace_below : 0;
@@ -112,4 +122,25 @@ weft_inline void observe_write(struct observation *seen, const struct weft_key *
 	card->in_point = v->flags & WEFT_VERDICT_FROM_PEER ? WEFT_POINT_P3 : WEFT_POINT_P0;
 	card->out_point = v->action == WEFT_ACTION_encap ? WEFT_POINT_P2 : WEFT_POINT_P5;
 	card->flags = seen->flags;
+}
+
+#define GUEST_PATIENCE_NS 1000000000ull
+
+// A question (observe_guest.h) is handed to its port.
+weft_inline void guest_asked(
+	struct tables *tables, u32 from, u32 to, const struct observation *seen, u64 out_ns)
+{
+	struct weft_index index = {to};
+	struct weft_guest_row *row = TABLE_ROW(tables, guest, &index);
+	if (!seen->asks || !row ||
+		(row->out_ns && (s64)(out_ns - row->out_ns) < (s64)GUEST_PATIENCE_NS))
+		return;
+	*(volatile u64 *)&row->out_ns = 0;
+	row->protocol = seen->question.protocol;
+	row->src = seen->question.src;
+	row->dst = seen->question.dst;
+	row->ports = seen->question.ports;
+	row->expected = seen->question.expected;
+	row->from = from;
+	*(volatile u64 *)&row->out_ns = out_ns;
 }

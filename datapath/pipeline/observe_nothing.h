@@ -8,6 +8,11 @@ weft_inline u64 observe_identity(struct pipeline *line)
 	return 1;
 }
 
+weft_inline void observe_listen(struct pipeline *line)
+{
+	(void)line;
+}
+
 weft_inline void observe_card(struct pipeline *line)
 {
 	(void)line;

@@ -16,6 +16,7 @@
 #include "datapath/pipeline/decide.h"
 #include "datapath/pipeline/identity.h"
 #include "datapath/pipeline/observe.h"
+#include "datapath/pipeline/observe_guest.h"
 #include "datapath/pipeline/overlay.h"
 #include "datapath/pipeline/parse.h"
 #include "datapath/pipeline/reply.h"
@@ -53,6 +54,7 @@ static enum weft_drop apply_to_host(struct pipeline *line);
 // Of a packet that is observed: observe_card keeps it as it came in, if it is traced; observe_out
 // tells that it was handed over or dropped: now, or when the engine knows better.
 static u64 observe_identity(struct pipeline *line);
+static void observe_listen(struct pipeline *line); // guest_listen
 static void observe_card(struct pipeline *line);
 static void observe_out(struct pipeline *line, enum weft_drop drop);
 
@@ -156,6 +158,8 @@ weft_inline void pipeline_observe(struct pipeline *line)
 		u64 identity = observe_identity(line);
 		seen->identity = (u32)identity <= seen->trace_below ? identity : 0;
 	}
+	if (seen->answering || seen->sampled)
+		observe_listen(line);
 	if (seen->identity)
 		observe_card(line);
 	else if (!seen->sampled)

@@ -177,6 +177,17 @@ enum { WEFT_BINDINGS_PER_MAC = 8 };
 	F(u64, max_ns, ) \
 	F(u32, bucket, [WEFT_LATENCY_BUCKETS])
 
+// guest: a question that was handed to a port and waits for the guest's answer. Index: port id.
+// Written by the datapath alone.
+#define WEFT_ROW_guest(F) \
+	F(u64, out_ns, ) /* when it was handed over; 0: none waits. Written last */ \
+	F(be32, src, )   /* low words of its addresses */ \
+	F(be32, dst, ) \
+	F(u32, from, )     /* where it came from */ \
+	F(u32, ports, )    /* source and destination */ \
+	F(u32, expected, ) /* TCP: acknowledgement, host order; ICMP: identifier and number */ \
+	F(u32, protocol, )
+
 enum weft_table_kind {
 	WEFT_TABLE_ARRAY,   // u32 index; every row exists; rows can be mapped (engine_ops.table_at)
 	WEFT_TABLE_PER_CPU, // u32 index; one row per CPU
@@ -205,6 +216,7 @@ enum weft_table_role {
 	X(network_usage, ARRAY, DYNAMIC, weft_index, weft_usage_row, 4096) \
 	X(port_count, PER_CPU, DYNAMIC, weft_index, weft_port_count_row, 4096) \
 	X(drop, ARRAY, DYNAMIC, weft_index, weft_drop_row, 262144) \
+	X(guest, ARRAY, CONFIGURED, weft_index, weft_guest_row, 4096) \
 	X(latency, HASH, DYNAMIC, weft_latency_key, weft_latency_row, 2048)
 
 enum weft_table {
@@ -274,6 +286,9 @@ struct weft_port_count_row {
 };
 struct weft_drop_row {
 	WEFT_ROW_drop(WEFT_FIELD)
+};
+struct weft_guest_row {
+	WEFT_ROW_guest(WEFT_FIELD)
 };
 struct weft_latency_key {
 	WEFT_KEY_latency(WEFT_FIELD)
