@@ -3,8 +3,9 @@
 #include "datapath/card.h"
 
 #include <string.h>
+#include "datapath/table.h"
 #include "datapath/packet_flat.h"
-#include "datapath/pipeline/parse.h"
+#include "datapath/pipeline/observe_guest.h"
 
 _Static_assert((int)CARD_FRAME_BYTES <= (int)WEFT_PARSE_BYTES, "the parser's window holds it");
 
@@ -22,10 +23,43 @@ u32 card_frame(const struct weft_postcard *card, u8 bytes[CARD_FRAME_BYTES])
 	return captured + (u32)sizeof(words);
 }
 
+// What was not captured is not read, but for zeros.
+static struct packet open_card(const struct weft_postcard *card, u8 bytes[WEFT_PARSE_BYTES])
+{
+	memset(bytes, 0, WEFT_PARSE_BYTES);
+	u32 tag = card_frame(card, bytes) - card->captured;
+	return (struct packet){.bytes = bytes, .length = card->bytes + tag};
+}
+
 bool card_parse(const struct weft_postcard *card, struct weft_key *key, struct weft_layout *layout)
 {
-	u8 bytes[WEFT_PARSE_BYTES] = {0}; // what was not captured is not read, but for zeros
-	u32 tag = card_frame(card, bytes) - card->captured;
-	struct packet packet = {.bytes = bytes, .length = card->bytes + tag};
+	u8 bytes[WEFT_PARSE_BYTES];
+	struct packet packet = open_card(card, bytes);
 	return parse(&packet, card->from, key, layout) == WEFT_DROP_none;
+}
+
+// A flat packet's words are looked for up to its length, and no card holds so much.
+static bool holds(const struct weft_postcard *card, const struct weft_layout *layout)
+{
+	return layout->l4_bytes + 12u <= card->captured;
+}
+
+bool card_asks(const struct weft_postcard *card, struct weft_guest_row *question)
+{
+	u8 bytes[WEFT_PARSE_BYTES];
+	struct packet packet = open_card(card, bytes);
+	struct weft_key key;
+	struct weft_layout layout;
+	return parse(&packet, card->from, &key, &layout) == WEFT_DROP_none &&
+	       holds(card, &layout) && guest_question(&packet, &key, &layout, question);
+}
+
+bool card_answers(const struct weft_postcard *card, const struct weft_guest_row *question)
+{
+	u8 bytes[WEFT_PARSE_BYTES];
+	struct packet packet = open_card(card, bytes);
+	struct weft_key key;
+	struct weft_layout layout;
+	return parse(&packet, card->from, &key, &layout) == WEFT_DROP_none &&
+	       holds(card, &layout) && guest_answers(&packet, &key, &layout, question);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <weft/observe.h>
+#include <weft/tables.h>
 #include <weft/verdict.h>
 
 enum { CARD_FRAME_BYTES = WEFT_POSTCARD_FRAME + 4 };
@@ -11,3 +12,6 @@ enum { CARD_FRAME_BYTES = WEFT_POSTCARD_FRAME + 4 };
 u32 card_frame(const struct weft_postcard *card, u8 bytes[CARD_FRAME_BYTES]);
 // What the pipeline's parser makes of it. False: it would drop the frame.
 bool card_parse(const struct weft_postcard *card, struct weft_key *key, struct weft_layout *layout);
+// Does it ask for an answer, and is another one that answer? (pipeline/observe_guest.h)
+bool card_asks(const struct weft_postcard *card, struct weft_guest_row *question);
+bool card_answers(const struct weft_postcard *card, const struct weft_guest_row *question);

@@ -35,12 +35,14 @@ weft_inline struct weft_expected_row *expected_row(void)
 // The packet stays with the kernel for now.
 static __noinline int observe_expect(struct __sk_buff *skb, struct observation *seen)
 {
-	struct weft_key key;
-	struct weft_layout layout;
+	u32 zero = 0;
+	struct weft_scratch_row *scratch = bpf_map_lookup_elem(&weft_scratch, &zero);
 	struct weft_expected_row *row = expected_row();
-	if (!seen || !row || weft_parse(skb, OWN_BYTES, 0, &key, &layout))
+	if (!seen || !row || !scratch ||
+		weft_parse(skb, OWN_BYTES, 0, &scratch->key, &scratch->layout))
 		return 0;
-	u64 identity = weft_identity(skb, OWN_BYTES, &key, &layout, seen->identity_key);
+	u64 identity =
+		weft_identity(skb, OWN_BYTES, &scratch->key, &scratch->layout, seen->identity_key);
 	if (!seen->sampled && (!seen->tracing || (u32)identity > seen->trace_below))
 		return 0;
 	row->expected[identity % EXPECTED] = (struct weft_expected){

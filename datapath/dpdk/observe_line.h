@@ -36,6 +36,10 @@ weft_inline u32 observe_burst(struct dpdk_worker *worker, struct dpdk_port *port
 	bool all = unlikely(host->trace_until_ns != 0) &&
 		   (s64)(host->trace_until_ns - worker->now_ns) > 0;
 	all |= below && worker->guests[port->id].out_ns; // the guest's answer may be among them
+	if (unlikely(below != port->sample_below)) {
+		port->sample_below = below;
+		port->sample_in = 0;
+	}
 	if (likely(!all && (!below || port->sample_in > count))) {
 		port->sample_in -= below ? count : port->sample_in;
 		return 0;
@@ -47,11 +51,11 @@ weft_inline u32 observe_burst(struct dpdk_worker *worker, struct dpdk_port *port
 static u64 observe_in_ns(const struct dpdk_line *line, const struct dpdk_port *port)
 {
 	struct dpdk_worker *worker = line->worker;
-	u64 polled_ns = worker_time(worker, worker->polled_tsc);
 	if (!port->stamped)
-		return polled_ns;
+		return worker_time(worker, worker->polled_tsc);
 	u64 stamp_ns = *taken_stamp(line->packet.frame) - worker->clock.behind_ns;
-	return (s64)(polled_ns - stamp_ns) > 0 ? stamp_ns : polled_ns;
+	u64 now_ns = worker_time(worker, rte_rdtsc());
+	return (s64)(now_ns - stamp_ns) > 0 ? stamp_ns : now_ns; // no point is later than the next
 }
 
 static struct observation *observe_frame(

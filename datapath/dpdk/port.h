@@ -80,9 +80,10 @@ struct dpdk_port {
 	rte_spinlock_t tx_lock[DPDK_QUEUES];
 	u32 worker; // which receives
 
-	bool named;    // frames to it may have names: a tap
-	bool stamped;  // frames from it have the kernel's stamp
-	u32 sample_in; // frames until one is sampled; of its worker
+	bool named;       // frames to it may have names: a tap
+	bool stamped;     // frames from it have the kernel's stamp
+	u32 sample_below; // as sample_in was drawn for
+	u32 sample_in;    // frames until one is sampled; of its worker
 };
 
 extern const struct dpdk_driver dpdk_netdev;

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# `path A B measure`: the hops of the packets between two ports of a host, and the guest's answer; nothing but those.
+set -euo pipefail
+# shellcheck source=tests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/system/traffic.sh
+. "$(dirname "$0")/traffic.sh"
+
+hop() { # hop WHAT HOP: its count
+	jq -r --arg what "$1" --arg hop "$2" 'select(.what == $what and .hop == $hop) | .count' "$WORK/path"
+}
+measured() { # measured WORDS...: while guest 1 asks guest 2, one question after another
+	local status=0
+	ctl a -j path "$@" measure 2s >"$WORK/path" &
+	local asked=$!
+	while kill -0 $asked 2>/dev/null; do
+		on g1 ping -n -c 5 -i 0.05 -W 1 10.1.0.2 >/dev/null || status=$?
+	done
+	wait $asked
+	return $status
+}
+
+host_new a
+host_start a
+ctl a network add blue
+for i in 1 2 3; do
+	guest_new g$i
+	ctl a port add t$i type tap network blue
+	guest_tap a g$i t$i 10.1.0.$i/24 none none
+done
+on g1 ping -c 1 -W 2 10.1.0.2 >/dev/null || die "g1 does not reach g2"
+
+for to in t2 10.1.0.2; do
+	measured t1 "$to"
+	asked=$(hop there decide)
+	[ "${asked:-0}" -ge 5 ] || die "to $to: $(cat "$WORK/path")"
+	for way in there back; do
+		for what in decide 'hand over' queue; do
+			# a packet may be on its way when it ends
+			awk -v a="$asked" -v b="$(hop $way "$what")" 'BEGIN { exit !(b >= a - 2 && b <= a + 2) }' ||
+				die "$way, $what: $(hop $way "$what") of $asked"
+		done
+	done
+	[ "$(hop 'the guest, its queue included' beyond)" -ge $((asked - 2)) ] || die "answers: $(cat "$WORK/path")"
+	# the guest's answer takes longer than its queue: it is in it
+	equal true "$(jq -s '[.[] | select(.hop == "beyond")][0].p50_ns >
+		[.[] | select(.what == "there" and .hop == "queue")][0].p50_ns' "$WORK/path")" "the guest's part: $(cat "$WORK/path")"
+done
+# others' packets are not meant
+measured t1 10.1.0.3
+equal 'nothing was seen' "$(jq -r 'select(.what == "measured") | .verdict' "$WORK/path")" "to somebody else"
+# the guest's round trip, always on
+ctl a port set t1 sample 1
+on g1 ping -n -c 5 -i 0.05 10.1.0.2 >/dev/null
+equal true "$(ctl a -j latency show | jq '[.[] | select(.hop == "guest" and .from == "t1" and .to == "t2")][0].count >= 4')" \
+	"guest round trips: $(ctl a latency show)"
+refused a 1 'is no port' path t1 nobody measure 1s
+refused a 2 'measure' path t1 t2 measure
