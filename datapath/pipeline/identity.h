@@ -19,15 +19,21 @@ weft_inline u64 identity_mix(u64 hash, u64 word)
 	return hash ^ hash >> 29;
 }
 
-// Up to `words` whole words from `at` on, none beyond `end`.
+// Up to `words` words from `at` on, no byte beyond `end`.
 weft_inline u64 identity_bytes(const struct packet *p, u64 hash, u32 at, u32 end, u32 words)
 {
+	const u32 bytes = sizeof(u64);
 	u64 word;
-	for (u32 i = 0; i < words && at + sizeof(word) <= end; i++, at += sizeof(word)) {
+	u32 i = 0;
+	for (; i < words && at + bytes <= end; i++, at += bytes) {
 		if (!packet_word(p, at, &word))
-			break;
+			return hash;
 		hash = identity_mix(hash, word);
 	}
+	// The last ones are the high ones of a word that ends there.
+	u32 rest = end - at;
+	if (i < words && at < end && packet_word(p, end - bytes, &word))
+		hash = identity_mix(hash, word >> (8 * (bytes - rest) & 63));
 	return hash;
 }
 
@@ -48,7 +54,7 @@ weft_inline u32 identity_end(const struct packet *p, const struct weft_key *key,
 		*hash = identity_mix(
 			*hash, (u64)head.half[2] << 16 | (head.half[3] & weft_hton16(0x1fff)));
 	u32 bytes = weft_ntoh16(ipv6 ? head.half[2] : head.half[1]);
-	if (!bytes) // a superpacket larger than the field
+	if (!bytes && packet_length(p) > 65535) // a superpacket larger than the field
 		return ~0u;
 	return l3 + bytes + (ipv6 ? (u32)sizeof(struct ipv6_header) : 0);
 }
