@@ -44,6 +44,8 @@ static void watch_client(const struct stream *stream)
 		abort();
 	bufferevent_set_timeouts(wire(stream), NULL, &stalled);
 	bufferevent_enable(wire(stream), EV_READ);
+	// All that one turn of the loop has put out, or it grows where the client is not to blame.
+	bufferevent_set_max_single_write(wire(stream), PENDING_OUTPUT_MAX_BYTES);
 }
 
 static void open_stream(struct outlet *outlet, bool json)

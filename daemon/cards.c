@@ -9,20 +9,21 @@
 #include "daemon/fdb.h"
 #include "daemon/latency.h"
 
-enum { RENEW_SECONDS = 1 };
+enum { RENEW_SECONDS = 1, FULL_MS = 5 };
 #define LASTS_NS 4000000000ull
 
 struct cards {
 	struct weftd *weftd;
 	struct card_reader *readers;
-	struct event *readable, *renew;
-	u64 lost;
+	struct event *readable, *renew, *go_on;
+	u64 taken, lost;
 };
 
 static void deliver(const struct weft_postcard *card, void *context)
 {
 	struct cards *cards = context;
 	struct card_reader *next;
+	cards->taken++;
 	for (struct card_reader *reader = cards->readers; reader; reader = next) {
 		next = reader->next; // it may end here
 		reader->card(card, reader->context);
@@ -35,10 +36,43 @@ static void drain(struct cards *cards)
 	cards->lost = weftd->engine_ops->cards(weftd->engine, deliver, cards);
 }
 
+// Those of an earlier trace.
+static void throw_away(struct cards *cards)
+{
+	u64 before;
+	do {
+		before = cards->taken;
+		drain(cards);
+	} while (cards->taken != before);
+}
+
+// Every reader has more than it takes: then cards wait in the engine, which counts what it loses.
+static bool all_full(const struct cards *cards)
+{
+	for (const struct card_reader *r = cards->readers; r; r = r->next)
+		if (!r->full || !r->full(r->context))
+			return false;
+	return true;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *context)
 {
+	const struct timeval later = {.tv_usec = FULL_MS * 1000};
+	struct cards *cards = context;
 	(void)fd, (void)what;
-	drain(context);
+	if (!all_full(cards)) {
+		drain(cards);
+		return;
+	}
+	event_del(cards->readable);
+	event_add(cards->go_on, &later);
+}
+
+static void on_go_on(evutil_socket_t fd, short what, void *context)
+{
+	struct cards *cards = context;
+	(void)fd, (void)what;
+	event_add(cards->readable, NULL);
 }
 
 // The widest wish decides. Each reader sees more than it asked for, and says so by identity.
@@ -58,9 +92,11 @@ static void set_row(struct cards *cards)
 
 static void on_renew(evutil_socket_t fd, short what, void *context)
 {
+	struct cards *cards = context;
 	(void)fd, (void)what;
-	set_row(context);
-	drain(context); // what came while the descriptor was silent
+	set_row(cards);
+	if (!all_full(cards))
+		drain(cards); // what came while the descriptor was silent
 }
 
 static struct cards *cards_of(struct weftd *weftd)
@@ -75,7 +111,8 @@ static struct cards *cards_of(struct weftd *weftd)
 	cards->weftd = weftd;
 	cards->readable = event_new(weftd->base, fd, EV_READ | EV_PERSIST, on_readable, cards);
 	cards->renew = event_new(weftd->base, -1, EV_PERSIST, on_renew, cards);
-	if (!cards->readable || !cards->renew)
+	cards->go_on = evtimer_new(weftd->base, on_go_on, cards);
+	if (!cards->readable || !cards->renew || !cards->go_on)
 		abort();
 	return weftd->cards = cards;
 }
@@ -93,14 +130,14 @@ int cards_begin(struct weftd *weftd, struct card_reader *reader, struct failure 
 		return fail(failure, -ENOMEM, "engine_failed", "the %s engine has no postcards",
 			weftd->engine_ops->name);
 	if (!cards->readers) {
-		drain(cards); // of an earlier trace
+		throw_away(cards);
 		event_add(cards->readable, NULL);
 		event_add(cards->renew, &interval);
 	}
 	reader->next = cards->readers;
 	cards->readers = reader;
+	latency_follow(weftd); // who is traced is seen to arrive
 	set_row(cards);
-	latency_follow(weftd);
 	return 0;
 }
 
@@ -118,7 +155,13 @@ void cards_end(struct weftd *weftd, struct card_reader *reader)
 		return;
 	event_del(cards->readable);
 	event_del(cards->renew);
+	event_del(cards->go_on);
 	latency_follow(weftd);
+}
+
+bool cards_read(const struct weftd *weftd)
+{
+	return weftd->cards && weftd->cards->readers;
 }
 
 u64 cards_lost(const struct weftd *weftd)
@@ -133,6 +176,7 @@ void cards_close(struct weftd *weftd)
 		return;
 	event_free(cards->readable);
 	event_free(cards->renew);
+	event_free(cards->go_on);
 	free(cards);
 	weftd->cards = NULL;
 }

@@ -7,6 +7,8 @@
 struct card_reader {
 	// The card is the engine's. Called for every card of the packets that any reader wants.
 	void (*card)(const struct weft_postcard *card, void *context);
+	bool (*full)(
+		void *context); // not now, please; a reader who is not asks for more all the same
 	void *context;
 	u32 below; // weft_sample_below(one in N)
 	struct card_reader *next;
@@ -15,5 +17,6 @@ struct card_reader {
 // From now on, until cards_end. The reader's memory is the caller's. -ENOTSUP: not this engine.
 int cards_begin(struct weftd *weftd, struct card_reader *reader, struct failure *failure);
 void cards_end(struct weftd *weftd, struct card_reader *reader);
-u64 cards_lost(const struct weftd *weftd); // since weftd started
-void cards_close(struct weftd *weftd);     // every reader has ended
+bool cards_read(const struct weftd *weftd); // somebody reads
+u64 cards_lost(const struct weftd *weftd);  // since weftd started
+void cards_close(struct weftd *weftd);      // every reader has ended

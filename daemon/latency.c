@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <weft/log.h>
+#include "daemon/cards.h"
 #include "daemon/command_table.h"
 #include "daemon/host.h"
 #include "daemon/peer.h"
@@ -71,7 +72,7 @@ void latency_follow(struct weftd *weftd)
 	if (host)
 		set_below(&host->sample_below, latency_sample_below(weftd, NULL), &any);
 	any |= follow_places(weftd, &noun_port);
-	any |= host && host->trace_until_ns;
+	any |= cards_read(weftd);
 	if (!weftd->engine_ops->observe)
 		return;
 	int error = weftd->engine_ops->observe(weftd->engine, any);

@@ -113,6 +113,13 @@ void request_line(struct request *request, json_t *object)
 	json_decref(object);
 }
 
+bool request_is_full(const struct request *request)
+{
+	const struct outlet *outlet = request->pending->outlet;
+
+	return outlet && outlet->ops->held(outlet) > PENDING_OUTPUT_MAX_BYTES / 2;
+}
+
 static json_t *last_object(const struct pending *pending, const struct failure *failure)
 {
 	struct failure slow;

@@ -29,6 +29,8 @@ enum {
 int request_later(struct request *request, unsigned long long deadline_ms);
 // Takes the reference. No key may be `done` or `host`: they are the last object's and weftctl's.
 void request_line(struct request *request, json_t *object);
+// Half of what a client may leave untaken waits for it: a good moment to put out no more for now.
+bool request_is_full(const struct request *request);
 // failure NULL: all is done. The request is gone when this returns.
 void request_done(struct request *request, const struct failure *failure);
 

@@ -216,6 +216,11 @@ static void take_card(const struct weft_postcard *card, void *context)
 	put_card(trace, followed, card);
 }
 
+static bool is_full(void *context)
+{
+	return request_is_full(((struct trace *)context)->request);
+}
+
 static void put_end(struct trace *trace)
 {
 	struct weftd *weftd = trace->request->weftd;
@@ -244,6 +249,17 @@ static void trace_cancelled(struct request *request)
 	trace_free(trace);
 }
 
+// A time without a count is its end; with one, it is cut short.
+static int run_until(struct trace *trace, long long seconds)
+{
+	const struct timeval time = {.tv_sec = (time_t)seconds};
+	if (trace->left >= 0)
+		return request_later(trace->request, 1000ull * (unsigned long long)seconds);
+	if (seconds)
+		event_add(trace->end, &time);
+	return request_later(trace->request, 0);
+}
+
 static int run_trace(struct request *request)
 {
 	struct weftd *weftd = request->weftd;
@@ -254,8 +270,10 @@ static int run_trace(struct request *request)
 	trace->end = evtimer_new(weftd->base, on_end, trace);
 	trace->request = request;
 	trace->left = spec_number(request->arguments, "count", -1);
-	trace->reader = (struct card_reader){
-		.card = take_card, .context = trace, .below = weft_sample_below((u32)one_in)};
+	trace->reader = (struct card_reader){.card = take_card,
+		.full = is_full,
+		.context = trace,
+		.below = weft_sample_below((u32)one_in)};
 	int error = filter_new(
 		spec_text(request->arguments, "filter", NULL), &trace->filter, &request->failure);
 	if (!error)
@@ -267,8 +285,7 @@ static int run_trace(struct request *request)
 	trace->lost_before = cards_lost(weftd);
 	request->context = trace;
 	request_line(request, json_pack("{s:n, s:s}", "packet", "state", "tracing"));
-	return request_later(request,
-		1000ull * (unsigned long long)spec_number(request->arguments, "for_seconds", 0));
+	return run_until(trace, spec_number(request->arguments, "for_seconds", 0));
 }
 
 // --- text

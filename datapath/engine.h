@@ -92,6 +92,7 @@ struct engine_packet {
 };
 
 enum { ENGINE_OUTPUTS = 16, ENGINE_FRAME_BYTES = 2048 };
+enum { ENGINE_CARDS_AT_ONCE = 64 };
 
 struct engine_result {
 	struct weft_record record;
@@ -187,8 +188,9 @@ struct engine_ops {
 	int (*observe)(struct engine *engine, bool taps);
 	// Readable when there are postcards; owned by the engine. -errno.
 	int (*card_fd)(struct engine *engine);
-	// Calls back for each postcard that waits. Returns how many were lost since start because
-	// nobody came for them.
+	// Calls back for the next postcards, ENGINE_CARDS_AT_ONCE at most: what they lead to has
+	// its turn before the rest. Returns how many were lost since start because nobody came for
+	// them.
 	u64 (*cards)(struct engine *engine,
 		void (*fn)(const struct weft_postcard *card, void *context), void *context);
 

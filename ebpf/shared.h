@@ -37,7 +37,7 @@ struct weft_flight {
 	u32 reserved;
 };
 
-enum { WEFT_POSTCARD_RING_BYTES = 1 << 18 };
+enum { WEFT_POSTCARD_RING_BYTES = 1 << 20 };
 
 struct weft_observed_row {
 	u64 flights; // begun

@@ -42,6 +42,7 @@ struct dpdk_clock { // time stamp counter -> CLOCK_MONOTONIC
 	u64 tsc, ns;
 	double ns_per_cycle;
 	u64 behind_ns; // CLOCK_REALTIME less it
+	u64 period_ns; // until it is set again
 	bool calm;     // undisturbed when it was set
 };
 

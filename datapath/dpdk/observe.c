@@ -6,9 +6,12 @@
 #include <rte_ring_elem.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <weft/log.h>
 #include "datapath/dpdk/dpdk.h"
 #include "datapath/dpdk/taken.h"
 #include "datapath/pipeline/observe.h"
+
+LOG_MODULE(dpdk);
 
 int observe_open(struct engine *engine)
 {
@@ -37,14 +40,17 @@ u64 observe_cards(struct engine *engine,
 	void (*fn)(const struct weft_postcard *card, void *context), void *context)
 {
 	struct weft_postcard card;
-	u64 eaten;
+	u64 eaten, one = 1;
+	u32 taken = 0;
 	if (read(engine->card_fd, &eaten, sizeof(eaten)) < 0)
 		eaten = 0; // look all the same
-	for (u32 i = 0; i < OBSERVE_CARDS; i++) {
+	for (; taken < ENGINE_CARDS_AT_ONCE; taken++) {
 		if (rte_ring_sc_dequeue_elem(engine->cards, &card, sizeof(card)))
 			break;
 		fn(&card, context);
 	}
+	if (taken == ENGINE_CARDS_AT_ONCE && write(engine->card_fd, &one, sizeof(one)) < 0)
+		log_warn("postcards wait: %m"); // for the next one
 	return __atomic_load_n(&engine->cards_lost, __ATOMIC_RELAXED);
 }
 

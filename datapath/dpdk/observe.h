@@ -21,7 +21,8 @@ enum {
 	OBSERVE_FLIGHTS = 256,         // of a worker; one too many is not observed
 	OBSERVE_FLIGHT_NS = 2000000,   // looked for so long; what is taken later is not observed
 	OBSERVE_NAMED_NS = 1000000000, // the same of frames with names: the kernel looks
-	OBSERVE_CARDS = 1024,          // that wait for weftd
+	OBSERVE_LOOK_MS = 5,           // a worker that has nothing else to do looks so often
+	OBSERVE_CARDS = 4096,          // that wait for weftd
 };
 
 // A packet of the burst that runs.

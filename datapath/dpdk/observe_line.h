@@ -47,7 +47,8 @@ weft_inline u32 observe_burst(struct dpdk_worker *worker, struct dpdk_port *port
 	return count ? observe_choose(worker, port, below, all, count) : 0;
 }
 
-// When the frame left the VM or came in: as the kernel says, or when weft began to look.
+// When the frame left the VM or came in: as the kernel says, or when weft began to look. Between
+// that and its finding the frame the core may be taken away.
 static u64 observe_in_ns(const struct dpdk_line *line, const struct dpdk_port *port)
 {
 	struct dpdk_worker *worker = line->worker;

@@ -30,7 +30,9 @@ enum {
 	PEEK_ROUNDS = 64, // busy: armed descriptors are looked at every so many rounds
 	PEEK_EVENTS = 32,
 	CLOCK_NS = 100000000, // the counter is held against the clock so often
-	CLOCK_CYCLES = 2000,  // that takes so long at most, undisturbed
+	CLOCK_FIRST_NS = 1000000,
+	CLOCK_CYCLES = 2000, // that takes so long at most, undisturbed
+	CLOCK_LOOKS = 8,     // that are tried for it
 };
 
 static u64 clock_of(clockid_t clock)
@@ -40,27 +42,42 @@ static u64 clock_of(clockid_t clock)
 	return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
 }
 
-// The counter's rate is what it was since the last time: the kernel's clock is steered. Not if the
-// core was taken away in between.
+// What the counter and CLOCK_REALTIME said at one moment of CLOCK_MONOTONIC. Returns how long that
+// moment was, in cycles: the core may be taken away meanwhile.
+static u64 clock_look(struct dpdk_clock *clock)
+{
+	u64 before = rte_rdtsc(), ns = clock_of(CLOCK_MONOTONIC), behind = clock_of(CLOCK_REALTIME);
+	u64 after = rte_rdtsc();
+	clock->ns = ns;
+	clock->tsc = before + (after - before) / 4;
+	clock->behind_ns = behind - ns;
+	return after - before;
+}
+
+// The counter's rate is what it was since the last time: the kernel's clock is steered. The first
+// rate is DPDK's, rounded to 10 MHz: it is held against the clock soon, then less and less often.
 static void clock_set(struct dpdk_clock *clock)
 {
-	u64 before = rte_rdtsc(), ns = clock_of(CLOCK_MONOTONIC), after = rte_rdtsc();
-	u64 tsc = before + (after - before) / 2;
-	double rate = (double)(ns - clock->ns) / (double)(tsc - clock->tsc);
-	bool calm = after - before < CLOCK_CYCLES;
-	if (clock->calm && calm && ns - clock->ns < 100ull * CLOCK_NS)
-		clock->ns_per_cycle = rate;
-	clock->calm = calm;
-	clock->ns = ns;
-	clock->tsc = tsc;
-	clock->behind_ns = clock_of(CLOCK_REALTIME) - clock_of(CLOCK_MONOTONIC);
+	struct dpdk_clock look = *clock, best = *clock;
+	u64 shortest = ~0ull;
+	for (u32 i = 0; i < CLOCK_LOOKS && shortest > CLOCK_CYCLES; i++) {
+		u64 cycles = clock_look(&look);
+		if (cycles < shortest)
+			best = look;
+		shortest = RTE_MIN(shortest, cycles);
+	}
+	best.calm = shortest <= CLOCK_CYCLES;
+	if (clock->calm && best.calm && best.ns - clock->ns < 100ull * CLOCK_NS)
+		best.ns_per_cycle = (double)(best.ns - clock->ns) / (double)(best.tsc - clock->tsc);
+	best.period_ns = RTE_MIN(clock->period_ns * 2 + CLOCK_FIRST_NS, (u64)CLOCK_NS);
+	*clock = best;
 }
 
 u64 worker_now(struct dpdk_worker *worker)
 {
 	struct dpdk_clock *clock = &worker->clock;
 	u64 passed = (u64)((double)(rte_rdtsc() - clock->tsc) * clock->ns_per_cycle);
-	if (likely(passed < CLOCK_NS))
+	if (likely(passed < clock->period_ns))
 		return clock->ns + passed;
 	clock_set(clock);
 	return clock->ns;
@@ -344,7 +361,8 @@ static void worker_sleep(struct dpdk_worker *worker)
 	u64 from_ns = worker_now(worker);
 	cpu_wake_before(&worker->wake);
 	rte_rcu_qsbr_thread_offline(rcu, worker->index);
-	int count = epoll_wait(worker->epoll_fd, events, PEEK_EVENTS, -1);
+	int count = epoll_wait(worker->epoll_fd, events, PEEK_EVENTS,
+		worker->observe.flying ? OBSERVE_LOOK_MS : -1);
 	rte_rcu_qsbr_thread_online(rcu, worker->index);
 	worker_heed(worker, events, count);
 	cpu_wake_after(&worker->wake);

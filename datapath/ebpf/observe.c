@@ -18,16 +18,17 @@
 LOG_MODULE(ebpf);
 
 struct ebpf_cards {
+	u32 left; // that are taken now
 	void (*fn)(const struct weft_postcard *card, void *context);
 	void *context;
 };
 
 static int take_card(void *context, void *data, size_t bytes)
 {
-	const struct ebpf_cards *cards = ((struct engine *)context)->cards;
+	struct ebpf_cards *cards = ((struct engine *)context)->cards;
 	if (cards && bytes >= sizeof(struct weft_postcard))
 		cards->fn(data, cards->context);
-	return 0;
+	return cards && --cards->left == 0 ? -EAGAIN : 0; // this one is taken all the same
 }
 
 // The maps of the program that are also the datapath's, by name.
@@ -102,7 +103,7 @@ int ebpf_card_fd(struct engine *engine)
 u64 ebpf_cards(struct engine *engine, void (*fn)(const struct weft_postcard *card, void *context),
 	void *context)
 {
-	struct ebpf_cards cards = {fn, context};
+	struct ebpf_cards cards = {ENGINE_CARDS_AT_ONCE, fn, context};
 	u32 zero = 0;
 	struct weft_observed_row observed = {0};
 	engine->cards = &cards;
