@@ -6,7 +6,7 @@
 #   lab_own NAME          a lab of this test, that goes when the test ends
 #   in_lab NODE CMD...    in a node of LAB; pid_of NODE: its weftd or QEMU, else null
 #   node_kill NODE        kill -9 that, and wait for its end
-#   ctl HOST WORDS...     weftctl to the weftd of a host of LAB; so json, expect and the like ask that
+#   ctl HOST WORDS...     weftctl to the weftd of a host of LAB (socket_of HOST); so json, expect and the like ask that
 #   reaches FROM TO ADDRESS [WORDS..]   TCP from node to node of LAB; what iperf3 says is in $WORK/iperf
 #   none_left NAME        nothing of the lab is on the machine
 LABS=()
@@ -61,7 +61,7 @@ node_kill() {
 	wait_for 5 node_ended "$1"
 }
 
-ctl() { "$BUILD/weftctl" -s "/run/weftlab/$LAB/$1/run/weftd.sock" "${@:2}"; }
+socket_of() { echo "/run/weftlab/$LAB/$1/run/weftd.sock"; }
 
 listens() { in_lab "$1" ss -Hltn "sport = 5201" | grep -q .; }
 

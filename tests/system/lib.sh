@@ -74,10 +74,14 @@ on() {
 	nsenter --net="/run/netns/$(netns "$host")" "$@"
 }
 
+socket_of() {
+	echo "$WORK/$1/run/weftd.sock"
+}
+
 ctl() {
 	local host=$1
 	shift
-	"$BUILD/weftctl" -s "$WORK/$host/run/weftd.sock" "$@"
+	"$BUILD/weftctl" -s "$(socket_of "$host")" "$@"
 }
 
 answers() {

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Where the time goes on one host: every point of every packet, held against the guests' own clocks; a reader that is
+# late; a million packets and nobody who reads of them; weftd killed meanwhile.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+# shellcheck source=tests/system/traffic.sh
+. tests/system/traffic.sh
+# shellcheck source=tests/system/points.sh
+. tests/system/points.sh
+[ "$ENGINE" != sim ] || skip "needs an engine that forwards"
+LOCAL=(P0 P1 P5 P6)
+
+measure() { # measure TAPTIMES-OPTIONS...: from t1 to t2, all is traced
+	times_start t1@a t2@a "$@"
+	trace_start a
+	ctl a latency reset >/dev/null
+	times_end
+	beside t1
+}
+
+shown() { # shown HOP KEY: of what went from t1 to t2
+	json a ".[] | select(.from == \"t1\" and .to == \"t2\" and .hop == \"$1\").$2" latency show
+}
+
+host_new a
+host_start a
+ctl a network add blue
+for port in t1 t2; do
+	ctl a port add $port type tap network blue sample 1
+	on a ip link set $port txqueuelen $QUEUE
+done
+
+# --- every packet, every point, in their order, between what the guests say; and the histograms say the same
+measure --count 4000 --interval-us 250
+exact "${LOCAL[@]}"
+near "$(hop P0 P5)" "$(shown residence p50_ns)" "residence in trace and histogram"
+near "$(hop P5 P6)" "$(shown queue p50_ns)" "queue in trace and histogram"
+between 4000 4100 "$(shown residence count)" "packets in the histogram"
+between 4000 4100 "$(shown queue count)" "packets in the queue's histogram"
+
+# --- a reader that is late with every other frame: that is the queue's time, and no other's
+measure --count 600 --interval-us 3000 --hold-us 1000
+exact "${LOCAL[@]}"
+near "$(hop wrote read 1)" "$(hop P5 P6 1)" "queue of a late reader"
+near "$(hop P0 P1 0)" "$(hop P0 P1 1)" "decided, with a late reader"
+near "$(hop P1 P5 0)" "$(hop P1 P5 1)" "handed over, with a late reader"
+
+# --- round trips: the way there, the other guest's time, and the way back are what the client sees
+measure --count 2000 --echo --interval-us 300
+exact "${LOCAL[@]}"
+cp "$WORK/rows" "$WORK/rows-there"
+beside t2 4
+paste -d ' ' "$WORK/times" "$WORK/rows-there" "$WORK/rows" | tr '\t' ' ' >"$WORK/both"
+# times: 1 to 9; the way there: 10 to 21, its points from 15; back: 22 to 33, its points from 27
+# The client's moments are the middles of its system calls.
+near "$(awk '$9 { printf "%.0f\n", ($8 + $9 - $2 - $3) / 2 }' "$WORK/both" | median)" \
+	"$(awk '$15 && $21 && $27 && $33 {
+		way = $21 - $15; guest = $27 - $21; back = $33 - $27
+		printf "%.0f\n", way + guest + back
+	}' "$WORK/both" | median)" "round trips"
+
+# --- what a guest may send: tags, IPv6, superpackets
+ctl a port set t2 network none trunk blue:10
+for kind in "--type udp6" "--type tcp4 --payload 20000 --gso-size 1400" "--type tcp6 --payload 20000 --gso-size 1400"; do
+	# shellcheck disable=SC2086 # words
+	measure --count 100 --interval-us 1000 --vlan-b 10 $kind
+	echo "$kind, to a trunk port"
+	exact "${LOCAL[@]}"
+done
+[ "$(jq -r 'select(.point == "P0" and .port == "t1" and .superpacket).packet' "$WORK/trace" | sort -u | wc -l)" -ge 100 ] ||
+	die "superpackets are not told from others"
+[ "$ENGINE" = ebpf ] || exit 0 # what follows is about a datapath that goes on without weftd, and about rates
+
+# --- a million packets, each of them another one, while weftctl is stopped: postcards are lost and counted, packets are
+# not, and weftd does not grow
+rss() { awk '/^VmRSS/ { print $2 }' "/proc/${HOST_PID[a]}/status"; }
+MANY=1000000
+ctl a port set t2 network blue trunk none
+times_start t1@a t2@a --count $MANY --interval-us 0 --counts
+trace_start a
+kill -STOP "$TRACE"
+before=$(rss)
+kill -USR1 "$TIMES"
+wait "$TIMES" || die "packets were lost: $(cat "$WORK/times")"
+equal "$MANY	$MANY" "$(cat "$WORK/times")" "packets sent and taken"
+grown=$(($(rss) - before))
+[ $grown -lt 8192 ] || die "weftd has grown by $grown KB"
+kill -CONT "$TRACE"
+kill -INT "$TRACE"
