@@ -31,6 +31,7 @@ draw() {
 	jq -r '.[] | . as $r | (.variants | keys_unsorted) as $names
 		| "set title \"\($r.bench): \($r.metric)\"",
 		  "set ylabel \"\($r.unit)\"",
+		  "set xtics \(if ($names | length) > 4 then "rotate by 25 right" else "norotate" end)",
 		  "set xrange [-0.5:\(($names | length) - 0.5)]",
 		  "$data << EOD",
 		  ($names | to_entries[] | . as $n | $r.variants[$n.value]
