@@ -9,12 +9,15 @@
 #   vm_start NAME NODE QEMU-WORDS [WORDS..]   a VM of LAB that its file cannot describe: in the
 #                             namespace of a node, its NIC by those words; WORDS: those of `weft-guest start`
 #   node_kill NODE            its weftd or QEMU dies by -9
+#   seen_by_weft_and_qemu NAME FROM ADDRESS   pings, and what must be known of them
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 BUILD=$(realpath "${BUILD:-build}")
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
 # shellcheck source=tests/system/lab.sh
 . tests/system/lab.sh
+# shellcheck source=tests/vm/accesses.sh
+. tests/vm/accesses.sh
 command -v qemu-system-x86_64 >/dev/null || skip "needs qemu-system-x86_64: make deps"
 declare -A VM_BASE=() # counters of a port and its VM, from which on they must agree
 
@@ -104,4 +107,28 @@ vm_agrees() {
 		for (i = 1; i <= n; i++) v[i] -= b[i]
 		exit !(v[1] == v[6] && v[2] == v[7] && v[3] == v[8] + v[5] && (v[5] || v[4] == v[9]))
 	}'
+}
+
+# Pings of VM FROM to VM NAME: weft knows when NAME has taken them (P6), in `latency show` and in a trace. How often
+# NAME touched its NIC for each is in PER_PING, in tenths: what QEMU's device answered and, of vhost-user, doorbells.
+# h1 must sample each packet.
+seen_by_weft_and_qemu() {
+	local mark kicks tracer count=20 seen
+	ctl h1 latency reset >/dev/null
+	timeout 20 "$BUILD/weftctl" -s "/run/weftlab/$LAB/h1/run/weftd.sock" -j trace icmp count $count >"$WORK/trace" &
+	tracer=$!
+	helper $tracer
+	accesses_trace "$1" true
+	mark=$(accesses_mark "$1")
+	kicks=$(vhost_kicks "$(pid_of h1)")
+	pings "$2" $count "$3"
+	read -ra seen < <(accesses_since "$1" "$mark")
+	# shellcheck disable=SC2034 # for the tests
+	PER_PING=$(((seen[0] + $(vhost_kicks "$(pid_of h1)") - kicks) * 10 / count))
+	accesses_trace "$1" false
+	wait $tracer || die "the trace of pings to $1 ended with status $?"
+	unset 'HELPERS[-1]'
+	jq -es --arg to "$1" 'any(.point == "P6" and .port == $to)' "$WORK/trace" >/dev/null ||
+		die "no P6 of $1 in the trace: $(cat "$WORK/trace")"
+	expect h1 true "any(.hop == \"queue\" and .from == \"$2\" and .to == \"$1\" and .count > 0 and .p50_ns > 0)" latency show
 }

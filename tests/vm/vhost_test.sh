@@ -66,6 +66,18 @@ expect h1 true '.[0] | .rx_bytes / .rx_packets > 3000' port show web # superpack
 pings web 3 fd00:1::fe
 expect h1 '[["peer","learned"],["tapped","learned"],["web","learned"]]' '[.[] | [.port, .kind]] | sort' fdb show network blue
 
+# --- when a VM takes a frame is known, and it touches its NIC at most for a doorbell
+ctl h1 host set sample 1
+for vm in web peer tapped; do
+	from=tapped
+	[ $vm != tapped ] || from=web
+	seen_by_weft_and_qemu $vm $from "10.1.0.${IP[$vm]}"
+	[ $vm != tapped ] || continue # web's doorbells for its requests are counted there
+	echo "$vm: touched $PER_PING times for 10 pings"
+	[ "$PER_PING" -le 15 ] || die "more than a doorbell for a ping"
+done
+ctl h1 host set sample 1024
+
 # --- a VM dies, and one comes again on the same socket
 for vm in web peer; do
 	node_kill $vm
