@@ -102,7 +102,7 @@ static int load(struct weftd *weftd, struct failure *failure)
 	return 0;
 }
 
-int instance_start(struct weftd *weftd, struct failure *failure)
+int instance_open(struct weftd *weftd, struct failure *failure)
 {
 	struct timespec now;
 	int err;
@@ -121,8 +121,15 @@ int instance_start(struct weftd *weftd, struct failure *failure)
 		err = links_open(weftd, failure);
 	if (!err)
 		err = underlay_open(weftd, failure);
-	if (!err)
-		err = start_engine(weftd, failure);
+	if (err)
+		instance_stop(weftd);
+	return err;
+}
+
+int instance_start(struct weftd *weftd, struct failure *failure)
+{
+	int err = start_engine(weftd, failure);
+
 	if (!err)
 		err = port_events_open(weftd, failure);
 	if (!err)

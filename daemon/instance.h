@@ -5,6 +5,9 @@
 #include "daemon/weftd.h"
 
 // settings are complete, base is made. After a failure nothing is left open.
+// All but the engine, then the engine and what it carries. Between the two weftd may give up
+// rights: threads of the engine have those of the thread that starts it.
+int instance_open(struct weftd *weftd, struct failure *failure);
 int instance_start(struct weftd *weftd, struct failure *failure);
 // Forwarding goes on where the engine can.
 void instance_stop(struct weftd *weftd);

@@ -155,6 +155,22 @@ static void drop_capabilities(const struct weftd *weftd)
 		log_warn("cannot drop capabilities");
 }
 
+// An engine with threads starts them with what weftd has then: they keep it. One without needs more
+// of root at its start than later: to take over what an earlier weftd left in the kernel.
+static int bring_up(struct weftd *weftd, struct failure *failure)
+{
+	int err = instance_open(weftd, failure);
+	bool early = !err && weftd->engine_ops->port_state;
+
+	if (early)
+		drop_capabilities(weftd);
+	if (!err)
+		err = instance_start(weftd, failure);
+	if (!err && !early)
+		drop_capabilities(weftd);
+	return err;
+}
+
 static int run(struct weftd *weftd)
 {
 	struct event *term, *interrupt;
@@ -165,12 +181,11 @@ static int run(struct weftd *weftd)
 	interrupt = evsignal_new(weftd->base, SIGINT, stop_signal, weftd);
 	if (!term || !interrupt || event_add(term, NULL) < 0 || event_add(interrupt, NULL) < 0)
 		abort();
-	if (instance_start(weftd, &failure) < 0) {
+	if (bring_up(weftd, &failure) < 0) {
 		event_free(term);
 		event_free(interrupt);
 		return fail_start(&failure);
 	}
-	drop_capabilities(weftd);
 	sd_notifyf(0, "READY=1\nSTATUS=%s engine", weftd->engine_ops->name);
 	event_base_dispatch(weftd->base);
 	sd_notify(0, "STOPPING=1");

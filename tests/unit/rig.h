@@ -55,7 +55,9 @@ static RIG_MAYBE int rig_start(struct rig *rig, struct failure *failure)
 	weftd->settings.run_dir = rig_path(rig, "run");
 	weftd->settings.bpf_dir = rig_path(rig, "bpf");
 	weftd->base = event_base_new();
-	err = instance_start(weftd, failure);
+	err = instance_open(weftd, failure);
+	if (!err)
+		err = instance_start(weftd, failure);
 	if (!err) {
 		rig->ops = *weftd->engine_ops;
 		weftd->engine_ops = &rig->ops;
