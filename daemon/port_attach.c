@@ -90,7 +90,10 @@ void port_follow_carrier(struct port *port)
 	if (port->carrier && !carrier)
 		forget_place(port->weftd, port->object->id, FORGET_BINDINGS);
 	if (port->carrier != carrier && !port_has_netdev(port))
-		log_info("port=%s: %s", port->object->name, carrier ? "up" : "nobody is there");
+		log_info("port=%s: %s", port->object->name,
+			carrier   ? "up"
+			: now.why ? now.why
+				  : "nobody is there");
 	port->carrier = carrier;
 }
 

@@ -79,9 +79,11 @@ static struct vhost_port *new_port(struct dpdk_port *port, const struct engine_p
 	memset(vhost, 0, sizeof(*vhost));
 	vhost->port = port;
 	vhost->client = config->client;
-	vhost->guest = vhost->waiting = vhost->open = -1;
+	vhost->guest = vhost->waiting = vhost->open = vhost->guarded = -1;
 	vhost->quiet = true;
 	snprintf(vhost->path, sizeof(vhost->path), "%s", config->path);
+	for (u32 i = 0; i < 2 * DPDK_QUEUES; i++)
+		vhost->rings[i].memory = &vhost->memory;
 	for (u32 i = 0; i < RTE_MAX(config->queues, 1u); i++) {
 		vhost->queues++;
 		if (vhost_wake_open(&vhost->wake[i])) {
@@ -140,14 +142,6 @@ static void vhost_close(struct dpdk_port *port)
 	free_port(vhost);
 }
 
-// weftd is told once that a ring was cut off.
-static void tell(struct vhost_port *vhost, struct guest_ring *ring)
-{
-	ring->told = true;
-	if (vhost->port->changed)
-		vhost->port->changed(vhost->port);
-}
-
 // A frame for a guest that has moved here, so that switches learn where it is.
 static u32 announce(struct vhost_port *vhost, struct rte_mbuf **frames)
 {
@@ -165,9 +159,10 @@ static u32 vhost_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames,
 	if (vhost_gate_enter(vhost, &vhost->rx_gate[queue]) < 0)
 		return 0;
 	u32 count = vring_receive(ring, port->pool, frames, capacity);
-	bool cut = ring->cut && !ring->told;
-	if (unlikely(cut))
-		tell(vhost, ring);
+	if (unlikely(!vhost_ring_good(vhost, ring)) && vhost_ring_settle(vhost, ring, count)) {
+		rte_pktmbuf_free_bulk(frames, count); // of zeros
+		count = 0;
+	}
 	vhost_gate_leave(&vhost->rx_gate[queue]);
 	if (unlikely(!queue && count < capacity &&
 		     __atomic_load_n(&vhost->announce, __ATOMIC_RELAXED)))
@@ -195,9 +190,8 @@ static u32 vhost_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames,
 	if (vhost_gate_enter(vhost, &vhost->tx_gate[queue]) < 0)
 		return 0;
 	u32 sent = vring_send(ring, frames, count);
-	bool cut = ring->cut && !ring->told;
-	if (unlikely(cut))
-		tell(vhost, ring);
+	if (unlikely(!vhost_ring_good(vhost, ring)))
+		vhost_ring_settle(vhost, ring, sent);
 	vhost_gate_leave(&vhost->tx_gate[queue]);
 	if (sent)
 		free_frames(frames, sent);

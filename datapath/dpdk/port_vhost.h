@@ -12,6 +12,8 @@
 #include "datapath/dpdk/port.h"
 #include "datapath/dpdk/vring.h"
 
+enum { VHOST_GUESTS = 1024 }; // the library's
+
 struct vhost_gate {
 	int inside;
 } __rte_cache_aligned;
@@ -51,6 +53,7 @@ struct vhost_port {
 	u32 pairs;       // usable
 	u32 most_pairs;  // 1 without MQ
 	u32 mtu;
+	int guarded; // the guest whose memory workers may touch; -1: none
 };
 
 // The guest's number, or -1; then the gate was not entered. Seq_cst on both sides: either the
@@ -73,6 +76,18 @@ static inline void vhost_gate_wait(struct vhost_gate *gate)
 {
 	while (__atomic_load_n(&gate->inside, __ATOMIC_SEQ_CST))
 		sched_yield();
+}
+
+// Of the guest whose rings are open.
+static inline bool vhost_memory_lost(const struct vhost_port *vhost)
+{
+	return __atomic_load_n(vhost->memory.lost, __ATOMIC_RELAXED);
+}
+
+// Nothing has become wrong with it since it was looked after.
+static inline bool vhost_ring_good(const struct vhost_port *vhost, const struct guest_ring *ring)
+{
+	return (!ring->cut || ring->told) && (!vhost_memory_lost(vhost) || ring->cut == VRING_LOST);
 }
 
 // Rings are the guest's: it receives on even ones and sends on odd ones.
@@ -99,9 +114,20 @@ void vhost_wake_set_kick(struct vhost_wake *wake, int fd); // fd -1: none
 void vhost_wake_up(struct vhost_wake *wake);               // now
 bool vhost_arm(struct dpdk_port *port, u32 queue, bool on);
 
+// port_vhost_memory.c. guard: of this process, once. learn, forget: what workers may touch of the
+// guest that is served; vring_memory says if some of it went away meanwhile. message: the calling
+// thread handles one of this guest; -1: no more. renew: the memory is another's, or shared anew.
+void vhost_memory_guard(void);
+void vhost_memory_learn(struct vhost_port *vhost);
+void vhost_memory_forget(struct vhost_port *vhost);
+void vhost_memory_message(int guest);
+void vhost_memory_renew(int guest);
+
 // port_vhost_rings.c. close: no worker is at the rings, and the library knows where they stand.
 // open: of the guest that is served, as the library has them now; bits of those that are ready.
 void vhost_rings_close(struct vhost_port *vhost);
 void vhost_rings_open(struct vhost_port *vhost, u32 ready);
 void vhost_ring_forgive(struct vhost_port *vhost, u16 ring); // a ring that is set up anew
+// After a burst of so many frames, unless the ring is good. True: its memory was lost meanwhile.
+bool vhost_ring_settle(struct vhost_port *vhost, struct guest_ring *ring, u32 frames);
 const char *vhost_rings_why(const struct vhost_port *vhost); // one was cut off; NULL: none

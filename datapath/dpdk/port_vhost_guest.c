@@ -19,7 +19,6 @@ LOG_MODULE(dpdk);
 enum {
 	PORTS_MAX = 500, // the library polls 1024 descriptors: of each port the socket and a guest
 	CONNECTIONS_MAX = 2, // per port: a guest may be back before it was seen to go
-	GUESTS_MAX = 1024,   // the library's
 };
 
 #define FEATURE(name) (1ULL << (name))
@@ -46,11 +45,11 @@ static struct {
 	struct vhost_port *port;
 	u32 rings;   // bit: ready
 	bool memory; // the library has a table
-} connections[GUESTS_MAX];
+} connections[VHOST_GUESTS];
 
 static struct vhost_port *port_of(int vid)
 {
-	return vid >= 0 && vid < GUESTS_MAX ? connections[vid].port : NULL;
+	return vid >= 0 && vid < VHOST_GUESTS ? connections[vid].port : NULL;
 }
 
 static u32 usable_pairs(const struct vhost_port *vhost)
@@ -223,8 +222,11 @@ static enum rte_vhost_msg_result before_message(int vid, void *at)
 	struct vhost_port *vhost = port_of(vid);
 	if (!vhost || !may_change_rings(message->request))
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	if (message->request == SET_MEM_TABLE || message->request == RESET_OWNER)
+	vhost_memory_message(vid);
+	if (message->request == SET_MEM_TABLE || message->request == RESET_OWNER) {
 		connections[vid].memory = false;
+		vhost_memory_renew(vid);
+	}
 	if (vhost->guest == vid) {
 		vhost->message = true;
 		vhost_rings_close(vhost);
@@ -237,6 +239,7 @@ static enum rte_vhost_msg_result after_message(int vid, void *at)
 {
 	const struct message *message = at;
 	struct vhost_port *vhost = port_of(vid);
+	vhost_memory_message(-1);
 	if (!vhost)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	if (message->request == SET_MEM_TABLE)
@@ -269,7 +272,7 @@ static struct vhost_port *find(const char *path)
 static int new_connection(int vid)
 {
 	char path[PATH_MAX];
-	if (vid >= GUESTS_MAX || rte_vhost_get_ifname(vid, path, sizeof(path)))
+	if (vid >= VHOST_GUESTS || rte_vhost_get_ifname(vid, path, sizeof(path)))
 		return -1;
 	pthread_mutex_lock(&ports_lock);
 	struct vhost_port *vhost = find(path);
@@ -283,6 +286,7 @@ static int new_connection(int vid)
 	connections[vid].port = vhost;
 	connections[vid].rings = 0;
 	connections[vid].memory = false;
+	vhost_memory_renew(vid);
 	vhost->warned = false;
 	rte_vhost_extern_callback_register(vid, &message_ops, NULL);
 	__atomic_add_fetch(&vhost->connections, 1, __ATOMIC_SEQ_CST);
@@ -296,6 +300,7 @@ static void destroy_connection(int vid)
 	if (!vhost)
 		return;
 	connections[vid].port = NULL;
+	vhost_memory_message(-1); // nobody says so after a message that failed
 	__atomic_sub_fetch(&vhost->connections, 1, __ATOMIC_SEQ_CST);
 	publish(vhost);
 }
@@ -337,7 +342,7 @@ void vhost_guest_remove(struct vhost_port *vhost)
 	*at = vhost->next;
 	pthread_mutex_unlock(&ports_lock);
 	// The library does not say that connections end with their socket.
-	for (u32 i = 0; i < GUESTS_MAX; i++)
+	for (u32 i = 0; i < VHOST_GUESTS; i++)
 		if (connections[i].port == vhost)
 			connections[i].port = NULL;
 }
@@ -345,6 +350,7 @@ void vhost_guest_remove(struct vhost_port *vhost)
 int vhost_guest_listen(struct vhost_port *vhost)
 {
 	uint64_t features = 0;
+	vhost_memory_guard();
 	// A guest could fill the log with a line per frame.
 	rte_log_set_level_pattern("lib.vhost.data", RTE_LOG_CRIT);
 	rte_log_set_level_pattern("lib.vhost.config", RTE_LOG_ERR);

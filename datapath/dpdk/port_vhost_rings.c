@@ -6,8 +6,6 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <rte_vhost.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 
 static void wait_for_workers(struct vhost_port *vhost)
 {
@@ -27,32 +25,7 @@ void vhost_rings_close(struct vhost_port *vhost)
 			rte_vhost_set_vring_base(ring->guest, i, ring->next, ring->next);
 		ring->desc = NULL;
 	}
-}
-
-// Touching what is mapped behind the end of a file kills.
-static bool file_has(const struct rte_vhost_mem_region *region)
-{
-	struct stat status;
-	u64 offset = region->host_user_addr - (u64)region->mmap_addr;
-	return !fstat(region->fd, &status) &&
-	       (!S_ISREG(status.st_mode) || (u64)status.st_size >= offset + region->size);
-}
-
-static void learn_memory(struct vhost_port *vhost)
-{
-	struct rte_vhost_memory *table;
-	struct vring_memory *memory = &vhost->memory;
-	memory->count = 0;
-	if (rte_vhost_get_mem_table(vhost->guest, &table))
-		return;
-	for (u32 i = 0; i < RTE_MIN(table->nregions, (u32)VRING_REGIONS); i++) {
-		const struct rte_vhost_mem_region *region = &table->regions[i];
-		if (file_has(region))
-			memory->regions[memory->count++] =
-				(struct vring_region){region->guest_phys_addr, region->size,
-					(u8 *)region->host_user_addr};
-	}
-	free(table);
+	vhost_memory_forget(vhost);
 }
 
 // A counter that its owner filled must not hold up a worker that adds to it.
@@ -71,6 +44,12 @@ static bool has(u64 features, u32 feature)
 	return features >> feature & 1;
 }
 
+void vhost_ring_forgive(struct vhost_port *vhost, u16 ring)
+{
+	vhost->rings[ring].cut = VRING_GOOD;
+	vhost->rings[ring].told = false;
+}
+
 static void open_ring(struct vhost_port *vhost, u16 index, u64 features)
 {
 	struct guest_ring *ring = &vhost->rings[index];
@@ -84,7 +63,6 @@ static void open_ring(struct vhost_port *vhost, u16 index, u64 features)
 	ring->used = vring.used;
 	ring->size = vring.size;
 	ring->call = call_descriptor(vring.callfd);
-	ring->memory = &vhost->memory;
 	ring->guest = vhost->guest;
 	ring->index = index;
 	ring->event_idx = has(features, VIRTIO_RING_F_EVENT_IDX);
@@ -94,24 +72,36 @@ static void open_ring(struct vhost_port *vhost, u16 index, u64 features)
 	ring->header = ring->mergeable || has(features, VIRTIO_F_VERSION_1)
 			       ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
 			       : sizeof(struct virtio_net_hdr);
+	if (ring->cut == VRING_LOST)
+		vhost_ring_forgive(vhost, index);
 	vring_open(ring);
+	if (vhost_memory_lost(vhost))
+		vring_cut(ring, VRING_LOST);
 }
 
 void vhost_rings_open(struct vhost_port *vhost, u32 ready)
 {
 	uint64_t features = 0;
 	rte_vhost_get_negotiated_features(vhost->guest, &features);
-	learn_memory(vhost);
+	vhost_memory_learn(vhost);
 	for (u16 i = 0; i < 2 * vhost->queues; i++)
 		if (ready & WEFT_BIT(i))
 			open_ring(vhost, i, features);
 	__atomic_store_n(&vhost->open, vhost->guest, __ATOMIC_SEQ_CST);
 }
 
-void vhost_ring_forgive(struct vhost_port *vhost, u16 ring)
+bool vhost_ring_settle(struct vhost_port *vhost, struct guest_ring *ring, u32 frames)
 {
-	vhost->rings[ring].cut = VRING_GOOD;
-	vhost->rings[ring].told = false;
+	bool lost = vhost_memory_lost(vhost);
+	if (lost) {
+		ring->faults[VRING_LOST] += frames;
+		if (ring->cut != VRING_LOST)
+			vring_cut(ring, VRING_LOST);
+	}
+	if (!ring->told && vhost->port->changed)
+		vhost->port->changed(vhost->port);
+	ring->told = true;
+	return lost;
 }
 
 const char *vhost_rings_why(const struct vhost_port *vhost)
@@ -123,6 +113,8 @@ const char *vhost_rings_why(const struct vhost_port *vhost)
 			       "until the guest's driver starts again",
 		[VRING_PLACE] = "the guest's ring is not in its memory: it is cut off until the "
 				"guest's driver starts again",
+		[VRING_LOST] = "the guest's hypervisor took away memory that it had shared: the "
+			       "guest is cut off until it shares its memory anew",
 	};
 	for (u32 i = 0; i < 2 * vhost->queues; i++) {
 		u8 cut = __atomic_load_n(&vhost->rings[i].cut, __ATOMIC_RELAXED);

@@ -89,7 +89,10 @@ bool vhost_arm(struct dpdk_port *port, u32 queue, bool on)
 	bool waiting = false;
 	int guest = vhost_gate_enter(vhost, &vhost->rx_gate[queue]);
 	if (guest >= 0) {
-		waiting = vring_arm(&vhost->rings[vhost_ring_from_guest(queue)], on);
+		struct guest_ring *ring = &vhost->rings[vhost_ring_from_guest(queue)];
+		waiting = vring_arm(ring, on);
+		if (unlikely(!vhost_ring_good(vhost, ring)))
+			vhost_ring_settle(vhost, ring, 0);
 		vhost_gate_leave(&vhost->rx_gate[queue]);
 	}
 	if (on)

@@ -32,12 +32,14 @@ enum vring_fault {
 	VRING_HEAD,   // from here on the ring is cut off: a chain that it does not have
 	VRING_JUMP,   // more chains than it has
 	VRING_PLACE,  // a ring that is not in the guest's memory
+	VRING_LOST,   // its memory is not there any more
 	VRING_FAULTS,
 };
 
 // What the guest lets us touch.
 struct vring_memory {
 	u32 count;
+	const bool *lost; // some of it went away: what was read there were zeros
 	struct vring_region {
 		u64 guest, bytes;
 		u8 *host;

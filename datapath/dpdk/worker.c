@@ -427,7 +427,8 @@ static void *worker_main(void *context)
 int worker_start(struct dpdk_worker *worker, const cpu_set_t *cpus)
 {
 	sigset_t all, before;
-	sigfillset(&all); // signals are weftd's
+	sigfillset(&all);        // signals are weftd's
+	sigdelset(&all, SIGBUS); // of a guest's memory: else the kernel ends weftd
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int error = pthread_create(&worker->thread, NULL, worker_main, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# A hypervisor that takes memory away which it had shared harms its own guest: weftd lives, says why that port is
+# down, and the others go on; the next guest at that port is as good as any.
+set -euo pipefail
+# shellcheck source=tests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/system/traffic.sh
+. "$(dirname "$0")/traffic.sh"
+[ "$ENGINE" = dpdk ] || skip "needs the dpdk engine: the suite system-dpdk runs it"
+
+host_new a
+host_start a
+ctl a network add blue
+ctl a port add bad type vhost-user network blue
+for i in 1 2; do
+	guest_new "g$i"
+	guest_veth a "g$i" "c$i" "10.1.0.$i/24"
+	ctl a port add "c$i" type device network blue
+done
+others_go_on() {
+	on g1 ping -c 3 -i 0.05 -W 2 10.1.0.2 >/dev/null || die "the other ports do not go on: $1"
+}
+
+mkfifo "$WORK/orders"
+for round in 1 2; do
+	"$TOOLS/shrink" "$WORK/a/run/vhost/bad.sock" <"$WORK/orders" &
+	helper $!
+	exec {orders}>"$WORK/orders"
+	wait_for 5 json_is a '["up",null]' '.[0] | [.state, .why]' port show bad
+	sends() { [ "$(json a '.[0].rx_packets' port show bad)" -gt $((round * 20)) ]; }
+	wait_for 5 sends
+	echo >&"$orders"
+	wait_for 5 json_is a '["waiting",true]' \
+		'.[0] | [.state, (.why | test("took away memory that it had shared"))]' port show bad
+	others_go_on "round $round"
+	exec {orders}>&-
+	wait_for 5 json_is a '"no guest is connected to the socket"' '.[0].why | tojson' port show bad
+done
+grep -q 'msg="port=bad: the guest.s hypervisor took away' "$WORK/a/log" || die "the log does not say why"
