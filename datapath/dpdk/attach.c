@@ -25,6 +25,11 @@ static void port_changed(struct dpdk_port *port)
 		return; // it is readable already
 }
 
+static void port_has_lost(struct dpdk_port *port, enum weft_drop reason, u32 frames)
+{
+	shared_lost(port->engine, port->slot, reason, frames);
+}
+
 static u32 port_queues(const struct dpdk_port *port)
 {
 	u32 count = 1;
@@ -103,6 +108,7 @@ static struct dpdk_port *port_new(struct engine *engine, u32 slot, const struct 
 		.driver = drivers[config->kind],
 		.pool = eal_pool(),
 		.changed = port_changed,
+		.lost = port_has_lost,
 		.worker = least_loaded(engine)->index,
 	};
 	snprintf(port->name, sizeof(port->name), "%s", config->name);

@@ -6,15 +6,6 @@
 
 // --- out
 
-static void count_lost(struct dpdk_worker *worker, u32 slot, u32 frames)
-{
-	u32 port = slot < worker->engine->port_capacity ? slot : 0;
-	struct weft_index index = {port * WEFT_DROPS_PER_PORT + WEFT_DROP_device_dropped};
-	struct weft_drop_row *row = TABLE_ROW(&worker->tables, drop, &index);
-	if (row)
-		__sync_fetch_and_add(&row->packets, frames);
-}
-
 // Returns how many the port took; the rest are freed.
 static u32 send_queue(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 count)
 {
@@ -82,7 +73,7 @@ static void flush_slot(struct dpdk_worker *worker, u32 slot)
 	if (unlikely(worker->observe.count))
 		observe_left(worker, slot, out->count, lost);
 	if (unlikely(lost))
-		count_lost(worker, slot, lost);
+		shared_lost(worker->engine, slot, WEFT_DROP_device_dropped, lost);
 	out->count = 0;
 }
 

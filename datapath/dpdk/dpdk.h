@@ -166,3 +166,5 @@ void *shared_at(struct engine *engine, enum weft_table table, u32 index);
 void shared_status(struct engine *engine, enum weft_table table, struct engine_table_status *out);
 void shared_reclaim(struct engine *engine); // if the grace period is over; begins the next
 void shared_wait(struct engine *engine);    // until no worker holds what was there before
+// Counts frames that were dropped at a port. Any thread.
+void shared_lost(struct engine *engine, u32 slot, enum weft_drop reason, u32 frames);

@@ -39,9 +39,9 @@ struct dpdk_driver {
 	u32 (*rx)(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 capacity);
 
 	// Sends from the front of the list on a queue below tx_queues; returns how many it took
-	// (and freed, or will). The rest stay the caller's. Every frame is one that the other end
-	// takes (port->takes), and may be longer than one segment. Does not change a frame it does
-	// not take.
+	// (and freed, or will; what it dropped of them, it has said to port->lost). The rest stay
+	// the caller's. Every frame is one that the other end takes (port->takes), and may be
+	// longer than one segment. Does not change a frame it does not take.
 	u32 (*tx)(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 count);
 
 	// on: from now on wake_fd of the queue becomes readable when a frame comes; returns true if
@@ -70,6 +70,9 @@ struct dpdk_port {
 	struct rte_mempool *pool; // frames come from here
 	// Calls back that the port's state has changed (any thread).
 	void (*changed)(struct dpdk_port *port);
+	// Calls back that the driver has dropped frames: device_dropped, of those it had taken to
+	// send, or one of the rx reasons (any thread).
+	void (*lost)(struct dpdk_port *port, enum weft_drop reason, u32 frames);
 
 	// Set by the driver, at any time: workers read them once per burst.
 	u32 takes;                // enum dpdk_takes
@@ -85,6 +88,12 @@ struct dpdk_port {
 	u32 sample_below; // as sample_in was drawn for
 	u32 sample_in;    // frames until one is sampled; of its worker
 };
+
+static inline void port_lost(struct dpdk_port *port, enum weft_drop reason, u32 frames)
+{
+	if (unlikely(frames) && port->lost)
+		port->lost(port, reason, frames);
+}
 
 extern const struct dpdk_driver dpdk_netdev;
 extern const struct dpdk_driver dpdk_xdp; // a netdev, too

@@ -83,18 +83,20 @@ static u32 put_tag_back(struct rte_mbuf *frame, u32 status, u16 tpid, u16 tci)
 	return TAG_BYTES;
 }
 
-static bool read_slot(
+// Returns why there is no frame.
+static enum weft_drop read_slot(
 	const struct tpacket2_hdr *slot, u32 status, bool underlay, struct rte_mbuf *frame)
 {
 	struct virtio_net_hdr vnet;
 	const u8 *bytes = (const u8 *)slot + slot->tp_mac;
 	if (slot->tp_snaplen != slot->tp_len || slot->tp_len < sizeof(struct eth_header))
-		return false; // the socket's queue had no room for the whole
+		return WEFT_DROP_rx_overrun; // the socket's queue had no room for the whole
 	memcpy(&vnet, bytes - sizeof(vnet), sizeof(vnet));
 	make_room(frame);
 	rte_memcpy(rte_pktmbuf_append(frame, (u16)slot->tp_len), bytes, slot->tp_len);
 	u32 inserted = put_tag_back(frame, status, slot->tp_vlan_tpid, slot->tp_vlan_tci);
-	return vnet_read(&vnet, inserted, underlay, frame);
+	return vnet_read(&vnet, inserted, underlay, frame) ? WEFT_DROP_none
+							   : WEFT_DROP_rx_malformed;
 }
 
 // Mbufs for the rest of the longest frame: how long the next one is nobody says.
@@ -131,7 +133,7 @@ static void chain(struct netdev *device, struct rte_mbuf *head, u32 bytes)
 	}
 }
 
-static bool read_queue(
+static enum weft_drop read_queue(
 	struct netdev *device, struct rte_mempool *pool, bool underlay, struct rte_mbuf *head)
 {
 	struct virtio_net_hdr vnet;
@@ -156,20 +158,29 @@ static bool read_queue(
 	message.msg_iovlen = room ? SEGMENTS + 2 : 1; // it must leave the queue
 	ssize_t bytes = receive(device->rx, &message);
 	if (bytes < (ssize_t)(sizeof(vnet) + sizeof(struct eth_header)))
-		return false;
+		return WEFT_DROP_rx_overrun;
 	chain(device, head, (u32)bytes - sizeof(vnet));
 	const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	if (header && header->cmsg_level == SOL_PACKET && header->cmsg_type == PACKET_AUXDATA)
 		memcpy(&aux, CMSG_DATA(header), sizeof(aux));
 	u32 inserted = put_tag_back(head, aux.tp_status, aux.tp_vlan_tpid, aux.tp_vlan_tci);
-	return vnet_read(&vnet, inserted, underlay, head);
+	return vnet_read(&vnet, inserted, underlay, head) ? WEFT_DROP_none : WEFT_DROP_rx_malformed;
+}
+
+// The kernel says in the next slot that frames were lost, and forgets what it has told.
+static void read_lost(struct dpdk_port *port, const struct netdev *device)
+{
+	struct tpacket_stats stats = {0};
+	socklen_t bytes = sizeof(stats);
+	if (!getsockopt(device->rx, SOL_PACKET, PACKET_STATISTICS, &stats, &bytes))
+		port_lost(port, WEFT_DROP_rx_overrun, stats.tp_drops);
 }
 
 static u32 netdev_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 capacity)
 {
 	struct netdev *device = port->driver_state;
 	struct rte_mbuf *fresh[DPDK_BURST];
-	u32 ready = 0, count = 0;
+	u32 ready = 0, count = 0, losing = 0;
 	(void)queue;
 	while (ready < RTE_MIN(capacity, (u32)DPDK_BURST) &&
 		slot_status(device, ready) & TP_STATUS_USER)
@@ -180,16 +191,22 @@ static u32 netdev_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames
 		struct tpacket2_hdr *slot = slot_at(device, 0);
 		u32 status = slot->tp_status;
 		*taken_stamp(fresh[i]) = slot->tp_sec * 1000000000ull + slot->tp_nsec;
-		bool good = status & TP_STATUS_COPY
-				    ? read_queue(device, port->pool, port->underlay, fresh[i])
-				    : read_slot(slot, status, port->underlay, fresh[i]);
+		enum weft_drop drop =
+			status & TP_STATUS_COPY
+				? read_queue(device, port->pool, port->underlay, fresh[i])
+				: read_slot(slot, status, port->underlay, fresh[i]);
+		losing |= status & TP_STATUS_LOSING;
 		__atomic_store_n(&slot->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
 		device->slot = (device->slot + 1) % SLOTS;
-		if (good)
+		if (!drop) {
 			frames[count++] = fresh[i];
-		else
-			rte_pktmbuf_free(fresh[i]);
+			continue;
+		}
+		port_lost(port, drop, 1);
+		rte_pktmbuf_free(fresh[i]);
 	}
+	if (unlikely(losing))
+		read_lost(port, device);
 	if (device->spares)
 		rte_pktmbuf_free_bulk(device->spare, device->spares);
 	device->spares = 0;
@@ -265,6 +282,8 @@ static u32 netdev_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames
 					  : 0;
 		if (sent < 0 && !is_frames_fault(errno))
 			break;
+		if (sent <= 0)
+			port_lost(port, WEFT_DROP_device_dropped, 1);
 		done += sent > 0 ? (u32)sent : 1;
 	}
 	rte_pktmbuf_free_bulk(frames, done);
@@ -282,6 +301,7 @@ static bool netdev_arm(struct dpdk_port *port, u32 queue, bool on)
 	if (!on)
 		return false;
 	getsockopt(device->rx, SOL_SOCKET, SO_ERROR, &error, &bytes);
+	read_lost(port, device);
 	return slot_status(device, 0) & TP_STATUS_USER;
 }
 

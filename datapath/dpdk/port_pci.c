@@ -13,11 +13,17 @@
 #include <unistd.h>
 #include "datapath/dpdk/port.h"
 
-enum { DESCRIPTORS = 1024, LOOK_NS = 50000 };
+enum {
+	DESCRIPTORS = 1024,
+	LOOK_NS = 50000,
+	LOOK_POLLS = 1 << 16, // busy: what the NIC has lost is read so often
+};
 
 struct pci_port {
 	u16 id; // DPDK's
 	int timer;
+	u64 missed; // as the NIC said it last
+	u32 polls;
 	bool interrupts;
 	bool prepare; // frames with offloads go through rte_eth_tx_prepare
 };
@@ -124,10 +130,21 @@ static void pci_close(struct dpdk_port *port)
 	port->wake_fd[0] = -1;
 }
 
+static void read_lost(struct dpdk_port *port, struct pci_port *pci)
+{
+	struct rte_eth_stats stats;
+	if (rte_eth_stats_get(pci->id, &stats))
+		return;
+	u64 missed = stats.imissed + stats.rx_nombuf;
+	if (missed > pci->missed)
+		port_lost(port, WEFT_DROP_rx_overrun, (u32)(missed - pci->missed));
+	pci->missed = missed;
+}
+
 // What a NIC says of a received frame is not what docs/dpdk.md means by the same fields.
 static u32 pci_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 capacity)
 {
-	const struct pci_port *pci = port->driver_state;
+	struct pci_port *pci = port->driver_state;
 	u32 count = rte_eth_rx_burst(pci->id, (u16)queue, frames, (u16)capacity), good = 0;
 	for (u32 i = 0; i < count; i++) {
 		u32 head = RTE_MIN(frames[i]->pkt_len, (u32)WEFT_PARSE_BYTES);
@@ -138,6 +155,9 @@ static u32 pci_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u
 		else
 			rte_pktmbuf_free(frames[i]);
 	}
+	port_lost(port, WEFT_DROP_rx_malformed, count - good);
+	if (unlikely(++pci->polls % LOOK_POLLS == 0))
+		read_lost(port, pci);
 	return good;
 }
 
@@ -151,9 +171,11 @@ static u32 pci_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u
 
 static bool pci_arm(struct dpdk_port *port, u32 queue, bool on)
 {
-	const struct pci_port *pci = port->driver_state;
+	struct pci_port *pci = port->driver_state;
 	const struct itimerspec soon = {.it_value.tv_nsec = LOOK_NS}, never = {0};
 	u64 eaten;
+	if (on)
+		read_lost(port, pci);
 	if (pci->interrupts) {
 		if (!on)
 			return rte_eth_dev_rx_intr_disable(pci->id, (u16)queue), false;

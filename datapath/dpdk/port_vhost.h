@@ -84,10 +84,11 @@ static inline bool vhost_memory_lost(const struct vhost_port *vhost)
 	return __atomic_load_n(vhost->memory.lost, __ATOMIC_RELAXED);
 }
 
-// Nothing has become wrong with it since it was looked after.
+// Nothing has gone wrong with it since it was looked after.
 static inline bool vhost_ring_good(const struct vhost_port *vhost, const struct guest_ring *ring)
 {
-	return (!ring->cut || ring->told) && (!vhost_memory_lost(vhost) || ring->cut == VRING_LOST);
+	return !ring->lost && (!ring->cut || ring->told) &&
+	       (!vhost_memory_lost(vhost) || ring->cut == VRING_LOST);
 }
 
 // Rings are the guest's: it receives on even ones and sends on odd ones.

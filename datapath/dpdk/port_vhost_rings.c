@@ -94,13 +94,16 @@ bool vhost_ring_settle(struct vhost_port *vhost, struct guest_ring *ring, u32 fr
 {
 	bool lost = vhost_memory_lost(vhost);
 	if (lost) {
-		ring->faults[VRING_LOST] += frames;
+		vring_lose(ring, VRING_LOST, frames);
 		if (ring->cut != VRING_LOST)
 			vring_cut(ring, VRING_LOST);
 	}
-	if (!ring->told && vhost->port->changed)
+	port_lost(vhost->port, ring->index & 1 ? WEFT_DROP_rx_malformed : WEFT_DROP_device_dropped,
+		ring->lost);
+	ring->lost = 0;
+	if (ring->cut && !ring->told && vhost->port->changed)
 		vhost->port->changed(vhost->port);
-	ring->told = true;
+	ring->told = ring->cut;
 	return lost;
 }
 

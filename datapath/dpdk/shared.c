@@ -156,3 +156,13 @@ void shared_status(struct engine *engine, enum weft_table id, struct engine_tabl
 		.abi = abi[id],
 	};
 }
+
+// An underlay device is no port: its frames stand with port 0.
+void shared_lost(struct engine *engine, u32 slot, enum weft_drop reason, u32 frames)
+{
+	u32 port = slot < engine->port_capacity ? slot : 0;
+	struct weft_index index = {port * WEFT_DROPS_PER_PORT + (u32)reason};
+	struct weft_drop_row *row = TABLE_ROW(&engine->tables, drop, &index);
+	if (row)
+		__atomic_fetch_add(&row->packets, frames, __ATOMIC_RELAXED);
+}

@@ -61,6 +61,7 @@ struct guest_ring {
 	bool event_idx, mergeable, indirect, log;
 	int call;
 	int guest; // number in the library: for the log of written pages
+	u32 lost;  // frames, of those faults: not yet told
 	u64 faults[VRING_FAULTS];
 } __rte_cache_aligned;
 
@@ -95,6 +96,12 @@ u32 vring_send(struct guest_ring *ring, struct rte_mbuf **frames, u32 count);
 
 // vring_frame.c. Makes of what the guest claims what port.h promises; false: it makes no sense.
 bool vring_claims(const struct virtio_net_hdr *header, struct rte_mbuf *frame);
+
+static inline void vring_lose(struct guest_ring *ring, enum vring_fault fault, u32 frames)
+{
+	ring->faults[fault] += frames;
+	ring->lost += frames;
+}
 
 static inline void vring_cut(struct guest_ring *ring, enum vring_fault fault)
 {

@@ -161,7 +161,7 @@ u32 vring_receive(
 			frames[good++] = frame;
 			continue;
 		}
-		ring->faults[fault]++;
+		vring_lose(ring, fault, 1);
 		rte_pktmbuf_free(frame);
 	}
 	if (unlikely(taken < count))

@@ -144,7 +144,7 @@ static bool write_any(struct sending *sending, struct rte_mbuf *frame)
 	g.buffers = 0;
 	do {
 		if (g.buffers == VRING_PIECES || (g.buffers && !ring->mergeable)) {
-			ring->faults[VRING_ROOM]++;
+			vring_lose(ring, VRING_ROOM, 1);
 			return true;
 		}
 		if (sending->taken + g.buffers == sending->waiting)
@@ -153,7 +153,7 @@ static bool write_any(struct sending *sending, struct rte_mbuf *frame)
 		if (fault == VRING_HEAD)
 			return false;
 		if (fault) {
-			ring->faults[fault]++;
+			vring_lose(ring, fault, 1);
 			give(sending, &g, 0);
 			return true;
 		}

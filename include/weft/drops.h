@@ -36,7 +36,10 @@
 	X(split_horizon, decide, "from a peer to a peer: the sender reaches it by itself") \
 	X(bad_ecn, apply, \
 		"the underlay marked congestion on a packet that cannot say so (RFC 6040)") \
-	X(carrier_dropped, carrier, "the kernel's VXLAN device refused it")
+	X(carrier_dropped, carrier, "the kernel's VXLAN device refused it") \
+	X(rx_overrun, port, "it came faster than weft took it: the port's ring was full") \
+	X(rx_malformed, port, \
+		"what the port gave is no frame: its descriptors or virtio header make no sense")
 
 #define WEFT_HOPS(X) X(parse) X(decide) X(apply) X(port) X(carrier)
 

@@ -148,6 +148,7 @@ static void test_a_frame_too_long_is_dropped_alone(void **state)
 		burst[i] = to_mbuf(&sent);
 	}
 	assert_int_equal(dpdk_netdev.tx(&a.port, 0, burst, 3), 3);
+	assert_int_equal(rig_lost[WEFT_DROP_device_dropped], 1);
 	guest_read(a.guest, &got);
 	assert_int_equal(got.length, 14 + 28 + 100);
 	guest_read(a.guest, &got);

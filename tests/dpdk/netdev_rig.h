@@ -36,6 +36,7 @@ struct frame {
 };
 
 static struct rte_mempool *rig_pool;
+static u32 rig_lost[WEFT_DROP_count]; // what drivers have said, by reason
 
 static void __attribute__((format(printf, 1, 2))) run(const char *format, ...)
 {
@@ -90,11 +91,19 @@ static void guest_read(int fd, struct frame *frame)
 	} while (frame->bytes[11] != MARK);
 }
 
+static void count_lost(struct dpdk_port *port, enum weft_drop reason, u32 frames)
+{
+	(void)port;
+	rig_lost[reason] += frames;
+}
+
 static void port_open_as(struct dpdk_port *port, const char *name, bool underlay)
 {
 	const char *why = "";
 	struct engine_port config = {.id = 1, .ifindex = if_nametoindex(name), .name = name};
+	memset(rig_lost, 0, sizeof(rig_lost));
 	*port = (struct dpdk_port){.id = underlay ? 0 : 1,
+		.lost = count_lost,
 		.driver = &dpdk_netdev,
 		.pool = rig_pool,
 		.underlay = underlay};

@@ -37,6 +37,7 @@ static void expect_dropped(struct rig *rig)
 	assert_true(frontend_send(&rig->guest, 0, &frame.header, frame.bytes, frame.length));
 	pass_frame(rig);
 	assert_int_equal(malformed(rig), before + 1);
+	assert_int_equal(rig->lost[WEFT_DROP_rx_malformed], before + 1);
 }
 
 // Delivered without any claim.

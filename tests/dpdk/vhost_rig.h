@@ -17,6 +17,7 @@ struct rig {
 	struct frontend guest;
 	char path[64];
 	u32 changes; // of the port's state
+	u32 lost[WEFT_DROP_count];
 };
 
 static struct rte_mempool *rig_pool;
@@ -36,6 +37,11 @@ static inline void rig_changed(struct dpdk_port *port)
 	__atomic_add_fetch(&((struct rig *)port)->changes, 1, __ATOMIC_SEQ_CST);
 }
 
+static inline void rig_has_lost(struct dpdk_port *port, enum weft_drop reason, u32 frames)
+{
+	((struct rig *)port)->lost[reason] += frames;
+}
+
 static inline int rig_open(struct rig *rig, bool client, u32 queues, const char **why)
 {
 	struct engine_port config = {.id = 1,
@@ -48,7 +54,8 @@ static inline int rig_open(struct rig *rig, bool client, u32 queues, const char 
 		.name = "test",
 		.driver = &dpdk_vhost,
 		.pool = rig_pool,
-		.changed = rig_changed};
+		.changed = rig_changed,
+		.lost = rig_has_lost};
 	int error = dpdk_vhost.open(&rig->port, &config, why);
 	if (!error && !client)
 		rig_nudge();

@@ -107,6 +107,7 @@ static void buffers_gone(void **state)
 	assert_int_equal(poll_once(bad), 0);
 	expect_lost(bad);
 	assert_int_equal(vhost->rings[1].faults[VRING_LOST], 3 + 1);
+	assert_int_equal(bad->lost[WEFT_DROP_rx_malformed], 3);
 	renew(bad);
 	shrink(bad, FRONTEND_BUFFERS_AT);
 	send_one(bad);

@@ -57,6 +57,19 @@ send --count 7
 expect a 7 ".[0].tx_dropped" port show old
 expect a $((dropped + 7)) ".[0].tx_dropped" port show t1
 
+# what a device refuses at the hand-over: here for its length
+if [ "$ENGINE" = dpdk ]; then
+	on a ip link set v1 mtu 1000
+	guest_new g2
+	guest_veth a g2 v2
+	ctl a port add v2 type device network blue
+	on g2 "$TOOLS/frame" send --dev eth0 --src 02:00:00:00:00:03 --quiet --payload-size 1200 --count 4
+	expect a '[["device_dropped","port",4]]' '[.[] | select(.reason == "device_dropped") | [.reason,.hop,.packets]]' \
+		drops show port v1
+	expect a 4 '.[0].tx_dropped' port show v1
+	ctl a port del v2
+fi
+
 refused a 1 'there is no port v9' drops show port v9
 ctl a port del t1
 ctl a port del old

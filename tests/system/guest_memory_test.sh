@@ -30,6 +30,8 @@ for round in 1 2; do
 	wait_for 5 json_is a '["up",null]' '.[0] | [.state, .why]' port show bad
 	sends() { [ "$(json a '.[0].rx_packets' port show bad)" -gt $((round * 20)) ]; }
 	wait_for 5 sends
+	# What the guest sends that is no frame is counted, too.
+	expect a "[\"port\",$((3 * round))]" '.[] | select(.reason == "rx_malformed") | [.hop, .packets]' drops show port bad
 	echo >&"$orders"
 	wait_for 5 json_is a '["waiting",true]' \
 		'.[0] | [.state, (.why | test("took away memory that it had shared"))]' port show bad
