@@ -16,6 +16,12 @@
 extern struct log_module *const __start_log_modules[] __attribute__((weak));
 extern struct log_module *const __stop_log_modules[] __attribute__((weak));
 
+// This program's, then those of one shared object: weft opens one engine.
+static struct module_range {
+	struct log_module *const *first, *const *end;
+} opened;
+static enum log_level level_of_all = LOG_LEVEL_info;
+
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 enum { LINE_MAX_BYTES = 2048, FORMAT_MAX_BYTES = 512, FIELDS_MARK = '\x01' };
@@ -103,11 +109,18 @@ void log_write(struct log_module *module, enum log_level level, const char *form
 		return; // nowhere to say it
 }
 
-int log_set_level(const char *name, enum log_level level)
+static struct module_range range_at(u32 index)
+{
+	struct module_range own = {__start_log_modules, __stop_log_modules};
+
+	return index ? opened : own;
+}
+
+static int set_level(struct module_range range, const char *name, enum log_level level)
 {
 	int found = -ENOENT;
 
-	for (struct log_module *const *m = __start_log_modules; m < __stop_log_modules; m++) {
+	for (struct log_module *const *m = range.first; m < range.end; m++) {
 		if (name && strcmp((*m)->name, name) != 0)
 			continue;
 		(*m)->level = level;
@@ -116,22 +129,43 @@ int log_set_level(const char *name, enum log_level level)
 	return found;
 }
 
-void log_walk(void (*fn)(const char *name, enum log_level level, void *context), void *context)
+int log_set_level(const char *name, enum log_level level)
 {
-	const char *last = "";
+	int own = set_level(range_at(0), name, level);
 
-	for (;;) {
-		const struct log_module *next = NULL;
+	if (!name)
+		level_of_all = level;
+	return set_level(opened, name, level) == 0 ? 0 : own;
+}
 
-		for (struct log_module *const *m = __start_log_modules; m < __stop_log_modules; m++)
+void log_add_modules(struct log_module *const *first, struct log_module *const *end)
+{
+	opened = (struct module_range){first, end};
+	set_level(opened, NULL, level_of_all);
+}
+
+// The first in order of name behind `last`.
+static const struct log_module *next_after(const char *last)
+{
+	const struct log_module *next = NULL;
+
+	for (u32 i = 0; i < 2; i++) {
+		struct module_range range = range_at(i);
+
+		for (struct log_module *const *m = range.first; m < range.end; m++)
 			if (strcmp((*m)->name, last) > 0 &&
 				(!next || strcmp((*m)->name, next->name) < 0))
 				next = *m;
-		if (!next)
-			return;
-		fn(next->name, next->level, context);
-		last = next->name;
 	}
+	return next;
+}
+
+void log_walk(void (*fn)(const char *name, enum log_level level, void *context), void *context)
+{
+	const struct log_module *next = next_after("");
+
+	for (; next; next = next_after(next->name))
+		fn(next->name, next->level, context);
 }
 
 const char *log_level_name(enum log_level level)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <weft/log.h>
 #include "datapath/dpdk/attach.h"
 #include "datapath/dpdk/cores.h"
 #include "datapath/dpdk/eal.h"
@@ -215,6 +216,16 @@ static const struct engine_ops ops = {
 	.port_cpu = dpdk_port_cpu,
 	.inject = dpdk_inject,
 };
+
+// weftd's log knows its own modules; those of this object it must be told.
+#define HIDDEN __attribute__((weak, visibility("hidden")))
+extern struct log_module *const __start_log_modules[] HIDDEN;
+extern struct log_module *const __stop_log_modules[] HIDDEN;
+
+static __attribute__((constructor)) void tell_log(void)
+{
+	log_add_modules(__start_log_modules, __stop_log_modules);
+}
 
 // What datapath/engine.c looks for.
 extern const struct engine_ops *const engine_dpdk;

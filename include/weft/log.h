@@ -24,6 +24,10 @@ struct log_module {
 void log_write(struct log_module *module, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+// The modules of a shared object that was opened, whose linker gathered them: once, when it is
+// opened. They are as loud as log_set_level(NULL) said last.
+void log_add_modules(struct log_module *const *first, struct log_module *const *end);
+
 // name NULL: every module. -ENOENT: no such module.
 int log_set_level(const char *name, enum log_level level);
 // Calls fn once for every module name, in order of name.

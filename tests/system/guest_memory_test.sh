@@ -10,7 +10,11 @@ set -euo pipefail
 [ "$ENGINE" = dpdk ] || skip "needs the dpdk engine: the suite system-dpdk runs it"
 
 host_new a
-host_start a
+host_start a --log-level warn
+# The engine's module logs as loud as weftd, and as it is told.
+expect a '["warn"]' '[.[] | select(.module == "dpdk").level]' log show
+ctl a log set dpdk level info >/dev/null
+ctl a log set port level info >/dev/null
 ctl a network add blue
 ctl a port add bad type vhost-user network blue
 for i in 1 2; do
@@ -39,4 +43,6 @@ for round in 1 2; do
 	exec {orders}>&-
 	wait_for 5 json_is a '"no guest is connected to the socket"' '.[0].why | tojson' port show bad
 done
+grep -q "module=dpdk msg=\"the guest's driver runs" "$WORK/a/log" || die "log set dpdk did not make it speak"
+! grep -q 'DPDK is up' "$WORK/a/log" || die "--log-level does not hold for the engine"
 grep -q 'msg="port=bad: the guest.s hypervisor took away' "$WORK/a/log" || die "the log does not say why"
