@@ -2,6 +2,7 @@
 // The server of include/weft/control.h on the unix socket.
 #pragma once
 
+#include <stdio.h>
 #include "daemon/weftd.h"
 
 int api_open(struct weftd *weftd, struct failure *failure); // sets weftd->api
@@ -18,3 +19,4 @@ struct api_answer api_answer(struct weftd *weftd, bool post, const char *path, c
 	size_t length, struct outlet *outlet);
 
 char *metrics_text(struct weftd *weftd); // OpenMetrics; malloc
+void metrics_cpu(FILE *out, struct weftd *weftd);

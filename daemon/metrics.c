@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// OpenMetrics: the numbers of `port show`, `peer show` and `drops show`, and how full each table
-// is.
+// OpenMetrics: the numbers of `port show`, `peer show` and `drops show`, how full each table
+// is, and what workers do (metrics_cpu.c).
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +190,7 @@ char *metrics_text(struct weftd *weftd)
 	put_tables(out, weftd, true);
 	if (weftd->engine_ops->cards)
 		put_latency(out, weftd);
+	metrics_cpu(out, weftd);
 	fputs("# EOF\n", out);
 	fclose(out);
 	json_decref(shown);

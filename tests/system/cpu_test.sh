@@ -52,3 +52,26 @@ equal true "$(json a '.[0] | .packets >= 20000 and .share_percent > 50 and .ns_p
 	"the cost of c2: $(ctl a cpu show ports)"
 equal true "$(json a '.[0] | .hit_percent > 95 and .receive_ns > 0 and .send_ns > 0' cpu show)" \
 	"where the time goes: $(ctl a cpu show)"
+
+# The same for Prometheus, in its grammar.
+curl -sS --unix-socket "$WORK/a/run/weftd.sock" http://weftd/metrics >"$WORK/metrics"
+label='[a-z_]+="[^"\\]*"'
+bad=$(grep -vE "^(# (TYPE|HELP|UNIT) [a-z_]+ .+|# EOF|[a-z_]+(\{$label(,$label)*\})? -?[0-9]+(\.[0-9]+)?)\$" "$WORK/metrics" || true)
+equal '' "$bad" "lines of /metrics"
+equal "$(grep -c '^# TYPE' "$WORK/metrics")" "$(grep '^# TYPE' "$WORK/metrics" | sort -u | wc -l)" "families of /metrics"
+metric() { # metric NAME{LABELS}: its value
+	awk -v name="$1" '$1 == name { print $2 }' "$WORK/metrics"
+}
+for state in busy idle sleep; do
+	awk -v s="$(metric "weft_worker_seconds_total{worker=\"0\",state=\"$state\"}")" 'BEGIN { exit !(s > 0 && s < 600) }' ||
+		die "seconds $state: $(grep weft_worker "$WORK/metrics")"
+done
+packets=$(metric 'weft_worker_packets_total{worker="0"}')
+[ "$packets" -ge 20000 ] || die "packets of the worker: $packets"
+[ "$(metric 'weft_worker_flow_lookups_total{worker="0",result="hit"}')" -ge 19000 ] || die "hits of the flow cache"
+[ "$(metric 'weft_worker_flow_lookups_total{worker="0",result="miss"}')" -ge 1 ] || die "misses of the flow cache"
+[ "$(metric 'weft_worker_wake_seconds_count{worker="0"}')" -ge 1 ] || die "sleeps"
+awk -v p50="$(metric 'weft_worker_wake_seconds{worker="0",quantile="0.5"}')" \
+	-v p99="$(metric 'weft_worker_wake_seconds{worker="0",quantile="0.99"}')" 'BEGIN { exit !(p50 > 0 && p99 >= p50 && p99 < 10) }' ||
+	die "wake-ups: $(grep weft_worker_wake "$WORK/metrics")"
+awk -v c="$(metric 'weft_port_cost_seconds_total{port="c2"}')" 'BEGIN { exit !(c > 0) }' || die "the cost of c2"
