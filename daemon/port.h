@@ -110,12 +110,18 @@ void port_follow_carrier(struct port *port); // it may have come or gone
 int port_events_open(struct weftd *weftd, struct failure *failure);
 void port_events_close(struct weftd *weftd);
 
+// port_retry.c: what could not be attached is tried again.
+void port_retry_soon(struct weftd *weftd);
+void port_retry_close(struct weftd *weftd);
+bool port_is_retried(const struct port *port);
+
 // port_link.c
 // Finds or (create) makes the device and binds it. -ENODEV: there is none.
 int port_link_take(struct port *port, bool create, struct failure *failure);
 int port_link_attach(struct port *port, struct failure *failure); // once its rows are in
 int port_link_release(struct port *port, struct failure *failure);
 void port_link_changed(struct link_watch *watch, struct link *link);
+void port_trouble(struct port *port, const char *why); // why it is not attached; NULL: it is
 
 // port_rows.c
 bool port_tag_read(const char *text, char network[64], u32 *tag); // "blue:10"

@@ -37,18 +37,25 @@ int port_attach(struct port *port, struct failure *failure)
 		attach.path = path;
 	}
 	int error = port_check_engine(weftd, port->type, failure);
-	if (!error && port->type->prepare)
-		error = port->type->prepare(port, &attach, failure);
 	if (error)
 		return error;
+	if (port->type->prepare)
+		error = port->type->prepare(port, &attach, failure);
+	if (error) {
+		port_retry_soon(weftd);
+		return error;
+	}
 	error = weftd->engine_ops->port_attach(weftd->engine, &attach, &why);
-	if (error)
+	if (error) {
+		port_retry_soon(weftd);
 		return fail_attach(attach.name, error, why, failure);
+	}
 	port->attached = true;
 	port->ifindex = attach.ifindex;
 	error = port->type->settle ? port->type->settle(port, &attach, failure) : 0;
 	if (error) {
 		port_detach(port);
+		port_retry_soon(weftd);
 		return error;
 	}
 	log_info("attached port=%s dev=%s ifindex=%u", port->object->name, link ? link->name : path,
@@ -126,6 +133,7 @@ int port_events_open(struct weftd *weftd, struct failure *failure)
 
 void port_events_close(struct weftd *weftd)
 {
+	port_retry_close(weftd);
 	if (weftd->port_events)
 		event_free(weftd->port_events);
 	weftd->port_events = NULL;

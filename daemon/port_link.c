@@ -228,7 +228,7 @@ int port_link_release(struct port *port, struct failure *failure)
 	return 0;
 }
 
-static void port_trouble(struct port *port, const char *why)
+void port_trouble(struct port *port, const char *why)
 {
 	if (why && (!port->why || strcmp(port->why, why) != 0))
 		log_warn("port=%s: %s", port->object->name, why);

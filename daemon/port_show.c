@@ -40,7 +40,8 @@ struct port_state port_state(const struct object *object)
 	if (!port)
 		return state_of("down", object->trouble);
 	if (port->why && !port->attached)
-		return state_of("down", port->why);
+		return state_of(
+			port_is_retried(port) ? port->type->carrier_state : "down", port->why);
 	if (port_has_netdev(port) && !link) {
 		snprintf(why, sizeof(why), "there is no device %s", port->watch.name);
 		return state_of("absent", why);

@@ -48,6 +48,7 @@ struct weftd {
 	struct underlay *underlay;
 	struct cards *cards;       // cards.h; NULL: nobody has asked for any
 	struct event *port_events; // port.h; NULL: the engine has none
+	struct event *port_retry;  // port_retry.c; NULL: nothing was to be tried again
 	struct objects *objects;   // the model: see model.h
 	struct pending *pending;   // requests that are answered later: pending.h
 	unsigned pending_count;
