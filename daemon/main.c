@@ -2,6 +2,7 @@
 // weftd: options, signals, the event loop.
 
 #include <cap-ng.h>
+#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -155,6 +157,37 @@ static void drop_capabilities(const struct weftd *weftd)
 		log_warn("cannot drop capabilities");
 }
 
+enum { WORKER_NICE = -10 };
+
+static bool is_worker(const char *task)
+{
+	char path[64], name[16] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%.16s/comm", task);
+	file = fopen(path, "re");
+	if (file && !fgets(name, sizeof(name), file))
+		name[0] = '\0';
+	if (file)
+		fclose(file);
+	name[strcspn(name, "\n")] = '\0';
+	return strcmp(name, ENGINE_WORKER_NAME) == 0;
+}
+
+// All threads but the workers: a frame waits while a worker does, for others it is time enough. A
+// thread has the nice value of the one that starts it, so workers need no capability for theirs.
+static void yield_cores(int nice)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *task;
+
+	while (tasks && (task = readdir(tasks)))
+		if (task->d_name[0] != '.' && !is_worker(task->d_name))
+			setpriority(PRIO_PROCESS, (id_t)strtoul(task->d_name, NULL, 10), nice);
+	if (tasks)
+		closedir(tasks);
+}
+
 // An engine with threads starts them with what weftd has then: they keep it. One without needs more
 // of root at its start than later: to take over what an earlier weftd left in the kernel.
 static int bring_up(struct weftd *weftd, struct failure *failure)
@@ -162,10 +195,17 @@ static int bring_up(struct weftd *weftd, struct failure *failure)
 	int err = instance_open(weftd, failure);
 	bool early = !err && weftd->engine_ops->port_state;
 
-	if (early)
+	int nice = getpriority(PRIO_PROCESS, 0);
+
+	if (early) {
+		if (nice > WORKER_NICE && setpriority(PRIO_PROCESS, 0, WORKER_NICE))
+			log_warn("workers cannot go before others on their cores: frames may wait");
 		drop_capabilities(weftd);
+	}
 	if (!err)
 		err = instance_start(weftd, failure);
+	if (early)
+		yield_cores(nice);
 	if (!err && !early)
 		drop_capabilities(weftd);
 	return err;

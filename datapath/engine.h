@@ -68,6 +68,9 @@ struct engine_port_cpu {
 	u64 busy_ns;
 };
 
+// The workers' threads, from commit on. They have the nice value of the thread that calls commit.
+#define ENGINE_WORKER_NAME "weft-worker"
+
 enum { ENGINE_UNDERLAYS = 16 };
 
 struct engine_overlay {

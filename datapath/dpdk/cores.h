@@ -15,3 +15,7 @@ struct dpdk_cores {
 
 // text NULL: any core. -EINVAL and a static sentence: no such list, or a core that is not ours.
 int cores_read(const char *text, struct dpdk_cores *out, const char **why);
+
+// The calling thread gets short turns, and so gets them sooner: frames wait for as long as a worker
+// does.
+void cores_claim(void);

@@ -408,8 +408,8 @@ static void drop_privileges(void)
 static void *worker_main(void *context)
 {
 	struct dpdk_worker *worker = context;
-	prctl(PR_SET_NAME, "weft-worker", 0, 0, 0);
 	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+	cores_claim();
 	cpu_wake_open(&worker->wake);
 	drop_privileges();
 	if (rte_thread_register())
@@ -435,6 +435,7 @@ int worker_start(struct dpdk_worker *worker, const cpu_set_t *cpus)
 	if (error)
 		return -error;
 	worker->started = true;
+	pthread_setname_np(worker->thread, ENGINE_WORKER_NAME); // weftd looks for it after commit
 	if (cpus)
 		pthread_setaffinity_np(worker->thread, sizeof(*cpus), cpus);
 	return 0;

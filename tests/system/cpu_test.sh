@@ -18,6 +18,10 @@ if [ "$ENGINE" != dpdk ]; then
 fi
 
 ctl a network add blue
+# There when weftd starts: the library's thread starts with it.
+ctl a port add guest type vhost-user network blue
+host_stop a
+host_start a
 for i in 1 2 3; do
 	guest_new "g$i"
 	guest_veth a "g$i" "c$i" "10.1.0.$i/24"
@@ -31,6 +35,17 @@ worker_state() { # S: it sleeps
 		[ "$(cat "$task/comm")" != weft-worker ] || awk '{ print $3 }' "$task/stat"
 	done
 }
+
+# Workers go before others on their cores, and the rest of weftd does not.
+nice_of() { # nice_of NAME: of the threads of that name
+	ps -L -o ni=,comm= -p "${HOST_PID[a]}" | awk -v name="$1" '$2 == name { print $1 }' | sort -u
+}
+own=$(nice)
+equal "$((own < -10 ? own : -10))" "$(nice_of weft-worker)" "the worker's nice value"
+for thread in weftd eal-intr-thread vhost-events; do
+	equal "$own" "$(nice_of $thread)" "the nice value of $thread"
+done
+
 sleeps() { [ "$(worker_state)" = S ]; }
 wait_for 5 sleeps
 equal 1 "$(json a length cpu show)" "workers"

@@ -37,7 +37,7 @@ lab_cleanup() {
 }
 trap lab_cleanup EXIT
 
-weftlab() { "${NICE[@]}" "$BUILD/weftlab" "$@"; }
+weftlab() { "$BUILD/weftlab" "$@"; }
 
 lab_own() {
 	LAB=$1

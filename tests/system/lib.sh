@@ -10,9 +10,6 @@
 BUILD=${BUILD:-build}
 ENGINE=${ENGINE:-ebpf}
 WORK=
-# A worker of dpdk is a thread among others: it must not wait behind the light VMs, which are as nice.
-NICE=()
-[ "$ENGINE" != dpdk ] || NICE=(nice -n -15)
 declare -A HOST_PID=()
 HELPERS=() # processes of the test that cleanup ends
 
@@ -92,7 +89,7 @@ answers() {
 host_start() {
 	local host=$1
 	shift
-	"${NICE[@]}" nsenter --net="/run/netns/$(netns "$host")" "$BUILD/weftd" --name "$host" --engine "$ENGINE" --state-dir "$WORK/$host/state" \
+	nsenter --net="/run/netns/$(netns "$host")" "$BUILD/weftd" --name "$host" --engine "$ENGINE" --state-dir "$WORK/$host/state" \
 		--run-dir "$WORK/$host/run" --bpf-dir "$WORK/$host/bpf" "$@" \
 		>>"$WORK/$host/log" 2>&1 &
 	HOST_PID[$host]=$!
