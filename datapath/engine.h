@@ -197,6 +197,11 @@ struct engine_ops {
 	u64 (*cards)(struct engine *engine,
 		void (*fn)(const struct weft_postcard *card, void *context), void *context);
 
+	// Sends a frame of weftd's own (a probe: weft/probe.h) as if the port had: from P0 on it is
+	// on the way of the port's frames. NULL: this engine cannot. -EMSGSIZE, -ENOBUFS, -ENOMEM,
+	// and what making the entry may say.
+	int (*send)(struct engine *engine, u32 port_id, const u8 *bytes, u32 length);
+
 	// Runs one frame through the very datapath, effects and counters included, but sends
 	// nothing but the copies of a flood. now_ns is used by engines without a clock of their
 	// own. Errors: -EINVAL length, -ENOENT port.

@@ -15,6 +15,8 @@
 		&(line)->layout)
 #define DECIDE(line) weft_decide(&(line)->key, &(line)->verdict, (line)->now_ns)
 #define COMMIT(line) weft_commit(&(line)->key, &(line)->verdict, (line)->now_ns)
+#define PROBE(line) \
+	weft_probe_valid((line)->packet->context, (line)->packet->outer_bytes, &(line)->layout)
 
 int weft_parse(HOOK_CONTEXT *context, u32 outer_bytes, u32 in_port, struct weft_key *key,
 	struct weft_layout *layout);
@@ -22,6 +24,7 @@ int weft_decide(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns);
 int weft_commit(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns);
 u64 weft_identity(HOOK_CONTEXT *context, u32 outer_bytes, struct weft_key *key,
 	struct weft_layout *layout, u64 identity_key);
+int weft_probe_valid(HOOK_CONTEXT *context, u32 outer_bytes, struct weft_layout *layout);
 
 struct packet {
 	HOOK_CONTEXT *context;
@@ -111,6 +114,14 @@ __noinline u64 weft_identity(HOOK_CONTEXT *context, u32 outer_bytes, struct weft
 	if (!key || !layout || !packet_open(&p, context, outer_bytes))
 		return 1;
 	return packet_identity(&p, key, layout, identity_key);
+}
+
+__noinline int weft_probe_valid(HOOK_CONTEXT *context, u32 outer_bytes, struct weft_layout *layout)
+{
+	struct packet p = {0};
+	if (!layout || !packet_open(&p, context, outer_bytes))
+		return false;
+	return probe_valid(&p, NULL, layout);
 }
 
 // The netdev of a port (of port 0: the carrier); 0: it has none.

@@ -43,7 +43,8 @@ static __noinline int observe_expect(struct __sk_buff *skb, struct observation *
 		return 0;
 	u64 identity =
 		weft_identity(skb, OWN_BYTES, &scratch->key, &scratch->layout, seen->identity_key);
-	if (!seen->sampled && (!seen->tracing || (u32)identity > seen->trace_below))
+	bool traced = (u32)identity <= seen->trace_below || probe_suspect(&scratch->key);
+	if (!seen->sampled && (!seen->tracing || !traced))
 		return 0;
 	row->expected[identity % EXPECTED] = (struct weft_expected){
 		.identity = identity,
@@ -58,6 +59,8 @@ static __noinline int observe_expect(struct __sk_buff *skb, struct observation *
 weft_inline void observe_begin(struct pipeline *line, u32 device)
 {
 	u32 zero = 0, wanted = observe_wanted(NULL, device & WEFT_DEVICE_PORT, line->now_ns);
+	if (device & WEFT_DEVICE_ENTRY)
+		wanted = OBSERVE_TRACING;
 	if (!wanted && !(device & WEFT_DEVICE_CARRIER))
 		return;
 	struct weft_scratch_row *scratch = bpf_map_lookup_elem(&weft_scratch, &zero);
@@ -65,6 +68,10 @@ weft_inline void observe_begin(struct pipeline *line, u32 device)
 		return;
 	observe_in(NULL, &scratch->seen, wanted, OBSERVE_NOW(line));
 	line->seen = &scratch->seen;
+	if (device & WEFT_DEVICE_ENTRY) {
+		line->seen->probe = true;
+		line->seen->flags = WEFT_POSTCARD_PROBE;
+	}
 }
 
 // From the carrier comes only what has been seen before: when, if it was.
@@ -154,6 +161,23 @@ weft_inline void observe_depart(const struct pipeline *line, u32 to, u64 out_ns)
 	*(volatile u64 *)&flight->name = name;
 }
 
+static __noinline void probe_take(struct pipeline *line)
+{
+	u32 zero = 0;
+	struct weft_scratch_row *scratch = bpf_map_lookup_elem(&weft_scratch, &zero);
+	if (!scratch || weft_inject)
+		return;
+	struct observation *seen = &scratch->seen;
+	if (!line->seen) {
+		observe_in(NULL, seen, 0, 0);
+		seen->decided_ns = OBSERVE_NOW(line);
+		seen->identity = 1;
+		line->seen = seen;
+		observe_card(line);
+	}
+	seen->flags |= WEFT_POSTCARD_PROBE;
+}
+
 static __noinline void observe_out(struct pipeline *line, enum weft_drop drop)
 {
 	struct observation *seen = line->seen;
@@ -167,8 +191,9 @@ static __noinline void observe_out(struct pipeline *line, enum weft_drop drop)
 		observe_write(seen, &line->key, &line->verdict, drop, now_ns);
 		observe_post(&seen->card);
 	}
-	if (!drop && seen->asks)
+	if (!drop && seen->asks && !(seen->flags & WEFT_POSTCARD_PROBE))
 		guest_asked(line->tables, from, to, seen, now_ns);
-	if (!drop && to && line->verdict.action != WEFT_ACTION_encap)
+	if (!drop && to && line->verdict.action != WEFT_ACTION_encap &&
+		!(seen->flags & WEFT_POSTCARD_PROBE))
 		observe_depart(line, to, now_ns);
 }

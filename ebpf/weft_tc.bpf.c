@@ -12,6 +12,8 @@
 // Since Linux 6.3; the headers of Debian 12 are older.
 #define ADJ_ROOM_DECAP_L3_IPV6 (1ull << 8)
 
+enum { ENTRY_BYTES = 0xffff }; // a frame of weftd's own is no longer
+
 weft_inline u32 packet_length(const struct packet *p)
 {
 	return p->context->len - p->outer_bytes;
@@ -335,6 +337,16 @@ weft_inline bool skb_receive(
 	return kind == OWN_INNER || (kind == OWN_NONE && *port);
 }
 
+// weftd's own frame: in whose name it comes stands behind it. 0: it is none.
+static __noinline u32 skb_enter(struct __sk_buff *skb)
+{
+	u32 port = 0, at = skb->len - (u32)sizeof(port);
+	if (at > ENTRY_BYTES || bpf_skb_load_bytes(skb, at, &port, sizeof(port)) ||
+		bpf_skb_change_tail(skb, at, 0))
+		return 0;
+	return port & WEFT_DEVICE_PORT;
+}
+
 SEC("tc")
 int weft_tc(struct __sk_buff *skb)
 {
@@ -345,6 +357,12 @@ int weft_tc(struct __sk_buff *skb)
 	if (!device)
 		return TC_ACT_UNSPEC;
 	line.now_ns = clock_now_ns();
+	if (device & WEFT_DEVICE_ENTRY) {
+		port = skb_enter(skb);
+		if (!port)
+			return TC_ACT_SHOT;
+		device = port | WEFT_DEVICE_ENTRY;
+	}
 	observe_begin(&line, device);
 	if (!skb_receive(&line, device, &port, record)) {
 		if (line.seen && packet.code == TC_ACT_UNSPEC && device & WEFT_DEVICE_UNDERLAY)

@@ -31,8 +31,11 @@ weft_inline u32 packet_segments(const struct packet *p, const struct weft_layout
 
 weft_inline bool packet_word(const struct packet *p, u32 at, u64 *word)
 {
-	(void)p, (void)at, (void)word;
-	return false;
+	const void *bytes = packet_at(p, at, sizeof(*word));
+	if (!bytes)
+		return false;
+	__builtin_memcpy(word, bytes, sizeof(*word));
+	return true;
 }
 
 struct tagged_eth_header {
@@ -125,6 +128,8 @@ static __noinline enum weft_drop apply_encap(struct pipeline *line)
 weft_inline bool hook_takes(struct pipeline *line, u32 action)
 {
 	struct overlay_way way = {0};
+	if (probe_suspect(&line->key) && line->verdict.flags & WEFT_VERDICT_FROM_PEER)
+		return action == WEFT_ACTION_drop; // TC hands probes to weftd
 	if (line->packet->outer_bytes)
 		return own_takes(line, action);
 	if (action == WEFT_ACTION_encap)

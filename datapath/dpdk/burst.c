@@ -256,6 +256,34 @@ void worker_burst(
 	worker->observe.count = 0;
 }
 
+// Each is observed: weftd wants to know what has become of it.
+static void enter_frame(struct dpdk_worker *worker, struct rte_mbuf *frame)
+{
+	struct observed *observed = &worker->observe.packets[worker->observe.count++];
+	struct dpdk_line line;
+	line_open(&line, worker, frame->hash.usr, 0, frame);
+	line_locate(&line);
+	line_match(&line, (u32)line_generation(worker, 0), flow_time(worker->now_ns));
+	observed->frame = NULL;
+	observe_in(&worker->tables, &observed->seen, OBSERVE_TRACING,
+		worker_time(worker, rte_rdtsc()));
+	observed->seen.flags = WEFT_POSTCARD_PROBE;
+	observed->seen.probe = true;
+	run_line(&line, NULL, &observed->seen);
+}
+
+u32 worker_enter(struct dpdk_worker *worker)
+{
+	struct rte_mbuf *frames[DPDK_BURST];
+	u32 count = rte_ring_sc_dequeue_burst(
+		worker->engine->entering, (void **)frames, DPDK_BURST, NULL);
+	for (u32 i = 0; i < count; i++)
+		enter_frame(worker, frames[i]);
+	worker_flush(worker);
+	worker->observe.count = 0;
+	return count;
+}
+
 void worker_inject(struct dpdk_worker *worker, u32 port, struct rte_mbuf *frame)
 {
 	struct dpdk_line line;

@@ -98,7 +98,8 @@ struct engine {
 	struct rte_ring *cards; // postcards for weftd
 	int card_fd;
 	u64 cards_lost;
-	u8 *changed; // by slot: state changed since the last `events`
+	struct rte_ring *entering; // frames of weftd's own, for the first worker
+	u8 *changed;               // by slot: state changed since the last `events`
 };
 
 static inline struct dpdk_worker *dpdk_injector(struct engine *engine)
@@ -153,6 +154,8 @@ u64 worker_time(const struct dpdk_worker *worker, u64 tsc); // of a moment not l
 void worker_burst(
 	struct dpdk_worker *worker, struct dpdk_port *port, struct rte_mbuf **frames, u32 count);
 void worker_flush(struct dpdk_worker *worker);
+// What waits in engine->entering; returns how many frames it was.
+u32 worker_enter(struct dpdk_worker *worker);
 // One frame as if it had come in by the port (0: by an underlay); what leaves goes to
 // worker->result.
 void worker_inject(struct dpdk_worker *worker, u32 port, struct rte_mbuf *frame);

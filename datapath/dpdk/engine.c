@@ -11,6 +11,7 @@
 #include "datapath/dpdk/attach.h"
 #include "datapath/dpdk/cores.h"
 #include "datapath/dpdk/eal.h"
+#include "datapath/dpdk/enter.h"
 #include "datapath/dpdk/taken.h"
 
 static void engine_free(struct engine *engine)
@@ -24,6 +25,7 @@ static void engine_free(struct engine *engine)
 	if (engine->event_fd >= 0)
 		close(engine->event_fd);
 	observe_close(engine);
+	enter_close(engine);
 	taken_watch(false);
 	free(engine->rcu);
 	free(engine->ports);
@@ -73,7 +75,7 @@ static int dpdk_start(struct engine **out, const struct engine_config *config, c
 		engine->cores = cores;
 		engine->event_fd = engine->card_fd = -1;
 		if (engine_allocate(engine, config) && !observe_open(engine) &&
-			engine_workers(engine, config->dpdk.flow_slots)) {
+			!enter_open(engine) && engine_workers(engine, config->dpdk.flow_slots)) {
 			*out = engine;
 			return 0;
 		}
@@ -214,6 +216,7 @@ static const struct engine_ops ops = {
 	.cards = observe_cards,
 	.cpu = dpdk_cpu,
 	.port_cpu = dpdk_port_cpu,
+	.send = enter_send,
 	.inject = dpdk_inject,
 };
 

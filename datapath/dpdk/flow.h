@@ -13,6 +13,7 @@
 
 #include <emmintrin.h>
 #include <string.h>
+#include <weft/probe.h>
 #include <weft/verdict.h>
 #include <weft/wire.h>
 
@@ -22,9 +23,9 @@ enum { FLOW_IP6 = WEFT_BIT(16), FLOW_HEAD = WEFT_BIT(17) }; // in a key's `rest`
 
 enum { FLOW_DEEP = WEFT_ACTION_count }; // action of a head's slot: ask that of the flow
 
-// A regular frame: TCP or UDP, at most one tag, no IP options or extension headers, no fragment.
-// Frames with equal keys (and IPv6 addresses) have equal keys by parse(), too;
-// tests/dpdk/flow_test.c.
+// A regular frame: TCP or UDP (but none that may be a probe), at most one tag, no IP options or
+// extension headers, no fragment. Frames with equal keys (and IPv6 addresses) have equal keys by
+// parse(), too; tests/dpdk/flow_test.c.
 struct flow_key {
 	u64 dst_src; // MACs: all of dst, 2 bytes of src
 	u64 src_l4;  // 4 bytes of src, the ports
@@ -129,7 +130,8 @@ weft_inline bool flow_read_l4(const struct flow_frame *f, struct flow_key *key)
 	key->rest |= f->protocol;
 	if (f->protocol == WEFT_IP_UDP) {
 		u32 bytes = flow_load16(l4 + 4);
-		return f->l4 + 8 <= f->readable && bytes >= 8 && f->l4 + bytes <= f->end;
+		return f->l4 + 8 <= f->readable && bytes >= 8 && f->l4 + bytes <= f->end &&
+		       flow_load16(l4 + 2) != WEFT_PROBE_PORT; // may be a probe
 	}
 	u32 bytes = (u32)(l4[12] >> 4) * 4, flags = l4[13];
 	key->rest |= flags << 8;

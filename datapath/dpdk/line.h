@@ -50,11 +50,13 @@ weft_inline bool packet_word(const struct packet *p, u32 at, u64 *word)
 #define PARSE(line, in_port) parse((line)->packet, (in_port), &(line)->key, &(line)->layout)
 #define DECIDE(line)         line_decide(line)
 #define COMMIT(line)         line_commit(line)
+#define PROBE(line)          line_probe(line)
 
 struct pipeline;
 static u64 line_now(struct pipeline *line);
 static void line_decide(struct pipeline *line);
 static void line_commit(struct pipeline *line);
+static bool line_probe(struct pipeline *line);
 
 #include "datapath/pipeline/flow.h"
 #include "datapath/pipeline/pipeline.h"
@@ -110,6 +112,11 @@ static __attribute__((noinline)) void line_commit(struct pipeline *line)
 	commit(line->tables, &line->key, &line->verdict, line->now_ns);
 	if (alone)
 		rte_spinlock_unlock(lock);
+}
+
+static __attribute__((noinline)) bool line_probe(struct pipeline *line)
+{
+	return probe_valid(line->packet, line->tables, &line->layout);
 }
 
 // --- the looks at a frame: what is wanted next is asked for before others are looked at

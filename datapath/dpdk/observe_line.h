@@ -120,6 +120,25 @@ static void observe_staged(struct pipeline *line, u32 slot, struct rte_mbuf *fra
 	observe_write(line->seen, &line->key, &line->verdict, WEFT_DROP_none, 0);
 }
 
+static void probe_take(struct pipeline *line)
+{
+	struct dpdk_worker *worker = line_of(line)->worker;
+	struct observation unseen, *seen = line->seen;
+	if (worker->result)
+		return;
+	if (!seen) {
+		observe_in(&worker->tables, &unseen, 0, 0);
+		unseen.decided_ns = OBSERVE_NOW(line);
+		unseen.identity = 1;
+		line->seen = &unseen;
+		observe_card(line);
+	}
+	line->seen->flags |= WEFT_POSTCARD_PROBE;
+	observe_write(line->seen, &line->key, &line->verdict, WEFT_DROP_none, OBSERVE_NOW(line));
+	observe_post(worker, &line->seen->card);
+	line->seen = seen;
+}
+
 // What was staged is told when it leaves.
 static void observe_out(struct pipeline *line, enum weft_drop drop)
 {

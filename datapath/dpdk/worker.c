@@ -383,6 +383,8 @@ static void worker_loop(struct dpdk_worker *worker)
 		u32 frames = 0;
 		u32 hot = worker_round(worker, list, &frames);
 		worker->now_ns = worker_now(worker);
+		if (unlikely(!worker->index && !rte_ring_empty(worker->engine->entering)))
+			frames += worker_enter(worker);
 		worker->cpu.packets += frames;
 		*(frames ? &worker->cpu.busy_ns : &worker->cpu.idle_ns) += worker->now_ns - from_ns;
 		if (unlikely(worker->observe.flying)) {

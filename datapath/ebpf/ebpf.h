@@ -72,6 +72,8 @@ struct engine {
 	enum { EBPF_OBSERVE_UNKNOWN, EBPF_OBSERVE_NOTHING, EBPF_OBSERVE_TAPS } observes;
 	struct ring_buffer *ring; // of postcards; NULL: nobody has asked
 	struct ebpf_cards *cards; // who reads them now
+	int entry_fd;             // of the tap by which weftd's own frames enter; -1: none yet
+	u32 entry_ifindex;
 };
 
 // The sentence that the last refusal left: one for the thread that calls the engine.
@@ -140,6 +142,10 @@ int ebpf_port_detach(struct engine *engine, u32 port_id);
 int ebpf_overlay_set(struct engine *engine, const struct engine_overlay *overlay, const char **why);
 void ebpf_port_switch(struct engine *engine); // every device that is used; hooks of all others go
 
+// A device by which weftd's own frames enter: see send.c.
+int ebpf_entry_set(struct engine *engine, u32 ifindex, const char **why);
+void ebpf_entry_unset(struct engine *engine, u32 ifindex);
+
 // load.c: the programs.
 int ebpf_load(struct engine *engine, const struct engine_config *config, const char **why);
 int ebpf_load_inject(struct engine *engine);
@@ -150,6 +156,10 @@ void ebpf_observe_purge(struct engine *engine);
 int ebpf_card_fd(struct engine *engine);
 u64 ebpf_cards(struct engine *engine, void (*fn)(const struct weft_postcard *card, void *context),
 	void *context);
+
+// send.c
+int ebpf_send(struct engine *engine, u32 port_id, const u8 *bytes, u32 length);
+void ebpf_send_close(struct engine *engine);
 
 // inject.c
 int ebpf_inject(struct engine *engine, const struct engine_packet *packet, u64 now_ns,

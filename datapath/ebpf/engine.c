@@ -16,6 +16,7 @@ static void ebpf_stop(struct engine *engine)
 {
 	for (u32 i = 0; i < WEFT_TABLE_count; i++)
 		ebpf_table_close(&engine->tables[i]);
+	ebpf_send_close(engine);
 	ring_buffer__free(engine->ring);
 	weft_tc_bpf__destroy(engine->inject);
 	weft_tc_bpf__destroy(engine->program);
@@ -51,6 +52,7 @@ static int ebpf_start(struct engine **out, const struct engine_config *config, c
 		abort();
 	for (u32 i = 0; i < WEFT_TABLE_count; i++)
 		engine->tables[i].source_fd = -1;
+	engine->entry_fd = -1;
 	int error = start(engine, config, why ? why : &unread);
 	if (error) {
 		ebpf_stop(engine);
@@ -62,6 +64,7 @@ static int ebpf_start(struct engine **out, const struct engine_config *config, c
 
 static void ebpf_purge(struct engine *engine)
 {
+	ebpf_send_close(engine);
 	ebpf_hook_prune(engine, NULL);
 	ebpf_observe_purge(engine);
 	ebpf_dynamic_purge(engine);
@@ -94,5 +97,6 @@ const struct engine_ops engine_ebpf = {
 	.observe = ebpf_observe,
 	.card_fd = ebpf_card_fd,
 	.cards = ebpf_cards,
+	.send = ebpf_send,
 	.inject = ebpf_inject,
 };

@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/pkt_cls.h>
 #include <string.h>
 #include <weft/wire.h>
 
@@ -77,5 +78,9 @@ int ebpf_inject(struct engine *engine, const struct engine_packet *packet, u64 n
 	if (error)
 		return error == -ENODEV ? -ENOENT : error;
 	error = bpf_map_lookup_elem(record_fd, &zero, &result->record);
-	return error ? error : set_output(packet, run.data_size_out, result);
+	if (!error)
+		error = set_output(packet, run.data_size_out, result);
+	if (run.retval == TC_ACT_SHOT) // a probe, for weftd alone
+		result->outputs = 0;
+	return error;
 }

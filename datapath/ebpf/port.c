@@ -165,6 +165,21 @@ int ebpf_overlay_set(struct engine *engine, const struct engine_overlay *overlay
 	return set_overlay(engine, overlay, why ? why : &unread);
 }
 
+int ebpf_entry_set(struct engine *engine, u32 ifindex, const char **why)
+{
+	int error = device_write(engine, ifindex, WEFT_DEVICE_ENTRY);
+	if (!error)
+		return ebpf_hook_attach(engine, ifindex, why);
+	*why = ebpf_why("cannot bind the device with index %u: %s", ifindex, strerror(-error));
+	return error;
+}
+
+void ebpf_entry_unset(struct engine *engine, u32 ifindex)
+{
+	device_write(engine, ifindex, 0);
+	ebpf_hook_detach(engine, ifindex);
+}
+
 static bool is_used(struct engine *engine, u32 ifindex)
 {
 	return device_read(engine, ifindex) != 0;

@@ -15,6 +15,7 @@ struct observation {
 	bool sampled;   // for the histograms
 	bool answering; // a question waits for an answer from its port
 	bool asks;      // it is one
+	bool probe;     // of weftd's own: it did not come from the port that it stands for
 	u8 flags;       // enum weft_postcard_flag
 	struct weft_guest_row question;
 	struct weft_postcard card;

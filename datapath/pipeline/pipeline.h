@@ -4,7 +4,8 @@
 // A hook defines, before it includes this file:
 //   struct packet, packet_at, packet_tag, packet_length      (see parse.h)
 //   TABLE_GET, TABLE_ROW, TABLE_INSERT, TABLE_REPLACE         access to the tables
-//   PARSE(line, in_port), DECIDE(line), COMMIT(line)          these steps, or a subprogram around
+//   PARSE(line, in_port), DECIDE(line), COMMIT(line), PROBE(line)
+//                                                             these steps, or a subprogram around
 //   OBSERVE_NOW(line)                                         ns, for packets that are observed
 //   OBSERVE_RANDOM()                                          a u32
 //   OBSERVE_INSERT(tables, key)                               a latency row of zeros, if it is new
@@ -19,6 +20,7 @@
 #include "datapath/pipeline/observe_guest.h"
 #include "datapath/pipeline/overlay.h"
 #include "datapath/pipeline/parse.h"
+#include "datapath/pipeline/probe.h"
 #include "datapath/pipeline/reply.h"
 
 struct pipeline {
@@ -57,6 +59,10 @@ static u64 observe_identity(struct pipeline *line);
 static void observe_listen(struct pipeline *line); // guest_listen
 static void observe_card(struct pipeline *line);
 static void observe_out(struct pipeline *line, enum weft_drop drop);
+
+// A probe has reached its port: weftd gets a card of it (WEFT_POSTCARD_PROBE), nobody the frame.
+// Nothing may be known of its way (line->seen is NULL). observe_out follows, if there is.
+static void probe_take(struct pipeline *line);
 
 // The length that the MTU is held against: of a superpacket, its largest segment with headers.
 weft_inline u32 packet_segment_length(const struct packet *p, const struct weft_layout *layout);
@@ -156,7 +162,8 @@ weft_inline void pipeline_observe(struct pipeline *line)
 	seen->decided_ns = OBSERVE_NOW(line);
 	if (seen->tracing) {
 		u64 identity = observe_identity(line);
-		seen->identity = (u32)identity <= seen->trace_below ? identity : 0;
+		bool traced = (u32)identity <= seen->trace_below || probe_suspect(&line->key);
+		seen->identity = traced ? identity : 0;
 	}
 	if (seen->answering || seen->sampled)
 		observe_listen(line);
@@ -164,6 +171,20 @@ weft_inline void pipeline_observe(struct pipeline *line)
 		observe_card(line);
 	else if (!seen->sampled)
 		line->seen = NULL;
+}
+
+weft_inline bool pipeline_own_probe(const struct pipeline *line)
+{
+	return line->seen && line->seen->probe;
+}
+
+// Is it a probe? Then the verdict is one for probes.
+weft_inline bool pipeline_probe(struct pipeline *line)
+{
+	if (!probe_suspect(&line->key) || !PROBE(line))
+		return false;
+	probe_judge(&line->verdict, pipeline_own_probe(line));
+	return true;
 }
 
 // What never becomes a packet of a port: outer headers that are wrong or from nobody.
@@ -185,13 +206,14 @@ weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_re
 	pipeline_decide(line, in_port);
 	if (line->seen)
 		pipeline_observe(line);
+	bool probe = pipeline_probe(line);
 	u32 action = v->action;
 	bool too_big = pipeline_too_big(line);
 	if (too_big) {
 		// A flooded frame's destination is elsewhere: an answer would teach a peer
-		// otherwise.
+		// otherwise. And the port has sent no probe.
 		bool stranger = v->action == WEFT_ACTION_flood && v->flags & WEFT_VERDICT_FROM_PEER;
-		v->reply = stranger ? WEFT_REPLY_none : reply_too_big_kind(&line->key);
+		v->reply = stranger || probe ? WEFT_REPLY_none : reply_too_big_kind(&line->key);
 		v->reply_mac = line->key.dst; // as if the destination had said it
 		action = v->reply ? WEFT_ACTION_reply : WEFT_ACTION_drop;
 	}
@@ -203,10 +225,17 @@ weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_re
 	if (!applies)
 		return false;
 
-	account_rx(line->tables, in_port, length - packet_tag_bytes(&line->layout));
+	if (!pipeline_own_probe(line))
+		account_rx(line->tables, in_port, length - packet_tag_bytes(&line->layout));
 	if (v->effects)
 		COMMIT(line);
-	enum weft_drop drop = too_big ? pipeline_refuse(line, record) : pipeline_apply(line);
+	enum weft_drop drop = WEFT_DROP_none;
+	if (too_big)
+		drop = pipeline_refuse(line, record);
+	else if (probe && v->action == WEFT_ACTION_forward)
+		probe_take(line);
+	else
+		drop = pipeline_apply(line);
 	if (line->seen)
 		observe_out(line, drop);
 	if (drop) {

@@ -39,7 +39,10 @@
 	X(carrier_dropped, carrier, "the kernel's VXLAN device refused it") \
 	X(rx_overrun, port, "it came faster than weft took it: the port's ring was full") \
 	X(rx_malformed, port, \
-		"what the port gave is no frame: its descriptors or virtio header make no sense")
+		"what the port gave is no frame: its descriptors or virtio header make no sense") \
+	X(probe_forged, apply, "a port sent what only weft itself may send: a probe") \
+	X(probe_unplaced, apply, \
+		"a probe whose destination is behind no known port: it would reach guests")
 
 #define WEFT_HOPS(X) X(parse) X(decide) X(apply) X(port) X(carrier)
 

@@ -87,11 +87,12 @@ enum weft_postcard_flag {
 	WEFT_POSTCARD_OWN = WEFT_BIT(0),     // between hosts by weft's own headers
 	WEFT_POSTCARD_CARRIER = WEFT_BIT(1), // by the kernel's VXLAN device
 	WEFT_POSTCARD_SUPER = WEFT_BIT(2),   // a superpacket
+	WEFT_POSTCARD_PROBE = WEFT_BIT(3),   // weft/probe.h: told whether or not a trace runs
 };
 
 // What one host has seen of one traced packet, from coming in to the hand-over or the drop. What
 // happens later (P6) is on a card of its own, with nothing but identity, places and out_ns.
-enum { WEFT_POSTCARD_FRAME = 96 };
+enum { WEFT_POSTCARD_FRAME = 176 }; // a tagged IPv6 probe is in it
 struct weft_postcard {
 	u64 identity;
 	u64 in_ns; // 0: not observed; so the others

@@ -111,7 +111,8 @@ enum weft_neighbour_flag {
 	F(u64, identity_key, )   /* of the identities of packets; the same on all hosts */ \
 	F(u64, trace_until_ns, ) /* packets are traced until then; 0: none */ \
 	F(u32, trace_below, )    /* those whose identity's low half is not above */ \
-	F(u32, trace_reserved, )
+	F(u32, trace_reserved, ) \
+	F(u64, probe_key, [2]) /* of the tags of probes; the same on all hosts */
 
 // Nobody has followed the underlay for so long: the carrier takes all.
 #define WEFT_ALIVE_NS 5000000000ull
@@ -306,7 +307,7 @@ _Static_assert(sizeof(struct weft_fdb_key) == 12, "fdb key");
 _Static_assert(sizeof(struct weft_fdb_row) % 8 == 0, "fdb row");
 _Static_assert(sizeof(struct weft_neighbour_key) == 20, "neighbour key");
 _Static_assert(sizeof(struct weft_neighbour_row) == 24, "neighbour row");
-_Static_assert(sizeof(struct weft_host_row) == 56, "host row");
+_Static_assert(sizeof(struct weft_host_row) == 72, "host row");
 _Static_assert(sizeof(struct weft_nexthop_row) == 24, "nexthop row");
 
 // Anycast gateway address, the same on every host: locally administered.

@@ -12,6 +12,7 @@
 #define worker_burst   level_burst
 #define worker_flush   level_flush
 #define worker_inject  level_inject
+#define worker_enter   level_enter
 #include "datapath/dpdk/burst.c"
 #include "tests/dpdk/worker_rig.h"
 

@@ -24,6 +24,8 @@
 // The zeros in front of the ICMP message: see reply.h.
 #define TOO_BIG4 "ip4:10.1.0.2,10.1.0.1,1 id:0 eol:5"
 #define TOO_BIG6 "ip6:fd00::2,fd00::1,58 skip:24"
+#define PROBE4   "ip4:10.1.0.1,10.1.0.2,17 udp:862,862 probe:0"
+#define PROBE6   "ip6:fd00::1,fd00::2,17 udp:862,862 probe:0"
 #define A_TO_B6  "ip6:fd00::1,fd00::2,17 udp:1000,2000 data:20"
 #define ND_B     "ip6:fd00::1,ff02::1:ff00:fe,58 ns:fd00::2,A"
 #define ROUTER   (WEFT_NEIGHBOUR_ADVERTISED | WEFT_NEIGHBOUR_ROUTER)
@@ -373,6 +375,31 @@ const struct packet_case packet_cases[] = {
 		.binds = {{YELLOW, "10.1.0.254", "A", .absent = true}}},
 	{"the gateway answers a peer", P1, "A>* arp:1,10.1.0.1,10.1.0.254,Z", {}, REPLY, .vni = YELLOW_VNI,
 		.out = {{P1, "G>A arp:2,10.1.0.254,10.1.0.1,A"}}},
+
+	// probes: weft/probe.h
+	{"a port sends no probes", 1, "A>B " PROBE4, {{BLUE, "B", 2}}, DROP(probe_forged),
+		.after = {{BLUE, "A", .absent = true}}},
+	{"nor to a peer", 9, "A>B " PROBE6, {{YELLOW, "B", P1}}, DROP(probe_forged), .vni = YELLOW_VNI},
+	{"nor to everybody", 1, "A>* " PROBE4, {}, DROP(probe_forged)},
+	{"with a wrong tag it is any packet", 1, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:862,862 probe:1",
+		{{BLUE, "B", 2}}, FORWARD,
+		.out = {{2, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:862,862 probe:1"}}},
+	{"to another UDP port, too", 1, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:862,863 probe:0",
+		{{BLUE, "B", 2}}, FORWARD,
+		.out = {{2, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:862,863 probe:0"}}},
+	{"STAMP between guests passes", 1, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:1000,862 data:44",
+		{{BLUE, "B", 2}}, FORWARD,
+		.out = {{2, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:1000,862 data:44"}}},
+	{"a probe from a peer reaches no guest", P1, "A>B " PROBE4, {{YELLOW, "B", 9}}, FORWARD,
+		.vni = YELLOW_VNI, .after = {{YELLOW, "A", .absent = true}}},
+	{"a probe from a peer, IPv6, behind a tag", P1, "A>B " PROBE6, {{YELLOW, "B", 10, 50}}, FORWARD,
+		.vni = YELLOW_VNI},
+	{"a probe from a peer is not flooded", P1, "A>B " PROBE4, {}, DROP(probe_unplaced),
+		.vni = YELLOW_VNI},
+	{"a wrong tag from a peer is any packet", P1,
+		"A>B ip4:10.1.0.1,10.1.0.2,17 udp:862,862 probe:1", {{YELLOW, "B", 9}}, FORWARD,
+		.vni = YELLOW_VNI,
+		.out = {{9, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:862,862 probe:1"}}},
 };
 // clang-format on
 

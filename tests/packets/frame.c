@@ -14,6 +14,7 @@
 //   (hop-by-hop 0, fragment 44, ...) opt:N                 N words of IPv4 options id:N the IPv4
 //   identification; tos:HEX IPv4 TOS or IPv6 traffic class;  eol:N  N words of ended IPv4 options
 //   skip:N                an IPv6 destination option of N bytes that is to be skipped
+//   probe:N               a probe's payload (weft/probe.h), its tag off by N
 //   fragneeded:MTU  toobig:MTU   the ICMP error, with 64 bytes of the frame that was asked about
 // and after everything is built:  cut:N the first N bytes;  set:OFFSET=HEX  overwrites
 #include "tests/packets/packets.h"
@@ -24,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weft/probe.h>
 #include <weft/wire.h>
 
 struct builder {
@@ -248,6 +250,17 @@ static void word_tos(struct builder *b, u32 tos)
 	ip[1] = (u8)(tos << 4);
 }
 
+static void word_probe(struct builder *b, u64 wrong)
+{
+	u64 words[WEFT_PROBE_WORDS] = {0x1234, [3] = 0x5678, [10] = 0x9abc};
+	struct weft_sip sip = weft_sip_begin(world_probe_key);
+	for (u32 i = 0; i < WEFT_PROBE_WORDS; i++)
+		if (i != WEFT_PROBE_TAG)
+			weft_sip_word(&sip, words[i]);
+	words[WEFT_PROBE_TAG] = weft_sip_end(&sip, WEFT_PROBE_WORDS - 1) + wrong;
+	append(b, words, sizeof(words));
+}
+
 static void word_set(struct builder *b, char *text)
 {
 	char *value = strchr(text, '=') + 1;
@@ -321,6 +334,8 @@ static void word(struct builder *b, char *text)
 		for (u32 i = 0; i < number && text[0] == 'd'; i++)
 			at[i] = (u8)(i * 7 + 1);
 		b->padding += text[0] == 'p' ? number : 0;
+	} else if (!strcmp(text, "probe")) {
+		word_probe(b, number);
 	} else if (!strcmp(text, "cut")) {
 		b->frame.length = number;
 	} else {

@@ -75,7 +75,8 @@ struct frame tunnel_wrap(u32 peer, u32 vni, const struct frame *inner, const cha
 u32 tunnel_unwrap(const u8 *bytes, u32 length, u32 *vni, struct frame *inner);
 
 // The world of all cases, see world.c.
-extern bool world_own;     // yellow: weft's own encapsulation
+extern bool world_own; // yellow: weft's own encapsulation
+extern const u64 world_probe_key[2];
 extern u32 world_underlay; // ifindex of the device to the peers
 void world_configure(const struct engine_ops *ops, struct engine *engine);
 void world_before(const struct engine_ops *ops, struct engine *engine, const struct packet_case *c,

@@ -109,11 +109,14 @@ static void configure_peer(
 	PUT(vtep, &address, &vtep);
 }
 
+const u64 world_probe_key[2] = {0x0123456789abcdefull, 0xfedcba9876543210ull};
+
 static void configure_host(const struct engine_ops *ops, struct engine *engine)
 {
 	u32 zero = 0;
 	struct weft_ip address = vtep_address(1);
 	struct weft_host_row row = {.udp_port = 4789};
+	memcpy(row.probe_key, world_probe_key, sizeof(row.probe_key));
 	memcpy(row.address, &address, sizeof(row.address));
 	PUT(host, &zero, &row);
 }

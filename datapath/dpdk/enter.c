@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Frames of weftd's own on their way to the first worker, which takes them as if their port had
+// sent them.
+#include "datapath/dpdk/enter.h"
+
+#include <errno.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+#include <stdio.h>
+#include <string.h>
+#include "datapath/dpdk/dpdk.h"
+#include "datapath/dpdk/eal.h"
+
+enum { WAITING = 256 };
+
+int enter_open(struct engine *engine)
+{
+	char name[RTE_RING_NAMESIZE];
+	static u32 number;
+	snprintf(name, sizeof(name), "weft-enter-%u", number++);
+	engine->entering =
+		rte_ring_create(name, WAITING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	return engine->entering ? 0 : -ENOMEM;
+}
+
+void enter_close(struct engine *engine)
+{
+	void *frame;
+	while (engine->entering && !rte_ring_sc_dequeue(engine->entering, &frame))
+		rte_pktmbuf_free(frame);
+	rte_ring_free(engine->entering);
+	engine->entering = NULL;
+}
+
+int enter_send(struct engine *engine, u32 port, const u8 *bytes, u32 length)
+{
+	struct rte_mbuf *frame = rte_pktmbuf_alloc(eal_pool());
+	if (!frame)
+		return -ENOMEM;
+	int error = length > rte_pktmbuf_tailroom(frame) ? -EMSGSIZE : 0;
+	if (!error) {
+		memcpy(rte_pktmbuf_append(frame, (u16)length), bytes, length);
+		frame->hash.usr = port;
+		error = rte_ring_sp_enqueue(engine->entering, frame);
+	}
+	if (error)
+		rte_pktmbuf_free(frame);
+	else
+		worker_wake(engine->workers[0]);
+	return error;
+}
