@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "daemon/fdb.h"
 #include "daemon/latency.h"
+#include "daemon/probe.h"
 
 enum { RENEW_SECONDS = 1, FULL_MS = 5 };
 #define LASTS_NS 4000000000ull
@@ -17,6 +18,7 @@ struct cards {
 	struct card_reader *readers;
 	struct event *readable, *renew, *go_on;
 	u64 taken, lost;
+	bool draining;
 };
 
 static void deliver(const struct weft_postcard *card, void *context)
@@ -24,16 +26,25 @@ static void deliver(const struct weft_postcard *card, void *context)
 	struct cards *cards = context;
 	struct card_reader *next;
 	cards->taken++;
+	if (card->flags & WEFT_POSTCARD_PROBE) {
+		probe_card(cards->weftd, card);
+		return;
+	}
 	for (struct card_reader *reader = cards->readers; reader; reader = next) {
 		next = reader->next; // it may end here
-		reader->card(card, reader->context);
+		if (reader->card)
+			reader->card(card, reader->context);
 	}
 }
 
 static void drain(struct cards *cards)
 {
 	struct weftd *weftd = cards->weftd;
+	if (cards->draining) // who gets a card may begin to read them
+		return;
+	cards->draining = true;
 	cards->lost = weftd->engine_ops->cards(weftd->engine, deliver, cards);
+	cards->draining = false;
 }
 
 // Those of an earlier trace.
@@ -52,7 +63,7 @@ static bool all_full(const struct cards *cards)
 	for (const struct card_reader *r = cards->readers; r; r = r->next)
 		if (!r->full || !r->full(r->context))
 			return false;
-	return true;
+	return cards->readers != NULL; // probes are always taken
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *context)
@@ -114,7 +125,13 @@ static struct cards *cards_of(struct weftd *weftd)
 	cards->go_on = evtimer_new(weftd->base, on_go_on, cards);
 	if (!cards->readable || !cards->renew || !cards->go_on)
 		abort();
+	event_add(cards->readable, NULL);
 	return weftd->cards = cards;
+}
+
+int cards_listen(struct weftd *weftd)
+{
+	return cards_of(weftd) ? 0 : -ENOMEM;
 }
 
 int cards_begin(struct weftd *weftd, struct card_reader *reader, struct failure *failure)
@@ -131,7 +148,6 @@ int cards_begin(struct weftd *weftd, struct card_reader *reader, struct failure 
 			weftd->engine_ops->name);
 	if (!cards->readers) {
 		throw_away(cards);
-		event_add(cards->readable, NULL);
 		event_add(cards->renew, &interval);
 	}
 	reader->next = cards->readers;
@@ -153,9 +169,9 @@ void cards_end(struct weftd *weftd, struct card_reader *reader)
 	set_row(cards);
 	if (cards->readers)
 		return;
-	event_del(cards->readable);
 	event_del(cards->renew);
 	event_del(cards->go_on);
+	event_add(cards->readable, NULL);
 	latency_follow(weftd);
 }
 

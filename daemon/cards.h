@@ -5,7 +5,8 @@
 #include "daemon/weftd.h"
 
 struct card_reader {
-	// The card is the engine's. Called for every card of the packets that any reader wants.
+	// The card is the engine's. NULL: it wants no cards, but packets stamped. Called for every
+	// card of the packets that any reader wants.
 	void (*card)(const struct weft_postcard *card, void *context);
 	bool (*full)(
 		void *context); // not now, please; a reader who is not asks for more all the same
@@ -19,4 +20,6 @@ int cards_begin(struct weftd *weftd, struct card_reader *reader, struct failure 
 void cards_end(struct weftd *weftd, struct card_reader *reader);
 bool cards_read(const struct weftd *weftd); // somebody reads
 u64 cards_lost(const struct weftd *weftd);  // since weftd started
-void cards_close(struct weftd *weftd);      // every reader has ended
+// Cards of probes go to probe.h from now on, whether or not there are readers.
+int cards_listen(struct weftd *weftd);
+void cards_close(struct weftd *weftd); // every reader has ended

@@ -86,11 +86,12 @@ static json_t *field_json(const struct field *field, const u8 *at)
 	return json_integer((json_int_t)number);
 }
 
+// Secrets of the datapath are no part of an explanation.
 static json_t *fields_json(const struct field *field, const void *row)
 {
 	json_t *object = json_object();
 	for (; field && field->name; field++)
-		if (strcmp(field->name, "reserved") != 0)
+		if (strcmp(field->name, "reserved") != 0 && !strstr(field->name, "_key"))
 			json_object_set_new(object, field->name,
 				field_json(field, (const u8 *)row + field->at));
 	return object;

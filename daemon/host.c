@@ -15,6 +15,7 @@
 #include "daemon/network.h"
 #include "daemon/peer.h"
 #include "daemon/port.h"
+#include "daemon/probe.h"
 #include "daemon/sweep.h"
 #include "daemon/underlay.h"
 
@@ -26,6 +27,8 @@ static const struct argument host_arguments[] = {
 		"the address at which other hosts reach it"},
 	{"udp-port", "udp_port", ARGUMENT_NUMBER, 0, NULL, NULL, 1, 65535, "4789",
 		"the UDP port of VXLAN, the same on all hosts"},
+	{"probe-key", "probe_key", ARGUMENT_TEXT, 0, NULL, NULL, 0, 0, NULL,
+		"a secret by which hosts know each other's probes, the same on all hosts"},
 	{"sample", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 0, 1000000000, "1024",
 		"one of how many packets is timed, for `latency show`; 0: none"},
 	{0},
@@ -95,6 +98,7 @@ static int host_apply(
 	if (error)
 		return error;
 	latency_follow(weftd);
+	probe_key_follow(weftd);
 	underlay_changed(weftd);
 	network_underlay_changed(weftd); // the encapsulation is larger over IPv6
 	return 0;

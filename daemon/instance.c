@@ -17,6 +17,7 @@
 #include "daemon/link.h"
 #include "daemon/network.h"
 #include "daemon/port.h"
+#include "daemon/probe.h"
 #include "daemon/store.h"
 #include "daemon/sweep.h"
 #include "daemon/underlay.h"
@@ -136,6 +137,8 @@ int instance_start(struct weftd *weftd, struct failure *failure)
 		err = carrier_open(weftd, failure);
 	if (!err)
 		err = load(weftd, failure);
+	if (!err && probe_open(weftd) < 0)
+		log_warn("probes are neither sent nor answered");
 	if (!err)
 		err = sweep_open(weftd, failure);
 	if (err) {
@@ -154,6 +157,7 @@ void instance_stop(struct weftd *weftd)
 	underlay_close(weftd);
 	carrier_close(weftd);
 	port_events_close(weftd);
+	probe_close(weftd);
 	cards_close(weftd);
 	if (weftd->engine && weftd->purging)
 		weftd->engine_ops->purge(weftd->engine);

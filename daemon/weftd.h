@@ -46,6 +46,7 @@ struct weftd {
 	struct carrier *carrier;
 	struct network *common; // network.h: row 0
 	struct underlay *underlay;
+	struct probes *probes;     // probe.h; NULL: the engine sends none
 	struct cards *cards;       // cards.h; NULL: nobody has asked for any
 	struct event *port_events; // port.h; NULL: the engine has none
 	struct event *port_retry;  // port_retry.c; NULL: nothing was to be tried again

@@ -375,8 +375,11 @@ int weft_tc(struct __sk_buff *skb)
 		observe_from_carrier(&line);
 	else if (line.seen && packet.outer_bytes)
 		line.seen->flags = WEFT_POSTCARD_OWN;
-	if (!pipeline_run(&line, port, record))
+	if (!pipeline_run(&line, port, record)) {
+		if (line.seen && packet.outer_bytes)
+			observe_expect(skb, line.seen);
 		return TC_ACT_UNSPEC;
+	}
 	if (record) {
 		record->tagged = skb->vlan_present;
 		record->tci = (u16)skb->vlan_tci;

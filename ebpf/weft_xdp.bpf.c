@@ -31,11 +31,7 @@ weft_inline u32 packet_segments(const struct packet *p, const struct weft_layout
 
 weft_inline bool packet_word(const struct packet *p, u32 at, u64 *word)
 {
-	const void *bytes = packet_at(p, at, sizeof(*word));
-	if (!bytes)
-		return false;
-	__builtin_memcpy(word, bytes, sizeof(*word));
-	return true;
+	return !bpf_xdp_load_bytes(p->context, p->outer_bytes + at, word, sizeof(*word));
 }
 
 struct tagged_eth_header {

@@ -37,14 +37,15 @@ struct weft_probe {
 	be16 padding_length;
 	u64 tag;
 	be32 session;
-	u8 kind;        // enum weft_probe_kind
-	u8 seen;        // enum weft_probe_seen: which of the times below were observed
-	be16 clock;     // whose clock it is: hosts of one machine have one
+	u8 kind; // enum weft_probe_kind
+	u8 seen; // enum weft_probe_seen: which of the times below were observed
+	be16 reserved4;
 	be32 in_ns;     // answer: from coming in to the hand-over of the question (P3 to P5)
 	be32 last;      // the answer before this one: its sequence,
 	be32 last_late; // from `sent` until it entered the network (P0),
 	be32 last_out;  // and from there until it left the host (P2)
-	be32 reserved4[4];
+	be32 clock;     // whose clock it is: hosts of one machine have one
+	be32 reserved5[3];
 };
 _Static_assert(sizeof(struct weft_probe) == 8 * WEFT_PROBE_WORDS, "no padding");
 
