@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Probes: on one host and between two, over the own path and the carrier, IPv4 and IPv6; no guest sees one, none
+# can forge one, and what looks like one is ordinary traffic.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+# shellcheck source=tests/system/traffic.sh
+. tests/system/traffic.sh
+[ "$ENGINE" != sim ] || skip "needs an engine that forwards"
+
+watch_guest() { # watch_guest GUEST...: what comes and goes by UDP port 862, into $WORK/GUEST.pcap
+	local guest
+	for guest in "$@"; do
+		spawn "$guest" tcpdump -i eth0 -n -U -w "$WORK/$guest.pcap" udp port 862 2>"$WORK/$guest.tcpdump"
+		wait_for 5 grep -q listening "$WORK/$guest.tcpdump"
+	done
+}
+
+seen() { # seen GUEST [FILTER]: how many of them
+	tcpdump -n -r "$WORK/$1.pcap" "${2:-}" 2>/dev/null | wc -l
+}
+
+seen_is() { [ "$(seen "$1")" = "$2" ]; }
+
+probe() { # probe HOST WORDS...: JSON lines into $WORK/probe; all must be answered
+	local host=$1
+	shift
+	ctl "$host" -j probe "$@" >"$WORK/probe" || die "probe $*: $(tail -n 1 "$WORK/probe")"
+}
+
+summary_is() { # summary_is WANTED FILTER
+	equal "$1" "$(jq -s -c -r "last | $2" "$WORK/probe")" "$2 of $(tail -n 1 "$WORK/probe")"
+}
+
+counters() { json "$1" '[.[] | [.name, .rx_packets, .tx_packets]]' port show; }
+
+# --- one host: two guests, and one behind a trunk port
+host_new a
+host_start a
+ctl a network add blue subnet 10.1.0.0/24
+for guest in g1 g2 g3; do guest_new $guest; done
+guest_veth a g1 v1 10.1.0.1/24
+guest_veth a g2 v2 10.1.0.2/24
+guest_veth a g3 v3
+ctl a port add v1 type device network blue
+ctl a port add v2 type device network blue
+ctl a port add v3 type device trunk blue:7
+refused a 1 "there is no port 'v9'" probe v9 v2
+refused a 1 "there is no port 'v9' on this host" probe v1 v9
+refused a 1 "nobody is known to be 10.1.0.2 in network blue" probe v1 10.1.0.2
+refused a 1 "in network blue" probe v1 v2
+on g1 ping -c 1 -W 2 10.1.0.2 >/dev/null || die "no echo"
+tagged=02:00:00:00:00:33
+send g3 --src $tagged --vlan 7
+wait_for 5 json_is a '"v3"' ".[] | select(.mac == \"$tagged\").port | tojson" fdb show
+refused a 2 "bytes at least" probe v1 v2 size 60
+watch_guest g1 g2 g3
+on g1 ip neigh replace 10.1.0.2 lladdr "$(mac_of g2 eth0)" dev eth0 nud permanent
+before=$(counters a)
+probe a v1 v2 count 30 interval 5
+summary_is '[30,30,0,0,0]' '[.sent, .received, .lost, .duplicates, .reordered]'
+summary_is '["one",0]' '[.clock, .clock_error_ns]'
+summary_is 'true' '.rtt.count == 30 and .forward.min_ns > 0 and .back.min_ns > 0 and .rtt.min_ns <= .rtt.p50_ns'
+equal 31 "$(wc -l <"$WORK/probe")" "lines of 30 probes and the sum"
+probe a v1 $tagged count 5 interval 5 size 1400
+probe a v3 v1 count 5 interval 5
+refused a 4 'were not answered' probe v1 v2 count 3 interval 5 size 2000
+refused a 4 "larger than the network's MTU" probe v1 v2 count 3 interval 5 size 2000
+equal "$before" "$(counters a)" "packets of the ports, probes are none"
+
+# among datagrams between the same two: a flow cache must not mistake one for another
+stream_start among g1 g2 10.1.0.2 --pps 2000 --count 4000
+probe a v1 v2 count 50 interval 10
+stream_wait among
+for guest in g1 g2 g3; do equal 0 "$(seen $guest)" "probes that $guest saw"; done
+equal 0 "$(json a '[.[] | select(.reason == "probe_forged").packets] | add // 0' drops show)" "forged probes"
+
+# what is no probe passes
+for word in one two three; do
+	on g1 bash -c "printf 'no probe, but long enough to be $word: %0200d' 0 >/dev/udp/10.1.0.2/862"
+done
+wait_for 5 seen_is g2 3
+host_stop a
+equal '' "$(on a ip -br link | grep weftprobe || true)" "devices that weftd left"
+
+# --- two hosts
+pair_start() { # pair_start MODE ADDRESS-A ADDRESS-B LENGTH ENGINE-B
+	local host
+	for host in p q; do
+		host_new $host
+		on $host sysctl -q -w net.ipv6.conf.default.disable_ipv6=0
+	done
+	wire p u0 q u0
+	on p ip addr add "$2/$4" dev u0 "${@:6}"
+	on q ip addr add "$3/$4" dev u0 "${@:6}"
+	host_start p
+	ENGINE=$5 host_start q
+	ctl p host set address "$2"
+	ctl q host set address "$3"
+	ctl p peer add q address "$3"
+	ctl q peer add p address "$2"
+	for host in p q; do ctl $host network add blue vni 100 overlay "$1"; done
+	guest_new h1
+	guest_new h2
+	guest_veth p h1 w1 10.1.0.1/24
+	guest_veth q h2 w2 10.1.0.2/24
+	ctl p port add w1 type device network blue
+	ctl q port add w2 type device network blue
+	wait_for 5 json_is p up '.[0].state' peer show q
+	wait_for 5 json_is q up '.[0].state' peer show p
+	wait_for 10 on h1 ping -c 1 -W 1 10.1.0.2 >/dev/null
+	watch_guest h1 h2
+}
+
+pair_end() {
+	local name
+	for name in p q; do host_stop $name; done
+	for name in p q h1 h2; do ip netns del "$(netns $name)"; done
+	for name in p q; do
+		umount "$WORK/$name/bpf"
+		rm -rf "${WORK:?}/$name"
+	done
+}
+
+between_hosts() { # between_hosts WHAT
+	refused p 1 "need a secret" probe w1 10.1.0.2
+	ctl p host set probe-key "a secret of both"
+	ctl q host set probe-key "a secret of both"
+	probe p w1 10.1.0.2 count 5 # the reflector makes its way in with the first
+	probe p w1 10.1.0.2 count 50 interval 10
+	summary_is '[50,50,0,0,"one"]' '[.sent, .received, .lost, .duplicates, .clock]'
+	summary_is true '.rtt.count >= 45 and .forward_here.min_ns > 0 and .back_there.count >= 45'
+	echo "$1: $(jq -s -c 'last | [.rtt, .forward, .back] | map(.p50_ns)' "$WORK/probe")"
+	probe q w2 "$(mac_of h1 eth0)" count 20 interval 10 size 1400
+	equal '[0,0]' "[$(seen h1),$(seen h2)]" "$1: probes that the guests saw"
+	on h1 bash -c 'echo "no probe" >/dev/udp/10.1.0.2/862'
+	wait_for 5 seen_is h2 1
+}
+
+forge() { # a probe from the wire, again from a guest: as it was, and with another tag
+	local outer inner byte got
+	"$TOOLS/frame" recv --netns "$(netns q)" --dev u0 --match 86:035e --timeout 10000 -- \
+		touch "$WORK/listens" >"$WORK/caught" &
+	helper $!
+	wait_for 5 test -e "$WORK/listens"
+	probe p w1 10.1.0.2 count 3
+	wait_for 5 grep -q . "$WORK/caught"
+	outer=$(head -n 1 "$WORK/caught" | grep -o '[0-9a-f]\{200,\}')
+	inner=${outer:100}
+	got=$(seen h2)
+	send h1 "$inner"
+	expect p '[["probe_forged","w1","apply",1]]' \
+		'[.[] | select(.reason == "probe_forged") | [.reason, .port, .hop, .packets]]' drops show
+	equal "$got" "$(seen h2)" "what h2 saw of a forged probe"
+	byte=$(printf %02x $((0x${inner:180:2} ^ 1)))
+	send h1 "${inner:0:180}$byte${inner:182}"
+	wait_for 5 seen_is h2 $((got + 1))
+}
+
+cut() { # the way between the hosts is gone, and comes back
+	on q ip link set w2 down # the guest's device has no part in it
+	probe p w1 10.1.0.2 count 5
+	on q ip link set w2 up
+	on q ip link set u0 down
+	refused p 4 "5 of 5 probes were not answered" probe w1 10.1.0.2 count 5 interval 10
+	on q ip link set u0 up
+}
+
+engines=("$ENGINE")
+[ "$ENGINE" = ebpf ] || engines+=(ebpf)
+for other in "${engines[@]}"; do
+	pair_start own 192.0.2.1 192.0.2.2 24 "$other"
+	between_hosts "$ENGINE to $other, own"
+	forge
+	cut
+	pair_end
+done
+if [ "$ENGINE" = ebpf ]; then
+	pair_start carrier 192.0.2.1 192.0.2.2 24 ebpf
+	between_hosts "carrier"
+	pair_end
+fi
+pair_start own 2001:db8::1 2001:db8::2 64 "$ENGINE" nodad
+between_hosts "IPv6 underlay"
+pair_end
