@@ -118,6 +118,7 @@ seen_by_weft_and_qemu() {
 	timeout 20 "$BUILD/weftctl" -s "/run/weftlab/$LAB/h1/run/weftd.sock" -j trace icmp count $count >"$WORK/trace" &
 	tracer=$!
 	helper $tracer
+	wait_for 5 grep -q tracing "$WORK/trace"
 	accesses_trace "$1" true
 	mark=$(accesses_mark "$1")
 	kicks=$(vhost_kicks "$(pid_of h1)")
