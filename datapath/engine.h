@@ -38,15 +38,17 @@ struct engine_port {
 	const char *path; // vhost-user: the socket; pci: the address, "0000:01:00.0"
 	bool client;      // vhost-user: the hypervisor listens and weft connects
 	u32 queues;       // vhost-user: most pairs of queues; 0: 1
-	bool xdp;         // netdev, dpdk: by AF_XDP where its driver can
+	bool xdp;         // netdev, if the engine has own_xdp: by AF_XDP where its driver can
 };
 
-// Of a port without a netdev: netlink tells of the others.
+// Of a port without a netdev; of one with, netlink tells all but the driver.
 struct engine_port_state {
-	bool carrier;    // somebody is there: the guest's driver, a link
-	u32 queues;      // pairs in use
-	u32 mtu;         // 0: not known
-	const char *why; // without carrier: a static sentence
+	bool carrier;       // somebody is there: the guest's driver, a link
+	u32 queues;         // pairs in use
+	u32 mtu;            // 0: not known
+	const char *why;    // without carrier: a static sentence
+	const char *driver; // "xdp" or "packet": what takes the netdev; NULL: there is one way only
+	const char *packet_why; // why not "xdp", though it was asked for: static; NULL: it was not
 };
 
 // What a worker did since the engine started. Its times add up to its life.
@@ -138,8 +140,13 @@ struct engine_ops {
 
 	// Gives the port's frames to the datapath. Idempotent; replaces an earlier program of weft.
 	// Errors: -EBUSY somebody else's program is on the device, -ENODEV.
+	// After -EBUSY what was attached is still there: else it is not.
 	// After an error *why (if not NULL) is a sentence that names the next step; static memory.
 	int (*port_attach)(struct engine *engine, const struct engine_port *port, const char **why);
+
+	// Is the XDP program with this id one that this engine put on a device? NULL: the engine
+	// puts none there, and does not know engine_port.xdp.
+	bool (*own_xdp)(struct engine *engine, u32 program);
 
 	// The device may be gone already: not an error. The port's rows stay; weftd deletes them.
 	int (*port_detach)(struct engine *engine, u32 port_id);

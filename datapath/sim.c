@@ -216,6 +216,13 @@ static int sim_port_attach(struct engine *engine, const struct engine_port *port
 	return -ENOSPC;
 }
 
+// It has no programs; words about them can be tried.
+static bool sim_own_xdp(struct engine *engine, u32 program)
+{
+	(void)engine, (void)program;
+	return false;
+}
+
 static int sim_port_detach(struct engine *engine, u32 port_id)
 {
 	if (sim_attached(engine, port_id))
@@ -336,6 +343,7 @@ const struct engine_ops engine_sim = {
 	.purge = sim_stop,
 	.commit = sim_commit,
 	.port_attach = sim_port_attach,
+	.own_xdp = sim_own_xdp,
 	.port_detach = sim_port_detach,
 	.table_put = sim_table_put,
 	.table_get = sim_table_get,

@@ -11,6 +11,7 @@
 #include <weft/log.h>
 #include "datapath/dpdk/claims.h"
 #include "datapath/dpdk/eal.h"
+#include "datapath/dpdk/steer.h"
 
 LOG_MODULE(dpdk);
 
@@ -90,7 +91,8 @@ static const struct dpdk_driver *const drivers[] = {
 	[ENGINE_PORT_PCI] = &dpdk_pci,
 };
 
-static struct dpdk_port *port_new(struct engine *engine, u32 slot, const struct engine_port *config)
+static struct dpdk_port *port_new(
+	struct engine *engine, u32 slot, const struct engine_port *config, struct dpdk_queue **out)
 {
 	struct dpdk_port *port = aligned_alloc(64, (sizeof(*port) + 63) & ~63ul);
 	struct dpdk_queue *queues = calloc(DPDK_QUEUES, sizeof(*queues));
@@ -105,7 +107,6 @@ static struct dpdk_port *port_new(struct engine *engine, u32 slot, const struct 
 		.slot = slot,
 		.engine = engine,
 		.ifindex = config->ifindex,
-		.driver = drivers[config->kind],
 		.pool = eal_pool(),
 		.changed = port_changed,
 		.lost = port_has_lost,
@@ -117,29 +118,62 @@ static struct dpdk_port *port_new(struct engine *engine, u32 slot, const struct 
 		port->wake_fd[i] = -1;
 		queues[i] = (struct dpdk_queue){.port = port, .index = i};
 	}
-	engine->queues[slot] = queues;
+	*out = queues;
 	return port;
 }
 
-// A device that AF_XDP cannot take is taken by packet sockets; one that is somebody else's is not.
+// A device that AF_XDP cannot take is taken by packet sockets. So is an underlay device with
+// somebody else's program, which passes on to the host what is the host's; a port's machine could
+// not be told why it is not heard.
 static int driver_open(struct dpdk_port *port, const struct engine_port *config, const char **why)
 {
+	port->driver = drivers[config->kind];
+	port->named = port->stamped = false;
+	port->xdp = config->xdp;
+	port->packet_why = NULL;
 	if (config->kind == ENGINE_PORT_NETDEV && config->xdp) {
 		int error = dpdk_xdp.open(port, config, why);
 		if (!error)
 			port->driver = &dpdk_xdp;
-		if (!error || error == -EBUSY)
+		if (!error || (error == -EBUSY && port->id))
 			return error;
+		port->packet_why = *why;
 		log_warn("%s ifindex=%u: no AF_XDP, packet sockets instead: %s (%s)", port->name,
 			config->ifindex, *why, strerror(-error));
 	}
 	return port->driver->open(port, config, why);
 }
 
+// From here on workers know the port.
+static int port_reveal(struct engine *engine, struct dpdk_port *port, struct dpdk_queue *queues)
+{
+	__atomic_store_n(&engine->queues[port->slot], queues, __ATOMIC_RELEASE);
+	__atomic_store_n(&engine->ports[port->slot], port, __ATOMIC_RELEASE);
+	int error = watch_queues(engine, port, EPOLL_CTL_ADD);
+	return error ? error : publish_list(engine, engine->workers[port->worker]);
+}
+
+// And here no longer.
+static void port_hide(struct engine *engine, struct dpdk_port *port)
+{
+	watch_queues(engine, port, EPOLL_CTL_DEL);
+	__atomic_store_n(&engine->ports[port->slot], NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&engine->queues[port->slot], NULL, __ATOMIC_RELEASE);
+	publish_list(engine, engine->workers[port->worker]);
+}
+
+static void port_free(struct dpdk_port *port, struct dpdk_queue *queues)
+{
+	claims_close(port);
+	free(queues);
+	free(port);
+}
+
 static int slot_open(struct engine *engine, u32 slot, const struct engine_port *config,
 	bool underlay, const char **why)
 {
-	struct dpdk_port *port = port_new(engine, slot, config);
+	struct dpdk_queue *queues;
+	struct dpdk_port *port = port_new(engine, slot, config, &queues);
 	if (!port)
 		return -ENOMEM;
 	port->underlay = underlay;
@@ -150,15 +184,36 @@ static int slot_open(struct engine *engine, u32 slot, const struct engine_port *
 			port->driver->close(port);
 	}
 	if (error) {
-		free(engine->queues[slot]);
-		engine->queues[slot] = NULL;
-		free(port);
+		port_free(port, queues);
 		return error;
 	}
-	__atomic_store_n(&engine->ports[slot], port, __ATOMIC_RELEASE);
-	error = watch_queues(engine, port, EPOLL_CTL_ADD);
-	if (!error)
-		error = publish_list(engine, engine->workers[port->worker]);
+	error = port_reveal(engine, port, queues);
+	if (error)
+		attach_close(engine, slot);
+	return error;
+}
+
+// The other driver takes the same device. What is claimed of it stays claimed: meanwhile the host's
+// stack does not hear a port's machines.
+static int slot_reopen(
+	struct engine *engine, u32 slot, const struct engine_port *config, const char **why)
+{
+	struct dpdk_port *port = engine->ports[slot];
+	struct dpdk_queue *queues = engine->queues[slot];
+	if (config->xdp && port->id && steer_foreign(port->ifindex, why))
+		return -EBUSY;
+	port_hide(engine, port);
+	port->driver->close(port);
+	for (u32 i = 0; i < DPDK_QUEUES; i++) {
+		queues[i].armed = false;
+		queues[i].empty_since_ns = 0;
+	}
+	int error = driver_open(port, config, why);
+	if (error) {
+		port_free(port, queues);
+		return error == -EBUSY ? -ENODEV : error;
+	}
+	error = port_reveal(engine, port, queues);
 	if (error)
 		attach_close(engine, slot);
 	return error;
@@ -170,14 +225,9 @@ void attach_close(struct engine *engine, u32 slot)
 	if (!port)
 		return;
 	struct dpdk_queue *queues = engine->queues[slot];
-	watch_queues(engine, port, EPOLL_CTL_DEL);
-	__atomic_store_n(&engine->ports[slot], NULL, __ATOMIC_RELEASE);
-	__atomic_store_n(&engine->queues[slot], NULL, __ATOMIC_RELEASE);
-	publish_list(engine, engine->workers[port->worker]);
+	port_hide(engine, port);
 	port->driver->close(port);
-	claims_close(port);
-	free(queues);
-	free(port);
+	port_free(port, queues);
 }
 
 static u32 port_slot_of(const struct engine *engine, u32 ifindex)
@@ -220,7 +270,10 @@ static int underlay_open(struct engine *engine, u32 index, u32 *slot, const char
 	if (*slot)
 		return 0;
 	*slot = underlay_slot_for(engine, ifindex, &open);
-	return open ? 0 : slot_open(engine, *slot, &config, true, why);
+	if (!open)
+		return slot_open(engine, *slot, &config, true, why);
+	return engine->ports[*slot]->xdp == config.xdp ? 0
+						       : slot_reopen(engine, *slot, &config, why);
 }
 
 // Closes what is no underlay device any more, or a port by now.
@@ -232,6 +285,15 @@ static void underlay_sweep(struct engine *engine)
 				    port_slot_of(engine, port->ifindex)))
 			attach_close(engine, slot);
 	}
+}
+
+// A device has one XDP program and one socket per queue: the underlay's go before a port's come.
+static void leave_steered(struct engine *engine, u32 ifindex)
+{
+	bool open;
+	u32 slot = underlay_slot_for(engine, ifindex, &open);
+	if (slot && open && engine->ports[slot]->driver == &dpdk_xdp)
+		attach_close(engine, slot);
 }
 
 static int underlay_follow(struct engine *engine, const char **why)
@@ -284,12 +346,17 @@ int attach_port(struct engine *engine, const struct engine_port *config, const c
 		return -ENOTSUP;
 	}
 	if (old && config->ifindex && old->ifindex == config->ifindex)
-		return 0;
+		return old->xdp == config->xdp ? 0 : slot_reopen(engine, config->id, config, why);
 	attach_close(engine, config->id);
 	bool underlay = is_underlay(engine, config->ifindex);
+	if (underlay)
+		leave_steered(engine, config->ifindex);
 	int error = slot_open(engine, config->id, config, underlay, why);
-	if (!error && underlay)
-		error = underlay_follow(engine, why);
+	if (underlay) {
+		const char **followed = error ? &unheard : why;
+		int failed = underlay_follow(engine, followed);
+		error = error ? error : failed;
+	}
 	return error;
 }
 

@@ -12,6 +12,7 @@
 #include "datapath/dpdk/cores.h"
 #include "datapath/dpdk/eal.h"
 #include "datapath/dpdk/enter.h"
+#include "datapath/dpdk/steer.h"
 #include "datapath/dpdk/taken.h"
 
 static void engine_free(struct engine *engine)
@@ -104,7 +105,16 @@ static int dpdk_port_state(struct engine *engine, u32 port_id, struct engine_por
 	if (!port)
 		return -ENOENT;
 	port->driver->state(port, out);
+	if (port->ifindex)
+		out->driver = port->driver == &dpdk_xdp ? "xdp" : "packet";
+	out->packet_why = port->packet_why;
 	return 0;
+}
+
+static bool dpdk_own_xdp(struct engine *engine, u32 program)
+{
+	(void)engine;
+	return steer_own(program);
 }
 
 static int dpdk_event_fd(struct engine *engine)
@@ -200,6 +210,7 @@ static const struct engine_ops ops = {
 	.purge = engine_free,
 	.commit = dpdk_commit,
 	.port_attach = attach_port,
+	.own_xdp = dpdk_own_xdp,
 	.port_detach = attach_detach,
 	.overlay_set = attach_overlay,
 	.table_put = shared_put,

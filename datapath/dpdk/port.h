@@ -67,6 +67,8 @@ struct dpdk_port {
 	char name[64];
 	const struct dpdk_driver *driver;
 	void *driver_state;       // the driver's own
+	bool xdp;                 // as weftd asked
+	const char *packet_why;   // why it is packet sockets all the same; static
 	struct rte_mempool *pool; // frames come from here
 	// Calls back that the port's state has changed (any thread).
 	void (*changed)(struct dpdk_port *port);

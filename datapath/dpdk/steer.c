@@ -19,6 +19,9 @@ struct steer {
 	int link;
 };
 
+static const char foreign[] = "an XDP program of somebody else is on the device: take it off "
+			      "(ip link set dev DEVICE xdp off)";
+
 static struct weft_steer_bpf *loaded; // for good, as the claims
 static u64 taken;                     // places
 
@@ -77,8 +80,7 @@ int steer_open(struct steer **out, u32 ifindex, const char **why)
 		*out = steer;
 		return 0;
 	}
-	*why = error == -EBUSY ? "an XDP program of somebody else is on the device: take it off "
-				 "(ip link set dev DEVICE xdp off)"
+	*why = error == -EBUSY ? foreign
 			       : "its driver does not take an XDP program, or not with this MTU";
 	steer_close(steer);
 	return error;
@@ -88,6 +90,22 @@ int steer_socket(struct steer *steer, u32 queue, int socket)
 {
 	u32 key = steer->place * WEFT_STEERED_QUEUES + queue;
 	return bpf_map_update_elem(bpf_map__fd(loaded->maps.weft_sockets), &key, &socket, BPF_ANY);
+}
+
+bool steer_own(u32 program)
+{
+	struct bpf_prog_info info = {0};
+	u32 bytes = sizeof(info);
+	return loaded &&
+	       !bpf_obj_get_info_by_fd(bpf_program__fd(loaded->progs.weft_steer), &info, &bytes) &&
+	       info.id == program;
+}
+
+bool steer_foreign(u32 ifindex, const char **why)
+{
+	u32 program = 0;
+	*why = foreign;
+	return !bpf_xdp_query_id((int)ifindex, 0, &program) && program && !steer_own(program);
 }
 
 // A socket that is closed leaves the map by itself.
