@@ -54,12 +54,28 @@ static int tell_engine(
 	return 0;
 }
 
+static bool is_xdp(const struct weftd *weftd, u32 ifindex)
+{
+	const char *xdp = weftd->settings.dpdk.xdp;
+	const struct link *link = link_at(weftd->links, ifindex);
+	if (!weftd->engine_ops->own_xdp || !link)
+		return false;
+	return xdp && strcmp(xdp, "auto") != 0 ? strcmp(xdp, "on") == 0 : link_is_hardware(link);
+}
+
+static void find_underlay(struct weftd *weftd, struct engine_overlay *overlay)
+{
+	overlay->underlays = underlay_devices(weftd, overlay->underlay, ENGINE_UNDERLAYS);
+	for (u32 i = 0; i < overlay->underlays; i++)
+		overlay->xdp[i] = is_xdp(weftd, overlay->underlay[i]);
+}
+
 // Without the underlay's devices everything goes by the carrier: slower, but it goes.
 static int attach(struct carrier *c, u32 ifindex, struct failure *failure)
 {
 	struct engine_overlay overlay = {.carrier = ifindex}, least = overlay;
 	if (network_any_vni(c->weftd, true))
-		overlay.underlays = underlay_devices(c->weftd, overlay.underlay, ENGINE_UNDERLAYS);
+		find_underlay(c->weftd, &overlay);
 	if (overlay.underlays && memcmp(&overlay, &c->refused, sizeof(overlay)) == 0)
 		return tell_engine(c, &least, failure); // once is enough
 	int error = tell_engine(c, &overlay, failure);
@@ -92,7 +108,7 @@ static int without_carrier(struct carrier *c, struct failure *failure)
 		link = carrier_find(c->weftd);
 	int error = link ? delete (c, link, failure) : 0;
 	if (wanted(c))
-		overlay.underlays = underlay_devices(c->weftd, overlay.underlay, ENGINE_UNDERLAYS);
+		find_underlay(c->weftd, &overlay);
 	return error ? error : tell_engine(c, &overlay, failure);
 }
 

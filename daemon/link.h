@@ -25,7 +25,9 @@ struct link {
 	u32 master;   // ifindex of the bridge or bond that it is in; 0: none
 	u16 hardware; // ARPHRD_ETHER, ...
 	struct weft_mac mac;
-	u8 xdp;           // XDP_ATTACHED_*: an XDP program is on it
+	u8 xdp;           // XDP_ATTACHED_*: an XDP program is on it,
+	u32 xdp_program;  // with this id; 0: none, or several
+	u32 peer;         // veth: ifindex of its other end; 0: that is in another namespace
 	bool tap;         // kind tun, of Ethernet frames
 	bool multi_queue; // taps only
 	bool vnet_hdr;    // taps only: whoever opened it last asked for virtio_net headers
@@ -41,6 +43,11 @@ struct link {
 	UT_hash_handle by_index, by_name;
 	struct link *prev, *next; // the queue
 };
+
+static inline bool link_is_hardware(const struct link *link)
+{
+	return !link->kind[0];
+}
 
 // Interest in a device: by its name while there is none, by its ifindex once it is bound.
 struct link_watch {

@@ -51,12 +51,14 @@ static void parse_kind(struct nlattr *info, struct link *link)
 	link->group = user(tun[IFLA_TUN_GROUP]);
 }
 
-static u8 parse_xdp(struct nlattr *xdp)
+static void parse_xdp(struct nlattr *xdp, struct link *link)
 {
 	struct nlattr *part[IFLA_XDP_MAX + 1] = {0};
 	if (xdp)
 		nla_parse_nested(part, IFLA_XDP_MAX, xdp, NULL);
-	return part[IFLA_XDP_ATTACHED] ? nla_get_u8(part[IFLA_XDP_ATTACHED]) : XDP_ATTACHED_NONE;
+	link->xdp =
+		part[IFLA_XDP_ATTACHED] ? nla_get_u8(part[IFLA_XDP_ATTACHED]) : XDP_ATTACHED_NONE;
+	link->xdp_program = number(part[IFLA_XDP_PROG_ID]);
 }
 
 int link_parse(struct nlmsghdr *message, struct link *link)
@@ -75,8 +77,11 @@ int link_parse(struct nlmsghdr *message, struct link *link)
 	memset(&link->mac, 0, sizeof(link->mac));
 	if (part[IFLA_ADDRESS] && nla_len(part[IFLA_ADDRESS]) == (int)sizeof(link->mac))
 		memcpy(&link->mac, nla_data(part[IFLA_ADDRESS]), sizeof(link->mac));
-	link->xdp = parse_xdp(part[IFLA_XDP]);
+	parse_xdp(part[IFLA_XDP], link);
 	parse_kind(part[IFLA_LINKINFO], link);
+	link->peer = 0;
+	if (strcmp(link->kind, "veth") == 0 && !part[IFLA_LINK_NETNSID])
+		link->peer = number(part[IFLA_LINK]);
 	return 0;
 }
 

@@ -56,6 +56,7 @@ static u32 offload_bit(const char *feature)
 		{"tx-tcp-segmentation", OFFLOAD_tso4},
 		{"tx-tcp6-segmentation", OFFLOAD_tso6},
 		{"tx-udp-segmentation", OFFLOAD_uso},
+		{"tx-vlan-hw-insert", OFFLOAD_tag},
 	};
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(known); i++) {
 		if (strncmp(known[i].feature, feature, ETH_GSTRING_LEN) == 0)

@@ -9,6 +9,7 @@ enum offload {
 	OFFLOAD_tso4 = WEFT_BIT(1),     // TCP superpackets over IPv4
 	OFFLOAD_tso6 = WEFT_BIT(2),
 	OFFLOAD_uso = WEFT_BIT(3), // UDP superpackets
+	OFFLOAD_tag = WEFT_BIT(4), // tags beside the frame
 };
 
 // What the device accepts now; for a tap: what the guest negotiated (TUNSETOFFLOAD), which stays

@@ -54,6 +54,9 @@ static const struct argument port_arguments[] = {
 		"one of how many of its packets is timed; 0: none; default: the host's word"},
 	{"host", NULL, ARGUMENT_BOOL, 0, NULL, NULL, 0, 0, NULL,
 		"frames of no network go on to the host; default: on if the device has an address"},
+	{"xdp", NULL, ARGUMENT_BOOL, 0, NULL, NULL, 0, 0, NULL,
+		"device, with the dpdk engine: by AF_XDP if its driver can; default: on for "
+		"hardware"},
 	{0},
 };
 

@@ -47,6 +47,7 @@ struct port_type {
 	int (*accept)(const struct port *port, const struct link *link, struct failure *failure);
 	bool follows_mtu;          // the device gets its network's mtu; else it must have it
 	bool no_queue;             // no queueing discipline: the device has a queue of its own
+	bool xdp;                  // AF_XDP may take the device
 	bool promiscuous;          // a filter in the device would keep frames from the switch
 	bool host_if_addressed;    // `host` is on by default when the device has an address
 	const char *carrier_state; // without carrier: "waiting" or "down",
@@ -71,6 +72,7 @@ struct port {                    // object->live
 	const struct port_type *type;
 	bool attached; // the engine has it,
 	u32 ifindex;   // with this netdev; 0: without one
+	bool xdp;      // by AF_XDP, if its driver can
 	bool created;  // weft made the device
 	bool bring_up; // it is new to weft: up once it is attached
 	bool carrier;  // as it was last
@@ -105,6 +107,9 @@ int port_attach(struct port *port, struct failure *failure);
 void port_detach(struct port *port);
 // Its other end, as its netdev or the engine has it. -ENODEV: nobody has.
 int port_now(const struct port *port, struct engine_port_state *now);
+bool port_xdp(const struct port *port); // is AF_XDP to take its netdev, if the driver can?
+// What has taken it: "xdp", "packet"; NULL: the engine has one way only. *why: as in engine.h.
+const char *port_driver(const struct port *port, const char **why);
 void port_follow_carrier(struct port *port); // it may have come or gone
 // What becomes of ports without a netdev comes from the engine.
 int port_events_open(struct weftd *weftd, struct failure *failure);

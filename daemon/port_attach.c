@@ -18,6 +18,13 @@ static int fail_attach(const char *name, int error, const char *why, struct fail
 		why ? why : strerror(-error));
 }
 
+bool port_xdp(const struct port *port)
+{
+	const struct link *link = port->watch.link;
+	return port->type->xdp && link && port->weftd->engine_ops->own_xdp &&
+	       spec_bool(port->object->spec, "xdp", link_is_hardware(link));
+}
+
 int port_attach(struct port *port, struct failure *failure)
 {
 	struct weftd *weftd = port->weftd;
@@ -28,9 +35,10 @@ int port_attach(struct port *port, struct failure *failure)
 		.ifindex = link ? link->ifindex : 0,
 		.name = link ? link->name : port->object->name,
 		.kind = port->type->kind,
+		.xdp = port_xdp(port),
 	};
 	const char *why = NULL;
-	if (port->attached && port->ifindex == attach.ifindex)
+	if (port->attached && port->ifindex == attach.ifindex && port->xdp == attach.xdp)
 		return 0;
 	if (port->type->path) {
 		port->type->path(weftd, port->object->spec, path);
@@ -46,12 +54,15 @@ int port_attach(struct port *port, struct failure *failure)
 		return error;
 	}
 	error = weftd->engine_ops->port_attach(weftd->engine, &attach, &why);
+	if (error && error != -EBUSY)
+		port_detach(port);
 	if (error) {
 		port_retry_soon(weftd);
 		return fail_attach(attach.name, error, why, failure);
 	}
 	port->attached = true;
 	port->ifindex = attach.ifindex;
+	port->xdp = attach.xdp;
 	error = port->type->settle ? port->type->settle(port, &attach, failure) : 0;
 	if (error) {
 		port_detach(port);
@@ -86,6 +97,16 @@ int port_now(const struct port *port, struct engine_port_state *now)
 	return port_has_netdev(port) || !port->attached
 		       ? -ENODEV
 		       : weftd->engine_ops->port_state(weftd->engine, port->object->id, now);
+}
+
+const char *port_driver(const struct port *port, const char **why)
+{
+	const struct engine_ops *ops = port->weftd->engine_ops;
+	struct engine_port_state now = {0};
+	if (port->attached && ops->own_xdp)
+		ops->port_state(port->weftd->engine, port->object->id, &now);
+	*why = now.packet_why;
+	return now.driver;
 }
 
 // Whoever was there is gone, and nothing is answered for him: the next one may have his IP address

@@ -261,6 +261,27 @@ int port_check_engine(struct weftd *weftd, const struct port_type *type, struct 
 		type->engine);
 }
 
+// A word that was given to another engine stays, and says nothing.
+static int check_xdp(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
+{
+	const json_t *xdp = json_object_get(spec, "xdp");
+	if (!xdp)
+		return 0;
+	if (!port_type_of(spec)->xdp)
+		return fail(failure, -EINVAL, "bad_value",
+			"`xdp` is for ports of type device: a %s has no driver that it could run "
+			"in",
+			port_type_of(spec)->name);
+	if (weftd->engine_ops->own_xdp ||
+		(old && json_equal(json_object_get(old->spec, "xdp"), xdp)))
+		return 0;
+	fail(failure, -ENOTSUP, "wrong_engine", "`xdp` needs the dpdk engine; this weftd runs %s",
+		weftd->engine_ops->name);
+	return fail_hint(failure,
+		"leave it out, or start weftd with --engine dpdk, where its module is installed");
+}
+
 static int check_type(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
@@ -272,6 +293,8 @@ static int check_type(
 	int error = port_check_engine(weftd, type, failure);
 	if (!error)
 		error = check_words(type, spec, failure);
+	if (!error)
+		error = check_xdp(weftd, old, spec, failure);
 	if (error || !type->check)
 		return error;
 	const struct link *link =

@@ -6,6 +6,7 @@ const struct port_type port_type_device = {
 	.name = "device",
 	.without = "queues owner group mac mode socket",
 	.without_why = "weft leaves the device as it is",
+	.xdp = true,
 	.promiscuous = true,
 	.host_if_addressed = true,
 	.carrier_state = "down",

@@ -67,6 +67,7 @@ static int refuse_master(const struct port *port, const struct link *link, struc
 
 static int accept_device(const struct port *port, const struct link *link, struct failure *failure)
 {
+	const struct engine_ops *ops = port->weftd->engine_ops;
 	if (link->flags & IFF_LOOPBACK)
 		return fail(
 			failure, -EINVAL, "wrong_device", "%s is the loopback device", link->name);
@@ -81,7 +82,7 @@ static int accept_device(const struct port *port, const struct link *link, struc
 			((struct port *)link->watch)->object->name);
 	if (refuse_mark(port, link, failure) || refuse_master(port, link, failure))
 		return -EBUSY;
-	if (link->xdp) {
+	if (link->xdp && !(ops->own_xdp && ops->own_xdp(port->weftd->engine, link->xdp_program))) {
 		fail(failure, -EBUSY, "in_use", "%s has an XDP program of somebody else",
 			link->name);
 		return fail_hint(failure, "take it off: ip link set dev %s xdp%s off", link->name,

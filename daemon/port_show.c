@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What `port show` says: state, counters, offloads.
 #include <stdio.h>
+#include <string.h>
 #include "daemon/drops.h"
 #include "daemon/offload.h"
 #include "daemon/place.h"
@@ -14,13 +15,44 @@ static struct port_state state_of(const char *state, const char *why)
 	return s;
 }
 
-// Up, and yet not all that its networks carry gets through.
+// What a veth's other end leaves to be done later is not in the frame's bytes, and AF_XDP gives
+// nothing else. In another namespace nobody can see whether it does.
+static void warn_of_veth(const struct port *port, const struct link *link, struct port_state *s)
+{
+	const struct link *peer = link_at(port->weftd->links, link->peer);
+	if (strcmp(link->kind, "veth") != 0)
+		return;
+	if (!peer)
+		snprintf(s->why, sizeof(s->why),
+			"checksums and tags that the other end of %s leaves to its device are "
+			"lost by AF_XDP: in that end's network namespace, `ethtool -K DEVICE tx "
+			"off txvlan off`; or `port set %s xdp off`",
+			link->name, port->object->name);
+	else if (offload_get(peer->name) & (OFFLOAD_checksum | OFFLOAD_tag))
+		snprintf(s->why, sizeof(s->why),
+			"checksums and tags that %s leaves to its device are lost by AF_XDP: "
+			"ethtool -K %s tx off txvlan off",
+			peer->name, peer->name);
+}
+
+static void tell_driver(const struct port *port, const struct link *link, struct port_state *s)
+{
+	const char *why, *driver = port_driver(port, &why);
+	if (driver && why)
+		snprintf(s->why, sizeof(s->why), "by packet sockets, not by AF_XDP: %s", why);
+	else if (driver && strcmp(driver, "xdp") == 0)
+		warn_of_veth(port, link, s);
+}
+
+// Up, and yet not all that its networks carry gets through, or not as it was asked.
 static struct port_state state_up(const struct port *port, const struct engine_port_state *now)
 {
 	u32 mtu = port_mtu(port->weftd, port->object->spec);
 	const struct link *link = port->watch.link;
 	const char *name = link ? link->name : port_dev(port->object->spec);
 	struct port_state s = state_of("up", port->why);
+	if (!port->why && link)
+		tell_driver(port, link, &s);
 	if (port->why || port->type->follows_mtu || !now->mtu || now->mtu >= mtu)
 		return s;
 	int used = snprintf(s.why, sizeof(s.why), "its network has mtu %u, and %s only %u", mtu,
@@ -113,6 +145,15 @@ static json_t *known_mtu(const struct port *port, const struct engine_port_state
 	return json_null();
 }
 
+// What takes its netdev, and what was asked; null where there is one way only.
+static void show_driver(const struct port *port, json_t *shown)
+{
+	const char *why = NULL, *driver = port ? port_driver(port, &why) : NULL;
+	json_object_set_new(shown, "driver", driver ? json_string(driver) : json_null());
+	if (driver && port->type->xdp)
+		json_object_set_new(shown, "xdp", json_boolean(port->xdp));
+}
+
 json_t *port_show(struct weftd *weftd, const struct object *object)
 {
 	const struct port *port = object->live;
@@ -130,6 +171,7 @@ json_t *port_show(struct weftd *weftd, const struct object *object)
 	json_object_set_new(shown, "mtu", known_mtu(port, now));
 	json_object_set_new(shown, "carrier", now ? json_boolean(now->carrier) : json_null());
 	show_guest(port, object, link ? NULL : now, shown);
+	show_driver(port, shown);
 	place_show_numbers(weftd, object->id, port ? drops_device(port) : 0, shown);
 	return shown;
 }

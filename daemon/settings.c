@@ -199,5 +199,6 @@ void settings_free(struct settings *settings)
 	}
 	free(settings->dpdk.cores);
 	free(settings->dpdk.pages);
+	free(settings->dpdk.xdp);
 	settings->dpdk = (struct settings_dpdk){0};
 }

@@ -20,6 +20,7 @@ static const struct {
 	{{.word = "flow_slots", .kind = ARGUMENT_NUMBER, .min = 64, .max = SLOTS_MAX},
 		"a power of two from 64 to 16777216"},
 	{{.word = "pci", .kind = ARGUMENT_BOOL}, "true or false"},
+	{{.word = "xdp", .kind = ARGUMENT_CHOICE, .choices = "auto|on|off"}, "auto, on or off"},
 };
 
 // "N" or "N-M"; returns what follows. NULL: something else.
@@ -66,8 +67,12 @@ static bool take(struct settings_dpdk *dpdk, size_t key, const json_t *value)
 	case 3:
 		dpdk->flow_slots = (u32)number;
 		return (number & (number - 1)) == 0;
-	default:
+	case 4:
 		dpdk->pci = json_is_true(value);
+		return true;
+	default:
+		free(dpdk->xdp);
+		dpdk->xdp = strdup(json_string_value(value));
 		return true;
 	}
 }

@@ -30,6 +30,7 @@ struct settings {     // from the command line and --config; strings owned
 		char *pages;
 		u32 flow_slots;
 		bool pci;
+		char *xdp; // of underlay devices: "on", "off"; NULL or "auto": if hardware
 	} dpdk;
 };
 

@@ -126,6 +126,8 @@ static void refusals(void **state)
 		{"x type tap network blue dev 0000:03:00.0", "0000:03:00.0 is a PCI address"},
 		{"x type device network blue dev 03:00.0", "0000:03:00.0 is a PCI address"},
 		{"x type device network blue queues 2", "type device has no `queues`"},
+		{"x type tap network blue xdp on", "`xdp` is for ports of type device: a tap"},
+		{"x type vhost-user network blue xdp off", "`xdp` is for ports of type device"},
 	};
 	struct rig *rig = *state;
 	char line[512], longest[200];
@@ -154,6 +156,9 @@ static void refusals(void **state)
 	rig_refused(rig, "port set x mode client", WEFT_EXIT_WORDS, "bad_words", "mode");
 	rig_refused(rig, "port show p1 qemu", WEFT_EXIT_REFUSED, "bad_value",
 		"which qemu does not open");
+	rig->ops.own_xdp = NULL;
+	rig_refused(rig, "port add y type device network blue xdp off", WEFT_EXIT_REFUSED,
+		"wrong_engine", "`xdp` needs the dpdk engine; this weftd runs sim");
 	rig->ops.port_state = NULL;
 	rig_refused(rig, "port add y type vhost-user network blue", WEFT_EXIT_REFUSED,
 		"wrong_engine", "need the dpdk engine; this weftd runs sim");

@@ -67,6 +67,7 @@ static void mistakes(void **state)
 		{"dpdk: {flow_slots: 1000}", "dpdk.flow_slots must be a power of two"},
 		{"dpdk: {pci: 7}", "dpdk.pci must be true or false"},
 		{"dpdk: {flow_slots: 32}", "dpdk.flow_slots must be"},
+		{"dpdk: {xdp: true}", "dpdk.xdp must be auto, on or off"},
 	};
 
 	(void)state;
@@ -96,7 +97,7 @@ static void dpdk(void **state)
 
 		snprintf(config, sizeof(config),
 			"engine: dpdk\ndpdk: {cores: \"%s\", memory_mb: 256, pages: huge, "
-			"flow_slots: 4096, pci: true}\n",
+			"flow_slots: 4096, pci: true, xdp: on}\n",
 			cores[i]);
 		write_config(config);
 		assert_int_equal(settings_read(&settings, path, &failure), 0);
@@ -106,6 +107,7 @@ static void dpdk(void **state)
 		assert_string_equal(settings.dpdk.pages, "huge");
 		assert_int_equal(settings.dpdk.flow_slots, 4096);
 		assert_true(settings.dpdk.pci);
+		assert_string_equal(settings.dpdk.xdp, "on");
 		settings_free(&settings);
 		assert_null(settings.dpdk.cores);
 	}
