@@ -159,6 +159,24 @@ static json_t *show_underlay(struct weftd *weftd)
 	return devices;
 }
 
+// By what the engine has them, where it has a choice.
+static json_t *show_drivers(struct weftd *weftd)
+{
+	const struct engine_ops *ops = weftd->engine_ops;
+	u32 ifindex[ENGINE_UNDERLAYS];
+	u32 count = ops->driver ? underlay_devices(weftd, ifindex, ENGINE_UNDERLAYS) : 0;
+	json_t *drivers = json_array();
+	for (u32 i = 0; i < count; i++) {
+		const struct link *link = link_at(weftd->links, ifindex[i]);
+		const char *why, *driver = ops->driver(weftd->engine, ifindex[i], &why);
+		if (link && driver)
+			json_array_append_new(
+				drivers, json_pack("{s:s, s:s, s:s?}", "device", link->name,
+						 "driver", driver, "why", why));
+	}
+	return drivers;
+}
+
 static json_t *host_show(struct weftd *weftd, const struct object *object)
 {
 	struct utsname kernel;
@@ -166,13 +184,13 @@ static json_t *host_show(struct weftd *weftd, const struct object *object)
 	const char *why = carrier_why(weftd) ? carrier_why(weftd) : carrier_note(weftd);
 	(void)object;
 	uname(&kernel);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s, s:s?}", "name",
-		host_name(weftd), "uuid", weftd->uuid, "engine", weftd->engine_ops->name, "kernel",
-		kernel.release, "version", WEFT_VERSION, "uptime_seconds",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:s?}",
+		"name", host_name(weftd), "uuid", weftd->uuid, "engine", weftd->engine_ops->name,
+		"kernel", kernel.release, "version", WEFT_VERSION, "uptime_seconds",
 		(json_int_t)((clock_ns() - weftd->started_ns) / 1000000000), "tables",
-		show_tables(weftd), "underlay", show_underlay(weftd), "underlay_mtu",
-		mtu ? json_integer(mtu) : json_null(), "carrier", carrier_name(weftd), "state",
-		"up", "why", why);
+		show_tables(weftd), "underlay", show_underlay(weftd), "underlay_drivers",
+		show_drivers(weftd), "underlay_mtu", mtu ? json_integer(mtu) : json_null(),
+		"carrier", carrier_name(weftd), "state", "up", "why", why);
 }
 
 const struct noun noun_host = {

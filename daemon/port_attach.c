@@ -54,7 +54,7 @@ int port_attach(struct port *port, struct failure *failure)
 		return error;
 	}
 	error = weftd->engine_ops->port_attach(weftd->engine, &attach, &why);
-	if (error && error != -EBUSY)
+	if (error && (error != -EBUSY || port->ifindex != attach.ifindex))
 		port_detach(port);
 	if (error) {
 		port_retry_soon(weftd);
@@ -102,11 +102,9 @@ int port_now(const struct port *port, struct engine_port_state *now)
 const char *port_driver(const struct port *port, const char **why)
 {
 	const struct engine_ops *ops = port->weftd->engine_ops;
-	struct engine_port_state now = {0};
-	if (port->attached && ops->own_xdp)
-		ops->port_state(port->weftd->engine, port->object->id, &now);
-	*why = now.packet_why;
-	return now.driver;
+	*why = NULL;
+	return port->attached && ops->driver ? ops->driver(port->weftd->engine, port->ifindex, why)
+					     : NULL;
 }
 
 // Whoever was there is gone, and nothing is answered for him: the next one may have his IP address

@@ -41,14 +41,12 @@ struct engine_port {
 	bool xdp;         // netdev, if the engine has own_xdp: by AF_XDP where its driver can
 };
 
-// Of a port without a netdev; of one with, netlink tells all but the driver.
+// Of a port without a netdev: netlink tells of the others.
 struct engine_port_state {
-	bool carrier;       // somebody is there: the guest's driver, a link
-	u32 queues;         // pairs in use
-	u32 mtu;            // 0: not known
-	const char *why;    // without carrier: a static sentence
-	const char *driver; // "xdp" or "packet": what takes the netdev; NULL: there is one way only
-	const char *packet_why; // why not "xdp", though it was asked for: static; NULL: it was not
+	bool carrier;    // somebody is there: the guest's driver, a link
+	u32 queues;      // pairs in use
+	u32 mtu;         // 0: not known
+	const char *why; // without carrier: a static sentence
 };
 
 // What a worker did since the engine started. Its times add up to its life.
@@ -140,13 +138,19 @@ struct engine_ops {
 
 	// Gives the port's frames to the datapath. Idempotent; replaces an earlier program of weft.
 	// Errors: -EBUSY somebody else's program is on the device, -ENODEV.
-	// After -EBUSY what was attached is still there: else it is not.
+	// When the port has the same netdev already, it still has it after -EBUSY; after other
+	// errors it has none.
 	// After an error *why (if not NULL) is a sentence that names the next step; static memory.
 	int (*port_attach)(struct engine *engine, const struct engine_port *port, const char **why);
 
 	// Is the XDP program with this id one that this engine put on a device? NULL: the engine
 	// puts none there, and does not know engine_port.xdp.
 	bool (*own_xdp)(struct engine *engine, u32 program);
+
+	// What has taken the netdev of a port or of the underlay: "xdp" or "packet"; NULL: nothing.
+	// *why: a static sentence why it is not "xdp", though that was asked for; NULL: it was not.
+	// As own_xdp, only for engines that have both.
+	const char *(*driver)(struct engine *engine, u32 ifindex, const char **why);
 
 	// The device may be gone already: not an error. The port's rows stay; weftd deletes them.
 	int (*port_detach)(struct engine *engine, u32 port_id);

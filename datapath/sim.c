@@ -223,6 +223,13 @@ static bool sim_own_xdp(struct engine *engine, u32 program)
 	return false;
 }
 
+static const char *sim_driver(struct engine *engine, u32 ifindex, const char **why)
+{
+	(void)engine, (void)ifindex;
+	*why = NULL;
+	return NULL;
+}
+
 static int sim_port_detach(struct engine *engine, u32 port_id)
 {
 	if (sim_attached(engine, port_id))
@@ -344,6 +351,7 @@ const struct engine_ops engine_sim = {
 	.commit = sim_commit,
 	.port_attach = sim_port_attach,
 	.own_xdp = sim_own_xdp,
+	.driver = sim_driver,
 	.port_detach = sim_port_detach,
 	.table_put = sim_table_put,
 	.table_get = sim_table_get,

@@ -135,7 +135,7 @@ static int driver_open(struct dpdk_port *port, const struct engine_port *config,
 		int error = dpdk_xdp.open(port, config, why);
 		if (!error)
 			port->driver = &dpdk_xdp;
-		if (!error || (error == -EBUSY && port->id))
+		if (!error || (error == -EBUSY && port->id && steer_foreign(port->ifindex, why)))
 			return error;
 		port->packet_why = *why;
 		log_warn("%s ifindex=%u: no AF_XDP, packet sockets instead: %s (%s)", port->name,

@@ -105,9 +105,6 @@ static int dpdk_port_state(struct engine *engine, u32 port_id, struct engine_por
 	if (!port)
 		return -ENOENT;
 	port->driver->state(port, out);
-	if (port->ifindex)
-		out->driver = port->driver == &dpdk_xdp ? "xdp" : "packet";
-	out->packet_why = port->packet_why;
 	return 0;
 }
 
@@ -115,6 +112,19 @@ static bool dpdk_own_xdp(struct engine *engine, u32 program)
 {
 	(void)engine;
 	return steer_own(program);
+}
+
+static const char *dpdk_driver_of(struct engine *engine, u32 ifindex, const char **why)
+{
+	*why = NULL;
+	for (u32 slot = 1; ifindex && slot < engine->slots; slot++) {
+		const struct dpdk_port *port = engine->ports[slot];
+		if (!port || port->ifindex != ifindex)
+			continue;
+		*why = port->packet_why;
+		return port->driver == &dpdk_xdp ? "xdp" : "packet";
+	}
+	return NULL;
 }
 
 static int dpdk_event_fd(struct engine *engine)
@@ -211,6 +221,7 @@ static const struct engine_ops ops = {
 	.commit = dpdk_commit,
 	.port_attach = attach_port,
 	.own_xdp = dpdk_own_xdp,
+	.driver = dpdk_driver_of,
 	.port_detach = attach_detach,
 	.overlay_set = attach_overlay,
 	.table_put = shared_put,

@@ -104,8 +104,10 @@ bool steer_own(u32 program)
 bool steer_foreign(u32 ifindex, const char **why)
 {
 	u32 program = 0;
+	if (bpf_xdp_query_id((int)ifindex, 0, &program) || !program || steer_own(program))
+		return false;
 	*why = foreign;
-	return !bpf_xdp_query_id((int)ifindex, 0, &program) && program && !steer_own(program);
+	return true;
 }
 
 // A socket that is closed leaves the map by itself.

@@ -14,7 +14,8 @@ struct steer;
 // other errors: it cannot be. *why is then a static sentence.
 int steer_open(struct steer **out, u32 ifindex, const char **why);
 int steer_socket(struct steer *steer, u32 queue, int socket);
-// Is a program on the device that is not this process's? *why is then steer_open's sentence.
+// Is a program on the device that is not this process's? *why is then steer_open's
+// sentence.
 bool steer_foreign(u32 ifindex, const char **why);
 bool steer_own(u32 program);           // by its id
 void steer_close(struct steer *steer); // NULL: nothing to do

@@ -75,7 +75,7 @@ refused a 1 '`xdp` is for ports of type device' port add t1 type tap network blu
 # on and off under traffic: it goes on, and the host's stack hears nothing of it
 heard() {
 	# shellcheck disable=SC2016
-	on a awk '/^Ip:/ && n++ { print $3 }' /proc/net/snmp
+	on a awk '/^Ip:/ && n++ { print $4 }' /proc/net/snmp
 }
 before=$(heard)
 on g1 ping -q -b -i 0.002 -w 60 10.0.0.255 >/dev/null 2>&1 &
@@ -182,6 +182,7 @@ finish_all h1
 ctl b port add c1 type device network blue xdp on
 wait_for 5 program_on a w0
 wait_for 5 program_on b w0
+expect a '[["w0","xdp",null]]' '.[0].underlay_drivers | map([.device,.driver,.why])' host show
 reaches h1 10.0.0.1
 tcp h1 g1 10.0.0.1
 tcp g1 h1 10.0.0.11
@@ -202,3 +203,4 @@ wait_for 5 no_program_on a w0
 on a ip link set dev w0 xdp obj "$BUILD/bpf/weft_steer.bpf.o" sec xdp
 host_start a --config "$WORK/xdp.yaml"
 reaches g1 10.0.0.11
+expect a '[["w0","packet",true]]' '.[0].underlay_drivers | map([.device,.driver,(.why | contains("somebody else"))])' host show
