@@ -138,8 +138,8 @@ static int driver_open(struct dpdk_port *port, const struct engine_port *config,
 		if (!error || (error == -EBUSY && port->id && steer_foreign(port->ifindex, why)))
 			return error;
 		port->packet_why = *why;
-		log_warn("%s ifindex=%u: no AF_XDP, packet sockets instead: %s (%s)", port->name,
-			config->ifindex, *why, strerror(-error));
+		log_warn("packet sockets instead of AF_XDP: %s (%s) dev=%s ifindex=%u", *why,
+			strerror(-error), port->name, config->ifindex);
 	}
 	return port->driver->open(port, config, why);
 }
@@ -287,12 +287,13 @@ static void underlay_sweep(struct engine *engine)
 	}
 }
 
-// A device has one XDP program and one socket per queue: the underlay's go before a port's come.
-static void leave_steered(struct engine *engine, u32 ifindex)
+// A device has one claim, one XDP program and one socket per queue: the underlay's go before a
+// port's come.
+static void leave_underlay(struct engine *engine, u32 ifindex)
 {
 	bool open;
 	u32 slot = underlay_slot_for(engine, ifindex, &open);
-	if (slot && open && engine->ports[slot]->driver == &dpdk_xdp)
+	if (slot && open)
 		attach_close(engine, slot);
 }
 
@@ -350,7 +351,7 @@ int attach_port(struct engine *engine, const struct engine_port *config, const c
 	attach_close(engine, config->id);
 	bool underlay = is_underlay(engine, config->ifindex);
 	if (underlay)
-		leave_steered(engine, config->ifindex);
+		leave_underlay(engine, config->ifindex);
 	int error = slot_open(engine, config->id, config, underlay, why);
 	if (underlay) {
 		const char **followed = error ? &unheard : why;

@@ -204,3 +204,9 @@ on a ip link set dev w0 xdp obj "$BUILD/bpf/weft_steer.bpf.o" sec xdp
 host_start a --config "$WORK/xdp.yaml"
 reaches g1 10.0.0.11
 expect a '[["w0","packet",true]]' '.[0].underlay_drivers | map([.device,.driver,(.why | contains("somebody else"))])' host show
+# and from there to a port
+on a ip link set dev w0 xdp off
+ctl a port add w0 type device trunk blue:7 host on
+driver_is a w0 packet
+reaches g1 10.0.0.11
+wait_for 5 reaches_host
