@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <weft/wire.h>
 #include "datapath/dpdk/port.h"
+#include "datapath/dpdk/taken.h"
 #include "datapath/dpdk/vnet.h"
 
 enum {

@@ -346,7 +346,7 @@ static int rig_start(char *program)
 		return printf("EAL: %s\n", rte_strerror(rte_errno));
 	rig_pool = rte_pktmbuf_pool_create(
 		"rig", 8191, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-	if (!rig_pool)
+	if (!rig_pool || taken_fields())
 		return printf("pool: %s\n", rte_strerror(rte_errno));
 	return system("/sbin/ip link set lo up; cd /proc/sys/net/ipv6/conf && "
 		      "echo 1 >all/disable_ipv6 && echo 1 >default/disable_ipv6");
