@@ -32,15 +32,23 @@ weft_inline struct weft_expected_row *expected_row(void)
 	return bpf_map_lookup_elem(&weft_expected, &zero);
 }
 
-// The packet stays with the kernel for now.
-static __noinline int observe_expect(struct __sk_buff *skb, struct observation *seen)
+weft_inline struct weft_scratch_row *scratch_row(void)
 {
 	u32 zero = 0;
-	struct weft_scratch_row *scratch = bpf_map_lookup_elem(&weft_scratch, &zero);
+	return bpf_map_lookup_elem(&weft_scratch, &zero);
+}
+
+// Subprograms that the verifier looks at once, by their types (hook.h): what is observed of the
+// packet is in the scratch row while it is on its way.
+
+// The packet stays with the kernel for now.
+__noinline int weft_expect(struct __sk_buff *skb)
+{
+	struct weft_scratch_row *scratch = scratch_row();
 	struct weft_expected_row *row = expected_row();
-	if (!seen || !row || !scratch ||
-		weft_parse(skb, OWN_BYTES, 0, &scratch->key, &scratch->layout))
+	if (!row || !scratch || weft_parse(skb, OWN_BYTES, 0, &scratch->key, &scratch->layout))
 		return 0;
+	struct observation *seen = &scratch->seen;
 	u64 identity =
 		weft_identity(skb, OWN_BYTES, &scratch->key, &scratch->layout, seen->identity_key);
 	bool traced = (u32)identity <= seen->trace_below || probe_suspect(&scratch->key);
@@ -113,58 +121,74 @@ static __noinline u64 observe_identity(struct pipeline *line)
 	return identity;
 }
 
-static __noinline void observe_listen(struct pipeline *line)
+__noinline int weft_listen(struct __sk_buff *skb, u32 outer_bytes, struct weft_key *key,
+	struct weft_layout *layout, struct weft_verdict *verdict)
 {
-	if (line->seen)
-		guest_listen(line->tables, line->packet, &line->key, &line->layout, &line->verdict,
-			line->seen);
+	struct weft_scratch_row *scratch = scratch_row();
+	struct packet p = {0};
+	if (key && layout && verdict && scratch && packet_open(&p, skb, outer_bytes))
+		guest_listen(NULL, &p, key, layout, verdict, &scratch->seen);
+	return 0;
 }
 
-static __noinline void observe_card(struct pipeline *line)
+static __noinline void observe_listen(struct pipeline *line)
 {
-	struct __sk_buff *skb = line->packet->context;
-	struct weft_postcard *card = &line->seen->card;
-	u32 at = line->packet->outer_bytes, bytes = WEFT_POSTCARD_FRAME;
+	weft_listen(line->packet->context, line->packet->outer_bytes, &line->key, &line->layout,
+		&line->verdict);
+}
+
+__noinline int weft_card(struct __sk_buff *skb, u32 at)
+{
+	struct weft_scratch_row *scratch = scratch_row();
+	u32 bytes = WEFT_POSTCARD_FRAME;
+	if (!scratch)
+		return 0;
+	struct weft_postcard *card = &scratch->seen.card;
 	card->captured = 0;
 	card->tagged = skb->vlan_present;
 	card->tci = (u16)skb->vlan_tci;
 	if (at > WEFT_PARSE_BYTES || skb->len <= at)
-		return;
+		return 0;
 	card->bytes = skb->len - at;
 	if (bytes > skb->len - at)
 		bytes = skb->len - at;
 	if (bytes - 1 < WEFT_POSTCARD_FRAME && !bpf_skb_load_bytes(skb, at, card->frame, bytes))
 		card->captured = bytes;
 	if (skb->gso_size)
-		line->seen->flags |= WEFT_POSTCARD_SUPER;
+		scratch->seen.flags |= WEFT_POSTCARD_SUPER;
+	return 0;
+}
+
+weft_inline void observe_card(struct pipeline *line)
+{
+	weft_card(line->packet->context, line->packet->outer_bytes);
 }
 
 // The reader of the tap will be seen to take it.
-weft_inline void observe_depart(const struct pipeline *line, u32 to, u64 out_ns)
+weft_inline void observe_depart(
+	struct __sk_buff *skb, const struct observation *seen, u32 from, u32 to, u64 out_ns)
 {
 	struct weft_index index = {to};
-	const struct weft_port_row *port = TABLE_GET(line->tables, port, &index);
+	const struct weft_port_row *port = TABLE_GET(NULL, port, &index);
 	u32 slot = flight_next();
 	u64 name = (out_ns & ~(u64)(WEFT_FLIGHTS - 1)) | slot;
 	if (!port || !(port->flags & WEFT_PORT_TAP))
 		return;
 	struct weft_flight *flight = bpf_map_lookup_elem(&weft_flight, &slot);
-	if (!flight ||
-		bpf_skb_set_tstamp(line->packet->context, name, BPF_SKB_TSTAMP_DELIVERY_MONO))
+	if (!flight || bpf_skb_set_tstamp(skb, name, BPF_SKB_TSTAMP_DELIVERY_MONO))
 		return;
 	*(volatile u64 *)&flight->name = 0;
 	flight->out_ns = out_ns;
-	flight->identity = line->seen->identity;
-	flight->sampled = line->seen->sampled;
-	flight->from = line->key.in_port;
+	flight->identity = seen->identity;
+	flight->sampled = seen->sampled;
+	flight->from = from;
 	flight->to = to;
 	*(volatile u64 *)&flight->name = name;
 }
 
 static __noinline void probe_take(struct pipeline *line)
 {
-	u32 zero = 0;
-	struct weft_scratch_row *scratch = bpf_map_lookup_elem(&weft_scratch, &zero);
+	struct weft_scratch_row *scratch = scratch_row();
 	if (!scratch || weft_inject)
 		return;
 	struct observation *seen = &scratch->seen;
@@ -178,22 +202,32 @@ static __noinline void probe_take(struct pipeline *line)
 	seen->flags |= WEFT_POSTCARD_PROBE;
 }
 
-static __noinline void observe_out(struct pipeline *line, enum weft_drop drop)
+__noinline int weft_out(
+	struct __sk_buff *skb, struct weft_key *key, struct weft_verdict *verdict, u32 drop)
 {
-	struct observation *seen = line->seen;
-	u32 from = line->key.in_port, to = observe_to(&line->key, &line->verdict);
-	u64 now_ns = OBSERVE_NOW(line);
-	if (!seen || line->verdict.action == WEFT_ACTION_to_host)
-		return;
+	struct weft_scratch_row *scratch = scratch_row();
+	u64 now_ns = bpf_ktime_get_ns();
+	if (!key || !verdict || !scratch || verdict->action == WEFT_ACTION_to_host)
+		return 0;
+	struct observation *seen = &scratch->seen;
+	u32 from = key->in_port, to = observe_to(key, verdict);
+	bool probe = seen->flags & WEFT_POSTCARD_PROBE;
 	if (!drop && seen->sampled)
-		observe_spans(line->tables, from, to, seen, now_ns);
+		observe_spans(NULL, from, to, seen, now_ns);
 	if (seen->identity) {
-		observe_write(seen, &line->key, &line->verdict, drop, now_ns);
+		observe_write(seen, key, verdict, drop, now_ns);
 		observe_post(&seen->card);
 	}
-	if (!drop && seen->asks && !(seen->flags & WEFT_POSTCARD_PROBE))
-		guest_asked(line->tables, from, to, seen, now_ns);
-	if (!drop && to && line->verdict.action != WEFT_ACTION_encap &&
-		!(seen->flags & WEFT_POSTCARD_PROBE))
-		observe_depart(line, to, now_ns);
+	if (drop || probe)
+		return 0;
+	if (seen->asks)
+		guest_asked(NULL, from, to, seen, now_ns);
+	if (to && verdict->action != WEFT_ACTION_encap)
+		observe_depart(skb, seen, from, to, now_ns);
+	return 0;
+}
+
+static __noinline void observe_out(struct pipeline *line, enum weft_drop drop)
+{
+	weft_out(line->packet->context, &line->key, &line->verdict, drop);
 }

@@ -366,7 +366,7 @@ int weft_tc(struct __sk_buff *skb)
 	observe_begin(&line, device);
 	if (!skb_receive(&line, device, &port, record)) {
 		if (line.seen && packet.code == TC_ACT_UNSPEC && device & WEFT_DEVICE_UNDERLAY)
-			observe_expect(skb, line.seen);
+			weft_expect(skb);
 		if (record)
 			record->passed = packet.code == TC_ACT_UNSPEC;
 		return packet.code;
@@ -377,7 +377,7 @@ int weft_tc(struct __sk_buff *skb)
 		line.seen->flags = WEFT_POSTCARD_OWN;
 	if (!pipeline_run(&line, port, record)) {
 		if (line.seen && packet.outer_bytes)
-			observe_expect(skb, line.seen);
+			weft_expect(skb);
 		return TC_ACT_UNSPEC;
 	}
 	if (record) {
