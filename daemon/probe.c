@@ -429,6 +429,13 @@ static int run_probe(struct request *request)
 		session_free(s);
 		return error;
 	}
+	error = weftd->engine_ops->send(weftd->engine, 0, NULL, 0);
+	if (error) {
+		session_free(s);
+		return fail(&request->failure, error, "engine_failed",
+			"the %s engine has no way in for probes: %s", weftd->engine_ops->name,
+			strerror(-error));
+	}
 	request->context = s;
 	arm(s, 0);
 	return request_later(request, 0);

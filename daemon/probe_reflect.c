@@ -83,7 +83,8 @@ static void reflect(struct weftd *weftd, const struct weft_probe *asked, const s
 	struct probe_way way = {to->dst, to->src, to->ip_dst, to->ip_src, 0};
 	const struct object *port = place_at(weftd, card->to);
 	struct weft_probe answer;
-	if (!port || !place_in(weftd, port, card->network, &way.tag))
+	if (!port || !place_in(weftd, port, card->network, &way.tag) ||
+		weftd->engine_ops->send(weftd->engine, 0, NULL, 0))
 		return;
 	fill_answer(asker, asked, card, &answer);
 	asker->seen_ns = clock_ns();

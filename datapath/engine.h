@@ -209,8 +209,9 @@ struct engine_ops {
 		void (*fn)(const struct weft_postcard *card, void *context), void *context);
 
 	// Sends a frame of weftd's own (a probe: weft/probe.h) as if the port had: from P0 on it is
-	// on the way of the port's frames. NULL: this engine cannot. -EMSGSIZE, -ENOBUFS, -ENOMEM,
-	// and what making the entry may say.
+	// on the way of the port's frames. NULL: this engine cannot. length 0: only makes the way
+	// in, which takes its time once. -EMSGSIZE, -ENOBUFS, -ENOMEM, and what making that may
+	// say.
 	int (*send)(struct engine *engine, u32 port_id, const u8 *bytes, u32 length);
 
 	// Runs one frame through the very datapath, effects and counters included, but sends

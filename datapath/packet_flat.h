@@ -37,10 +37,11 @@ weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
 	return false;
 }
 
-#define PARSE(line, in_port) parse((line)->packet, (in_port), &(line)->key, &(line)->layout)
-#define DECIDE(line)         decide(&(line)->key, (line)->tables, (line)->now_ns, &(line)->verdict)
-#define COMMIT(line)         commit((line)->tables, &(line)->key, &(line)->verdict, (line)->now_ns)
-#define PROBE(line)          probe_valid((line)->packet, (line)->tables, &(line)->layout)
+#define PARSE(line, in_port)   parse((line)->packet, (in_port), &(line)->key, &(line)->layout)
+#define DECIDE(line)           decide(&(line)->key, (line)->tables, (line)->now_ns, &(line)->verdict)
+#define COMMIT(line)           commit((line)->tables, &(line)->key, &(line)->verdict, (line)->now_ns)
+#define PROBE(line)            probe_valid((line)->packet, (line)->tables, &(line)->layout)
+#define PROBE_JUDGE(line, own) probe_judge(&(line)->verdict, (own))
 // Nothing is observed of flat packets: they come from nowhere.
 #define OBSERVE_NOW(line)           0
 #define OBSERVE_RANDOM()            1u

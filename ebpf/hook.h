@@ -13,8 +13,9 @@
 #define PARSE(line, in_port) \
 	weft_parse((line)->packet->context, (line)->packet->outer_bytes, (in_port), &(line)->key, \
 		&(line)->layout)
-#define DECIDE(line) weft_decide(&(line)->key, &(line)->verdict, (line)->now_ns)
-#define COMMIT(line) weft_commit(&(line)->key, &(line)->verdict, (line)->now_ns)
+#define DECIDE(line)           weft_decide(&(line)->key, &(line)->verdict, (line)->now_ns)
+#define COMMIT(line)           weft_commit(&(line)->key, &(line)->verdict, (line)->now_ns)
+#define PROBE_JUDGE(line, own) weft_probe_judge(&(line)->verdict, (own))
 #define PROBE(line) \
 	weft_probe_valid((line)->packet->context, (line)->packet->outer_bytes, &(line)->layout)
 
@@ -25,6 +26,7 @@ int weft_commit(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns);
 u64 weft_identity(HOOK_CONTEXT *context, u32 outer_bytes, struct weft_key *key,
 	struct weft_layout *layout, u64 identity_key);
 int weft_probe_valid(HOOK_CONTEXT *context, u32 outer_bytes, struct weft_layout *layout);
+int weft_probe_judge(struct weft_verdict *verdict, bool own);
 
 struct packet {
 	HOOK_CONTEXT *context;
@@ -122,6 +124,13 @@ __noinline int weft_probe_valid(HOOK_CONTEXT *context, u32 outer_bytes, struct w
 	if (!layout || !packet_open(&p, context, outer_bytes))
 		return false;
 	return probe_valid(&p, NULL, layout);
+}
+
+__noinline int weft_probe_judge(struct weft_verdict *verdict, bool own)
+{
+	if (verdict)
+		probe_judge(verdict, own);
+	return 0;
 }
 
 // The netdev of a port (of port 0: the carrier); 0: it has none.

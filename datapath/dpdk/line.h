@@ -46,11 +46,12 @@ weft_inline bool packet_word(const struct packet *p, u32 at, u64 *word)
 	return true;
 }
 
-#define OBSERVE_NOW(line)    line_now(line)
-#define PARSE(line, in_port) parse((line)->packet, (in_port), &(line)->key, &(line)->layout)
-#define DECIDE(line)         line_decide(line)
-#define COMMIT(line)         line_commit(line)
-#define PROBE(line)          line_probe(line)
+#define OBSERVE_NOW(line)      line_now(line)
+#define PARSE(line, in_port)   parse((line)->packet, (in_port), &(line)->key, &(line)->layout)
+#define DECIDE(line)           line_decide(line)
+#define COMMIT(line)           line_commit(line)
+#define PROBE(line)            line_probe(line)
+#define PROBE_JUDGE(line, own) probe_judge(&(line)->verdict, (own))
 
 struct pipeline;
 static u64 line_now(struct pipeline *line);

@@ -71,7 +71,7 @@ int ebpf_send(struct engine *engine, u32 port_id, const u8 *bytes, u32 length)
 	if (length + sizeof(port_id) > 0xffff)
 		return -EMSGSIZE;
 	int error = engine->entry_fd < 0 ? open_entry(engine) : 0;
-	if (error)
+	if (error || !length)
 		return error;
 	return writev(engine->entry_fd, parts, 2) < 0 ? -errno : 0;
 }

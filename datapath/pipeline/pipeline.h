@@ -4,7 +4,7 @@
 // A hook defines, before it includes this file:
 //   struct packet, packet_at, packet_tag, packet_length      (see parse.h)
 //   TABLE_GET, TABLE_ROW, TABLE_INSERT, TABLE_REPLACE         access to the tables
-//   PARSE(line, in_port), DECIDE(line), COMMIT(line), PROBE(line)
+//   PARSE(line, in_port), DECIDE(line), COMMIT(line), PROBE(line), PROBE_JUDGE(line, own)
 //                                                             these steps, or a subprogram around
 //   OBSERVE_NOW(line)                                         ns, for packets that are observed
 //   OBSERVE_RANDOM()                                          a u32
@@ -183,7 +183,7 @@ weft_inline bool pipeline_probe(struct pipeline *line)
 {
 	if (!probe_suspect(&line->key) || !PROBE(line))
 		return false;
-	probe_judge(&line->verdict, pipeline_own_probe(line));
+	PROBE_JUDGE(line, pipeline_own_probe(line));
 	return true;
 }
 
