@@ -77,6 +77,11 @@ weft_inline bool packet_open(struct packet *p, HOOK_CONTEXT *context, u32 outer_
 	p->data_end = (void *)(long)context->data_end;
 	if (!outer_bytes)
 		return true;
+	if (outer_bytes == OVERLAY6_BYTES) { // only looked at
+		p->outer_bytes = OVERLAY6_BYTES;
+		p->data += OVERLAY6_BYTES;
+		return p->data <= p->data_end;
+	}
 	p->outer_bytes = OWN_BYTES;
 	if (p->data + OWN_BYTES > p->data_end)
 		return false;

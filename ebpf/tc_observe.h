@@ -46,11 +46,12 @@ __noinline int weft_expect(struct __sk_buff *skb)
 {
 	struct weft_scratch_row *scratch = scratch_row();
 	struct weft_expected_row *row = expected_row();
-	if (!row || !scratch || weft_parse(skb, OWN_BYTES, 0, &scratch->key, &scratch->layout))
+	u32 outer = skb->protocol == weft_hton16(WEFT_ETH_IPV6) ? OVERLAY6_BYTES : OWN_BYTES;
+	if (!row || !scratch || weft_parse(skb, outer, 0, &scratch->key, &scratch->layout))
 		return 0;
 	struct observation *seen = &scratch->seen;
 	u64 identity =
-		weft_identity(skb, OWN_BYTES, &scratch->key, &scratch->layout, seen->identity_key);
+		weft_identity(skb, outer, &scratch->key, &scratch->layout, seen->identity_key);
 	bool traced = (u32)identity <= seen->trace_below || probe_suspect(&scratch->key);
 	if (!seen->sampled && (!seen->tracing || !traced))
 		return 0;

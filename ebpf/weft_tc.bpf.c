@@ -314,7 +314,7 @@ weft_inline bool skb_receive(
 	struct pipeline *line, u32 device, u32 *port, struct weft_record *record)
 {
 	struct packet *p = line->packet;
-	u32 window = WEFT_PARSE_BYTES + (device & WEFT_DEVICE_UNDERLAY ? OWN_BYTES : 0);
+	u32 window = WEFT_PARSE_BYTES + (device & WEFT_DEVICE_UNDERLAY ? OVERLAY6_BYTES : 0);
 	*port = device & WEFT_DEVICE_PORT;
 	bool mine = p->context->pkt_type == PACKET_HOST && !p->context->vlan_present;
 	if (device & WEFT_DEVICE_UNDERLAY && mine && packet_open(p, p->context, 0) &&

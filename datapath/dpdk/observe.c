@@ -74,14 +74,19 @@ void observe_insert(struct tables *tables, const void *key)
 	rte_spinlock_unlock(&worker->engine->write_lock);
 }
 
-// Flights end where a guest's taking can be seen.
+// Flights end where a guest's taking can be seen. Who takes frames from an underlay that is a tap
+// is no guest.
+static bool flies(const struct observed *observed)
+{
+	return observed->seen.card.out_point == WEFT_POINT_P5;
+}
+
 static void leaving(struct dpdk_worker *worker, struct observed *observed, struct rte_mbuf *frame)
 {
 	const struct dpdk_port *port = dpdk_port_at(worker->engine, observed->slot);
 	u64 now_ns = worker_time(worker, rte_rdtsc());
 	observed->seen.card.out_ns = now_ns;
-	bool to_port = observed->seen.card.out_point == WEFT_POINT_P5;
-	observed->name = port && port->named && to_port ? taken_begin(now_ns) : 0;
+	observed->name = flies(observed) && port && port->named ? taken_begin(now_ns) : 0;
 	if (observed->name)
 		*taken_name(frame) = observed->name;
 }
@@ -137,7 +142,7 @@ static void left(struct dpdk_worker *worker, struct observed *observed, bool los
 		guest_asked(&worker->tables, observed->from, observed->to, seen, seen->card.out_ns);
 	if (seen->identity)
 		observe_post(worker, &seen->card);
-	if (!lost)
+	if (!lost && flies(observed))
 		fly(worker, observed);
 	observed->frame = NULL;
 }

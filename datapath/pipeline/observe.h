@@ -120,7 +120,7 @@ weft_inline void observe_write(struct observation *seen, const struct weft_key *
 	card->network = v->network;
 	card->reason = drop;
 	card->action = drop ? WEFT_ACTION_drop : (u8)v->action;
-	card->in_point = v->flags & WEFT_VERDICT_FROM_PEER ? WEFT_POINT_P3 : WEFT_POINT_P0;
+	card->in_point = key->vni ? WEFT_POINT_P3 : WEFT_POINT_P0; // also of a cached verdict
 	card->out_point = v->action == WEFT_ACTION_encap ? WEFT_POINT_P2 : WEFT_POINT_P5;
 	card->flags = seen->flags;
 }
