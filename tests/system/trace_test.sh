@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Where the time goes between two hosts: a packet is the same one on both, over the carrier and over weft's own
+# encapsulation, over IPv4 and IPv6, with both engines; the delay of a wire is the wire's.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+# shellcheck source=tests/system/traffic.sh
+. tests/system/traffic.sh
+# shellcheck source=tests/system/lab.sh
+. tests/system/lab.sh
+# shellcheck source=tests/system/overlay.sh
+. tests/system/overlay.sh
+# shellcheck source=tests/system/points.sh
+. tests/system/points.sh
+[ "$ENGINE" != sim ] || skip "needs an engine that forwards"
+GUESTS=() # taptimes plays both
+FAR=(P0 P1 P2 P3 P4 P5 P6)
+DELAY_NS=10000000
+FRAMES=${FRAMES:-300} # of each kind
+
+lab_file() { # lab_file MODE ADDRESS-A ADDRESS-B PREFIX-LENGTH WIRE
+	local networks="[{name: blue, vni: 100, overlay: $1}, {name: red, vni: 200, overlay: $1}]"
+	cat <<-END
+		name: "$$"
+		topology:
+		  nodes:
+		    a:
+		      kind: host
+		      engine: $(engine_of a)
+		      addresses: {eth1: ["$2/$4"]}
+		      objects:
+		        host: {address: "$2"}
+		        networks: $networks
+		        peers: [{name: b, address: "$3"}]
+		        ports: [{name: v1, type: tap, network: blue}]
+		    b:
+		      kind: host
+		      engine: $(engine_of b)
+		      addresses: {eth1: ["$3/$4"]}
+		      objects:
+		        host: {address: "$3"}
+		        networks: $networks
+		        peers: [{name: a, address: "$2"}]
+		        ports: [{name: v2, type: tap, tags: ["blue:10"]}]
+		  links:
+		    - endpoints: ["a:eth1", "b:eth1"]
+		      $5
+	END
+}
+
+hosts() { # hosts MODE ADDRESS-A ADDRESS-B PREFIX-LENGTH [WIRE]
+	lab_file "$@" "${5:-}" >"$WORK/lab.yaml"
+	lab_own $$
+	weftlab up "$WORK/lab.yaml"
+	wait_for 5 json_is a up '.[0].state' peer show b
+	wait_for 5 json_is b up '.[0].state' peer show a
+	on a ip link set v1 txqueuelen "$QUEUE"
+	on b ip link set v2 txqueuelen "$QUEUE"
+}
+
+measure() { # measure TAPTIMES-OPTIONS...
+	times_start v1@a v2@b --vlan-b 10 "$@"
+	trace_start a b
+	times_end
+	beside v1
+	exact "${FAR[@]}"
+}
+
+paths() { # the ways that frames from v1 were seen to take, at both ends
+	jq -r 'select((.point == "P2" and .host == "a") or (.point == "P5" and .host == "b")) | [.packet, .path] | @tsv' \
+		"$WORK/trace" | grep -F -f <(awk '{ print $8 }' "$WORK/points") | cut -f 2 | sort | uniq -c | xargs
+}
+
+kinds() { # kinds WHAT PATH: every kind of packet, each by its way
+	local kind super="--payload 20000 --gso-size 1300 --count 40 --interval-us 5000"
+	for kind in "udp4" "udp6" "tcp4 $super" "tcp6 $super"; do
+		echo "$1, $kind"
+		# shellcheck disable=SC2086 # words
+		measure --count "$FRAMES" --interval-us 1000 --type $kind
+		paths
+	done
+}
+
+pair() { # pair MODE WHAT ADDRESSES...
+	hosts "$1" "${@:3}"
+	kinds "$2"
+	pair_down
+}
+
+pair own own 192.0.2.1 192.0.2.2 24
+
+# --- the delay of a wire moves the link's hop, and no other by more than a twentieth of it
+hops() { # each hop's median
+	hop P0 P2
+	hop P2 P3
+	hop P3 P5
+	hop P5 P6
+}
+hosts own 192.0.2.1 192.0.2.2 24 "delay: 1ms"
+measure --count 200 --interval-us 2000
+mapfile -t short < <(hops)
+pair_down
+hosts own 192.0.2.1 192.0.2.2 24 "delay: $((1 + DELAY_NS / 1000000))ms"
+measure --count 200 --interval-us 2000
+mapfile -t long < <(hops)
+pair_down
+echo "medians of P0-P2, P2-P3, P3-P5, P5-P6: ${short[*]}, with 10 ms more on the wire: ${long[*]}"
+near "$DELAY_NS" $((long[1] - short[1])) "a wire's delay"
+for i in 0 2 3; do near "$DELAY_NS" $((DELAY_NS + long[i] - short[i])) "a wire's delay and another hop"; done
+
+# --- a host of each engine
+if [ "$ENGINE" = dpdk ]; then
+	for engines in "dpdk ebpf" "ebpf dpdk"; do
+		ENGINE=${engines% *} ENGINE_B=${engines#* }
+		pair own "$engines" 192.0.2.1 192.0.2.2 24
+	done
+	ENGINE=dpdk ENGINE_B=dpdk
+fi
+
+# Networks of the carrier alone need no hook on the underlay's devices: what arrives there is not observed.
+case " $(modes) " in *" carrier "*)
+	FAR=(P0 P1 P2 P4 P5 P6)
+	pair carrier carrier 192.0.2.1 192.0.2.2 24
+	FAR=(P0 P1 P2 P3 P4 P5 P6)
+	;;
+esac
+pair own "IPv6 underlay" 2001:db8::1 2001:db8::2 64
