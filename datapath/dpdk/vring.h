@@ -123,14 +123,15 @@ static inline u32 vring_waiting(struct guest_ring *ring)
 
 // Has the driver taken all used buffers before `mark`? 1, 0; -1: the ring is closed. Two signs: it
 // asks for an interrupt behind them, or the buffers that it offers are more than the ring could
-// hold beside them. What it says wrongly deceives itself alone.
+// hold beside them. What it says wrongly deceives itself alone. Linux asks for an interrupt behind
+// buffer 0 when it wants none.
 static inline int vring_taken(const struct guest_ring *ring, u16 mark)
 {
 	if (!ring->desc || ring->cut)
 		return -1;
-	const u16 *event = &ring->avail->ring[ring->size];
+	u16 event = __atomic_load_n(&ring->avail->ring[ring->size], __ATOMIC_RELAXED);
 	u16 offered = __atomic_load_n(&ring->avail->idx, __ATOMIC_ACQUIRE);
-	if (ring->event_idx && (u16)(__atomic_load_n(event, __ATOMIC_RELAXED) - mark) < ring->size)
+	if (ring->event_idx && event && (u16)(event - mark) < ring->size)
 		return 1;
 	return (u16)(offered - ring->size - mark) < ring->size;
 }

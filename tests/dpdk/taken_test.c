@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// When a guest has taken what its ring was given: never before it has, whatever it asks for; soon
+// after, if it asks for interrupts or offers its buffers again; over the wrapping of indices.
+
+#include "tests/unit/unit.h"
+
+#include "datapath/dpdk/vring.h"
+
+enum { SIZE = 256, ROUNDS = 400000 };
+
+// A driver as virtio has them: it takes used buffers in order, offers them again in any number, and
+// says behind which it wants an interrupt, when it cares.
+struct driver {
+	struct guest_ring ring;
+	struct {
+		struct vring_avail avail;
+		u16 entries[SIZE + 1];
+	} memory;
+	struct vring_desc desc[SIZE];
+	u16 used;  // by the switch
+	u16 taken; // by the driver
+	u16 offered;
+};
+
+static u32 dice(u32 sides)
+{
+	static u64 seed = 7;
+	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+	return (u32)(seed >> 33) % sides;
+}
+
+static void driver_start(struct driver *driver, bool event_idx, u16 at)
+{
+	memset(driver, 0, sizeof(*driver));
+	driver->ring.size = SIZE;
+	driver->ring.desc = driver->desc;
+	driver->ring.avail = &driver->memory.avail;
+	driver->ring.event_idx = event_idx;
+	driver->used = driver->taken = at;
+	driver->offered = at + SIZE;
+	driver->memory.avail.idx = driver->offered;
+}
+
+// While it polls, Linux says 0, FreeBSD what is long past.
+static u16 asks_behind(const struct driver *driver)
+{
+	u32 how = dice(3);
+	return how == 0 ? 0 : how == 1 ? driver->taken : driver->taken - SIZE - 1;
+}
+
+static void driver_step(struct driver *driver, bool asks)
+{
+	u16 unused = driver->offered - driver->used, waiting = driver->used - driver->taken;
+	u16 empty = driver->taken + SIZE - driver->offered;
+	switch (dice(4)) {
+	case 0:
+		driver->used += dice(unused + 1u);
+		break;
+	case 1:
+		driver->taken += dice(waiting + 1u);
+		break;
+	case 2:
+		driver->offered += dice(empty + 1u);
+		driver->memory.avail.idx = driver->offered;
+		break;
+	default:
+		if (asks)
+			driver->ring.avail->ring[SIZE] = asks_behind(driver);
+	}
+}
+
+// Every mark that a flight may have: behind what is used, or was not long ago.
+static void check(const struct driver *driver)
+{
+	u16 mark = driver->used - (u16)dice(SIZE);
+	bool taken = (int16_t)(driver->taken - mark) >= 0;
+	if (vring_taken(&driver->ring, mark) == 1 && !taken)
+		fail_msg("said to be taken: %u, but that is %u", mark, driver->taken);
+}
+
+static void never_too_early(void **state)
+{
+	static struct driver driver;
+	(void)state;
+	for (u32 kind = 0; kind < 3; kind++) {
+		driver_start(&driver, kind > 0, 65000);
+		for (u32 i = 0; i < ROUNDS; i++) {
+			driver_step(&driver, kind == 2);
+			check(&driver);
+		}
+	}
+}
+
+static void seen_when_it_asks(void **state)
+{
+	static struct driver driver;
+	(void)state;
+	for (u32 at = 0; at < 65536; at += 97) { // a ring's worth and the wrap in between
+		driver_start(&driver, true, (u16)at);
+		driver.used += 10;
+		assert_int_equal(vring_taken(&driver.ring, driver.used), 0);
+		driver.taken += 9;
+		driver.ring.avail->ring[SIZE] = driver.taken;
+		assert_int_equal(vring_taken(&driver.ring, driver.used), 0);
+		if (driver.taken)
+			assert_int_equal(vring_taken(&driver.ring, driver.used - 1), 1);
+		driver.ring.avail->ring[SIZE] = ++driver.taken;
+		if (driver.taken)
+			assert_int_equal(vring_taken(&driver.ring, driver.used), 1);
+	}
+}
+
+static void seen_when_it_offers(void **state)
+{
+	static struct driver driver;
+	(void)state;
+	for (u32 at = 0; at < 65536; at += 97) {
+		driver_start(&driver, at & 1, (u16)at);
+		driver.used += 10;
+		driver.taken += 10;
+		driver.memory.avail.idx = driver.offered + 9; // one may still be with it
+		assert_int_equal(vring_taken(&driver.ring, driver.used), 0);
+		driver.memory.avail.idx = driver.offered + 10;
+		assert_int_equal(vring_taken(&driver.ring, driver.used), 1);
+	}
+}
+
+static void nothing_is_seen_of_a_closed_ring(void **state)
+{
+	static struct driver driver;
+	(void)state;
+	driver_start(&driver, true, 0);
+	driver.ring.cut = true;
+	assert_int_equal(vring_taken(&driver.ring, 0), -1);
+	driver.ring.cut = false;
+	driver.ring.desc = NULL;
+	assert_int_equal(vring_taken(&driver.ring, 0), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(never_too_early),
+		cmocka_unit_test(seen_when_it_asks),
+		cmocka_unit_test(seen_when_it_offers),
+		cmocka_unit_test(nothing_is_seen_of_a_closed_ring),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
