@@ -17,7 +17,7 @@ struct cards {
 	struct weftd *weftd;
 	struct card_reader *readers;
 	struct event *readable, *renew, *go_on;
-	u64 taken, lost;
+	u64 taken, lost, thrown;
 	bool draining;
 };
 
@@ -47,14 +47,15 @@ static void drain(struct cards *cards)
 	cards->draining = false;
 }
 
-// Those of an earlier trace.
+// Those that nobody reads any more. This also asks for the last word on what was lost.
 static void throw_away(struct cards *cards)
 {
-	u64 before;
+	u64 before, first = cards->taken;
 	do {
 		before = cards->taken;
 		drain(cards);
 	} while (cards->taken != before);
+	cards->thrown += cards->taken - first;
 }
 
 // Every reader has more than it takes: then cards wait in the engine, which counts what it loses.
@@ -172,6 +173,7 @@ void cards_end(struct weftd *weftd, struct card_reader *reader)
 	event_del(cards->renew);
 	event_del(cards->go_on);
 	event_add(cards->readable, NULL);
+	throw_away(cards);
 	latency_follow(weftd);
 }
 
@@ -182,7 +184,7 @@ bool cards_read(const struct weftd *weftd)
 
 u64 cards_lost(const struct weftd *weftd)
 {
-	return weftd->cards ? weftd->cards->lost : 0;
+	return weftd->cards ? weftd->cards->lost + weftd->cards->thrown : 0;
 }
 
 void cards_close(struct weftd *weftd)
