@@ -214,7 +214,8 @@ static json_t *show_all(struct collected *c)
 	json_t *result = json_array();
 	if (!list)
 		return result;
-	qsort(c->kept, c->count, sizeof(*c->kept), by_span);
+	if (c->count)
+		qsort(c->kept, c->count, sizeof(*c->kept), by_span);
 	for (u32 i = 0; i < c->count; i++)
 		list[i] = show_one(c->weftd, &c->kept[i]);
 	qsort(list, c->count, sizeof(*list), by_names); // glibc's is stable: spans keep their order

@@ -164,7 +164,7 @@ static void neighbouring_stations_spread(void **state)
 		struct flow_key key = {.place = 4, .rest = 17};
 		u8 macs[16] = {2, 0, 0, 0, 0, (u8)(pair & 63), 2, 0, 0, 0, 1, (u8)(pair >> 6)};
 		key.dst_src = load(macs, 8);
-		key.src_l4 = load(macs + 8, 4) | (u64)chance(1 << 31) << 32;
+		key.src_l4 = load(macs + 8, 4) | (u64)chance(1u << 31) << 32;
 		key = flow_head(&key);
 		u32 set = (u32)(flow_hash(&key) >> 24) & ((1 << 12) - 1);
 		most = ++used[set] > most ? used[set] : most;
