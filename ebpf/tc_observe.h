@@ -153,8 +153,14 @@ __noinline int weft_card(struct __sk_buff *skb, u32 at)
 	card->bytes = skb->len - at;
 	if (bytes > skb->len - at)
 		bytes = skb->len - at;
-	if (bytes - 1 < WEFT_POSTCARD_FRAME && !bpf_skb_load_bytes(skb, at, card->frame, bytes))
-		card->captured = bytes;
+	// Linux 6.1's verifier wants to see both bounds of this very value, the lower one signed.
+	__s32 length = (__s32)bytes;
+	__asm__ volatile("" : "+r"(length));
+	if (length < 1)
+		return 0;
+	__asm__ volatile("" : "+r"(length));
+	if (length <= WEFT_POSTCARD_FRAME && !bpf_skb_load_bytes(skb, at, card->frame, (u32)length))
+		card->captured = (u32)length;
 	if (skb->gso_size)
 		scratch->seen.flags |= WEFT_POSTCARD_SUPER;
 	return 0;

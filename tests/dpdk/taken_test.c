@@ -12,9 +12,9 @@ enum { SIZE = 256, ROUNDS = 400000 };
 // says behind which it wants an interrupt, when it cares.
 struct driver {
 	struct guest_ring ring;
-	struct {
-		struct vring_avail avail;
-		u16 entries[SIZE + 1];
+	union {                           // the ring ends with SIZE entries and the event
+		struct vring_avail *none; // its alignment
+		u8 bytes[sizeof(struct vring_avail) + (SIZE + 1) * sizeof(u16)];
 	} memory;
 	struct vring_desc desc[SIZE];
 	u16 used;  // by the switch
@@ -34,11 +34,11 @@ static void driver_start(struct driver *driver, bool event_idx, u16 at)
 	memset(driver, 0, sizeof(*driver));
 	driver->ring.size = SIZE;
 	driver->ring.desc = driver->desc;
-	driver->ring.avail = &driver->memory.avail;
+	driver->ring.avail = (struct vring_avail *)driver->memory.bytes;
 	driver->ring.event_idx = event_idx;
 	driver->used = driver->taken = at;
 	driver->offered = at + SIZE;
-	driver->memory.avail.idx = driver->offered;
+	driver->ring.avail->idx = driver->offered;
 }
 
 // While it polls, Linux says 0, FreeBSD what is long past.
@@ -61,7 +61,7 @@ static void driver_step(struct driver *driver, bool asks)
 		break;
 	case 2:
 		driver->offered += dice(empty + 1u);
-		driver->memory.avail.idx = driver->offered;
+		driver->ring.avail->idx = driver->offered;
 		break;
 	default:
 		if (asks)
@@ -118,9 +118,9 @@ static void seen_when_it_offers(void **state)
 		driver_start(&driver, at & 1, (u16)at);
 		driver.used += 10;
 		driver.taken += 10;
-		driver.memory.avail.idx = driver.offered + 9; // one may still be with it
+		driver.ring.avail[0].idx = driver.offered + 9; // one may still be with it
 		assert_int_equal(vring_taken(&driver.ring, driver.used), 0);
-		driver.memory.avail.idx = driver.offered + 10;
+		driver.ring.avail[0].idx = driver.offered + 10;
 		assert_int_equal(vring_taken(&driver.ring, driver.used), 1);
 	}
 }
