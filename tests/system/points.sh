@@ -53,11 +53,12 @@ trace_sees() { # all hosts
 	for host in "$@"; do grep -q "\"host\":\"$host\"" "$WORK/trace" || return; done
 }
 
-seen_all() { # the trace has come to where the last frame was taken
+seen_all() { # the trace has come to where the last frame was taken, or says no more: then that is missing
 	local last
 	last=$(awk -v near="$NEAR" '{ printf "%.0f\n", $(NF - 1) - near }' "$WORK/times" | sort -n | tail -n 1)
 	tail -n 50 "$WORK/trace" | jq -e -n --argjson last "$last" \
-		'[inputs | select(.point == "P6").time_ns] | max >= $last' >/dev/null
+		'[inputs | select(.point == "P6").time_ns] | max >= $last' >/dev/null && return
+	[ $(($(date +%s) - $(stat -c %Y "$WORK/trace"))) -gt 2 ]
 }
 
 times_end() {
@@ -110,7 +111,7 @@ exact() { # what is missing, out of order, or not between what the guests say
 		}
 		END {
 			printf "%d frames, %d without every one of %s\n", NR, missing, names
-			exit wrong || NR == 0 || missing * 1000 > NR
+			exit wrong || NR == 0 || (missing > 1 && missing * 1000 > NR) # of a few hundred one is not 0.1 %
 		}' "$WORK/rows" >"$WORK/exact" || die "$(head -n 20 "$WORK/exact"; tail -n 1 "$WORK/exact")"
 	tail -n 1 "$WORK/exact"
 }
