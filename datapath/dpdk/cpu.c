@@ -18,15 +18,18 @@ void cpu_wake_close(struct cpu_wake *wake)
 	wake->fd = -1;
 }
 
-static u64 run_delay(const struct cpu_wake *wake)
+// How long the thread has waited for a core so far: on a quiet one not even a nanosecond.
+static bool run_delay(const struct cpu_wake *wake, u64 *out)
 {
 	char text[96];
 	unsigned long long run = 0, delay = 0;
 	ssize_t bytes = wake->fd < 0 ? -1 : pread(wake->fd, text, sizeof(text) - 1, 0);
 	if (bytes <= 0)
-		return 0;
+		return false;
 	text[bytes] = '\0';
-	return sscanf(text, "%llu %llu", &run, &delay) == 2 ? delay : 0;
+	bool known = sscanf(text, "%llu %llu", &run, &delay) == 2;
+	*out = delay;
+	return known;
 }
 
 static u32 bucket_of(u64 ns)
@@ -45,13 +48,13 @@ static u64 bucket_middle(u32 bucket)
 
 void cpu_wake_before(struct cpu_wake *wake)
 {
-	wake->since_ns = run_delay(wake);
+	wake->known = run_delay(wake, &wake->since_ns);
 }
 
 void cpu_wake_after(struct cpu_wake *wake)
 {
-	u64 now = run_delay(wake);
-	if (!now)
+	u64 now;
+	if (!wake->known || !run_delay(wake, &now))
 		return;
 	u32 bucket = bucket_of(now - wake->since_ns);
 	if (bucket < CPU_WAKE_BUCKETS)

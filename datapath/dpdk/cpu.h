@@ -14,6 +14,7 @@ enum {
 struct cpu_wake {
 	int fd; // the thread's schedstat; -1: this kernel has none
 	u64 since_ns;
+	bool known; // since_ns is
 	u32 count[CPU_WAKE_BUCKETS];
 };
 
