@@ -35,15 +35,6 @@ static const char *const advice[WEFT_DROP_count] = {
 				    "itself",
 };
 
-static const char *const actions[WEFT_ACTION_count] = {
-	[WEFT_ACTION_drop] = "drop",
-	[WEFT_ACTION_forward] = "forward",
-	[WEFT_ACTION_flood] = "flood",
-	[WEFT_ACTION_reply] = "reply",
-	[WEFT_ACTION_to_host] = "to_host",
-	[WEFT_ACTION_encap] = "encap",
-};
-
 static const char *const replies[] = {
 	[WEFT_REPLY_arp] = "arp",
 	[WEFT_REPLY_nd] = "nd",
@@ -315,7 +306,7 @@ json_t *explain_show(struct weftd *weftd, const struct explain *e)
 		shows[e->verdict.action](&o);
 	show_reason(&o);
 	const char *hint = o.reason ? advice[o.reason] : NULL;
-	set(&o, "verdict", json_string(actions[o.action]));
+	set(&o, "verdict", json_string(action_name(o.action)));
 	set(&o, "stage",
 		json_string(explain_stage_name(
 			o.reason && !e->verdict.reason ? EXPLAIN_apply : e->decided)));

@@ -65,6 +65,21 @@ static bool follow_places(struct weftd *weftd, const struct noun *noun)
 	return any;
 }
 
+static void observe(struct weftd *weftd, bool any)
+{
+	int error = weftd->engine_ops->observe ? weftd->engine_ops->observe(weftd->engine, any) : 0;
+	if (error)
+		log_warn("readers of taps are not observed: %s", strerror(-error));
+}
+
+void latency_port_sampled(struct weftd *weftd, u32 was, u32 below)
+{
+	if (!was && below)
+		observe(weftd, true);
+	else if (was && !below)
+		latency_follow(weftd); // it may have been the last
+}
+
 void latency_follow(struct weftd *weftd)
 {
 	struct weft_host_row *host = weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_host, 0);
@@ -72,12 +87,7 @@ void latency_follow(struct weftd *weftd)
 	if (host)
 		set_below(&host->sample_below, latency_sample_below(weftd, NULL), &any);
 	any |= follow_places(weftd, &noun_port);
-	any |= cards_read(weftd);
-	if (!weftd->engine_ops->observe)
-		return;
-	int error = weftd->engine_ops->observe(weftd->engine, any);
-	if (error)
-		log_warn("readers of taps are not observed: %s", strerror(-error));
+	observe(weftd, any || cards_read(weftd));
 }
 
 // --- histograms
@@ -186,51 +196,35 @@ static json_t *show_one(struct weftd *weftd, const struct kept *kept)
 	return shown;
 }
 
-static int by_names(const void *a, const void *b)
+static int by_name(struct weftd *weftd, u32 a, u32 b)
 {
-	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
-	static const char *const keys[] = {"from", "to"};
-	for (size_t i = 0; i < WEFT_ARRAY_SIZE(keys); i++) {
-		int order = strcmp(spec_text(x, keys[i], ""), spec_text(y, keys[i], ""));
-		if (order)
-			return order;
-	}
-	return 0;
+	const char *x = name_of(weftd, a), *y = name_of(weftd, b);
+	return strcmp(x ? x : "", y ? y : "");
 }
 
-static int by_span(const void *a, const void *b)
+static int by_names_and_span(const void *a, const void *b, void *weftd)
 {
 	const struct kept *x = a, *y = b;
-	if (x->key.from != y->key.from)
-		return x->key.from < y->key.from ? -1 : 1;
-	if (x->key.to != y->key.to)
-		return x->key.to < y->key.to ? -1 : 1;
-	return (int)x->key.span - (int)y->key.span;
+	int order = by_name(weftd, x->key.from, y->key.from);
+	if (!order)
+		order = by_name(weftd, x->key.to, y->key.to);
+	return order ? order : (int)x->key.span - (int)y->key.span;
 }
 
-static json_t *show_all(struct collected *c)
+// Everything that fits, in the order of `latency show`. The caller frees `kept`.
+static int collect_all(struct collected *c)
 {
-	json_t **list = calloc(c->count + 1, sizeof(*list));
-	json_t *result = json_array();
-	if (!list)
-		return result;
+	int error =
+		c->weftd->engine_ops->table_walk(c->weftd->engine, WEFT_TABLE_latency, collect, c);
 	if (c->count)
-		qsort(c->kept, c->count, sizeof(*c->kept), by_span);
-	for (u32 i = 0; i < c->count; i++)
-		list[i] = show_one(c->weftd, &c->kept[i]);
-	qsort(list, c->count, sizeof(*list), by_names); // glibc's is stable: spans keep their order
-	for (u32 i = 0; i < c->count; i++)
-		json_array_append_new(result, list[i]);
-	free(list);
-	return result;
+		qsort_r(c->kept, c->count, sizeof(*c->kept), by_names_and_span, c->weftd);
+	return error;
 }
 
 int latency_each(struct weftd *weftd, latency_fn *fn, void *context)
 {
 	struct collected c = {.weftd = weftd};
-	int error = weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_latency, collect, &c);
-	if (c.count)
-		qsort(c.kept, c.count, sizeof(*c.kept), by_span);
+	int error = collect_all(&c);
 	for (u32 i = 0; !error && i < c.count; i++) {
 		const char *to = name_of(weftd, c.kept[i].key.to);
 		fn(&c.kept[i].key, &c.kept[i].row, name_of(weftd, c.kept[i].key.from), to ? to : "",
@@ -258,12 +252,13 @@ static int run_show(struct request *request)
 			request->weftd, request->arguments, &c.filter, &request->failure);
 	if (error)
 		return error;
-	error = request->weftd->engine_ops->table_walk(
-		request->weftd->engine, WEFT_TABLE_latency, collect, &c);
+	error = collect_all(&c);
 	if (error)
 		fail(&request->failure, error, "no_memory", "out of memory");
 	else
-		request->result = show_all(&c);
+		request->result = json_array();
+	for (u32 i = 0; !error && i < c.count; i++)
+		json_array_append_new(request->result, show_one(c.weftd, &c.kept[i]));
 	free(c.kept);
 	return error;
 }

@@ -8,8 +8,11 @@ enum { LATENCY_SAMPLE_DEFAULT = 1024 }; // 1 of so many packets
 
 // What a place's packets are held against (weft_sample_below): its own word, else the host's.
 u32 latency_sample_below(struct weftd *weftd, const struct object *place);
-// The host's word or a place's has changed, or a trace has begun or ended.
+// The host's word has changed, or a trace has begun or ended: looks at every port.
 void latency_follow(struct weftd *weftd);
+// What a port's packets are held against was put into its row. Does not look at the others, as a
+// rule.
+void latency_port_sampled(struct weftd *weftd, u32 was, u32 below);
 // Forgets what was kept of this port or peer; 0: of all. Returns how many histograms.
 u64 latency_forget(struct weftd *weftd, u32 place);
 

@@ -29,8 +29,7 @@ static void add_step(struct path *p, const char *step, const char *does, const c
 			step, "verdict", does, "why", why, "hop", "p50_ns", "p99_ns"));
 }
 
-// "10.1.0.2", "10.1.0.2:80", "fd00::1", "[fd00::1]:80". False: no address.
-static bool read_address(struct path *p, const char *text)
+bool path_target(const char *text, json_t **ip, json_t **number)
 {
 	static const struct argument address = {.word = "to", .kind = ARGUMENT_ADDRESS},
 				     port = {.word = "to",
@@ -48,9 +47,15 @@ static bool read_address(struct path *p, const char *text)
 		*first = '\0';
 		digits = first + 1;
 	}
-	json_t *ip = value_parse(&address, copy, NULL);
-	json_t *number = digits ? value_parse(&port, digits, NULL) : NULL;
-	bool ok = ip && (!digits || number);
+	*ip = value_parse(&address, copy, NULL);
+	*number = digits ? value_parse(&port, digits, NULL) : NULL;
+	return *ip && (!digits || *number);
+}
+
+static bool read_address(struct path *p, const char *text)
+{
+	json_t *ip, *number;
+	bool ok = path_target(text, &ip, &number);
 	if (ok) {
 		p->v6 = strchr(json_string_value(ip), ':');
 		json_object_set(p->words, "ip_dst", ip);
@@ -214,16 +219,7 @@ static int run_path(struct request *request)
 }
 
 static const struct argument arguments[] = {
-	{.word = "from",
-		.kind = ARGUMENT_NAME,
-		.flags = ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL,
-		.refers = "port",
-		.help = "the port that talks"},
-	{.word = "to",
-		.kind = ARGUMENT_TEXT,
-		.flags = ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL,
-		.refers = "port",
-		.help = "a port, an address, or address:port ([address]:port with IPv6)"},
+	PATH_ARGUMENTS,
 	{0},
 };
 

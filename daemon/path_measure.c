@@ -15,6 +15,7 @@
 #include "daemon/place.h"
 #include "daemon/port.h"
 #include "datapath/card.h"
+#include "datapath/pipeline/histogram.h"
 
 enum { THERE, BACK, WAYS };
 enum { DECIDE, HAND_OVER, QUEUE, BEYOND, HOPS };
@@ -43,11 +44,7 @@ static const char *const hop_names[HOPS] = {"decide", "hand over", "queue", "bey
 
 static void count(struct weft_latency_row *row, u64 from_ns, u64 to_ns)
 {
-	u64 ns = to_ns > from_ns ? to_ns - from_ns : 0;
-	row->bucket[weft_latency_bucket(ns)]++;
-	row->min_ns = !row->count || ns < row->min_ns ? ns : row->min_ns;
-	row->max_ns = ns > row->max_ns ? ns : row->max_ns;
-	row->count++;
+	histogram_count(row, histogram_between(from_ns, to_ns));
 }
 
 static void take_off(struct measure *m, const struct weft_postcard *card, u32 way)
@@ -157,17 +154,6 @@ static void measure_free(struct measure *m)
 	free(m);
 }
 
-static void on_end(evutil_socket_t fd, short what, void *context)
-{
-	struct measure *m = context;
-	struct request *request = m->request;
-	(void)fd, (void)what;
-	cards_end(request->weftd, &m->reader);
-	put_all(m);
-	measure_free(m);
-	request_done(request, NULL);
-}
-
 static void cancelled(struct request *request)
 {
 	struct measure *m = request->context;
@@ -176,29 +162,31 @@ static void cancelled(struct request *request)
 	measure_free(m);
 }
 
+static void on_end(evutil_socket_t fd, short what, void *context)
+{
+	struct request *request = ((struct measure *)context)->request;
+	(void)fd, (void)what;
+	cancelled(request);
+	request_done(request, NULL);
+}
+
 // "10.1.0.2:80" -> "host 10.1.0.2 and port 80"
 static int aim(struct measure *m, const char *to, struct failure *failure)
 {
 	const struct object *port = object_find(m->request->weftd, &noun_port, to);
-	const char *colon = strrchr(to, ':');
-	bool v6 = to[0] == '[' || (colon && strchr(to, ':') != colon);
-	char text[256];
+	json_t *ip = NULL, *number = NULL;
+	char text[128];
 	if (port) {
 		m->to = port->id;
 		return 0;
 	}
-	if (to[0] == '[') {
-		const char *close = strchr(to, ']');
-		int length = close ? (int)(close - to - 1) : 0;
-		snprintf(text, sizeof(text),
-			close && close[1] == ':' ? "host %.*s and port %s" : "host %.*s", length,
-			to + 1, close ? close + 2 : "");
-	} else if (colon && !v6) {
-		snprintf(text, sizeof(text), "host %.*s and port %s", (int)(colon - to), to,
-			colon + 1);
-	} else {
-		snprintf(text, sizeof(text), "host %s", to);
-	}
+	path_target(to, &ip, &number); // the dry half has read it, too
+	int used = snprintf(text, sizeof(text), "host %s", json_string_value(ip));
+	if (number)
+		snprintf(text + used, sizeof(text) - (size_t)used, " and port %lld",
+			json_integer_value(number));
+	json_decref(ip);
+	json_decref(number);
 	return filter_new(text, &m->filter, failure);
 }
 
@@ -247,16 +235,7 @@ static int run_measure(struct request *request)
 }
 
 static const struct argument arguments[] = {
-	{.word = "from",
-		.kind = ARGUMENT_NAME,
-		.flags = ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL,
-		.refers = "port",
-		.help = "the port that talks"},
-	{.word = "to",
-		.kind = ARGUMENT_TEXT,
-		.flags = ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL,
-		.refers = "port",
-		.help = "a port, an address, or address:port ([address]:port with IPv6)"},
+	PATH_ARGUMENTS,
 	{"measure", "measure_seconds", ARGUMENT_DURATION, ARGUMENT_REQUIRED, NULL, NULL, 1, 3600,
 		NULL, "for how long"},
 	{"sample", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, 1000000000, "1",

@@ -119,8 +119,8 @@ static int put_row(struct port *port, u32 untagged_network, struct failure *fail
 		fail(failure, error, "table_full", "the port table has no row %u", index.index);
 		return fail_hint(failure, "start weftd with a larger port table");
 	}
+	latency_port_sampled(weftd, port->row.sample_below, row.sample_below);
 	port->row = row;
-	latency_follow(weftd);
 	return 0;
 }
 

@@ -45,15 +45,6 @@ static const char *const points[WEFT_POINT_count] = {
 #undef X
 };
 
-static const char *const actions[WEFT_ACTION_count] = {
-	[WEFT_ACTION_drop] = "drop",
-	[WEFT_ACTION_forward] = "forward",
-	[WEFT_ACTION_flood] = "flood",
-	[WEFT_ACTION_reply] = "reply",
-	[WEFT_ACTION_to_host] = "to_host",
-	[WEFT_ACTION_encap] = "encap",
-};
-
 static void trace_free(struct trace *trace)
 {
 	struct followed *followed, *next;
@@ -163,7 +154,7 @@ static void put_card(
 	struct trace *trace, const struct followed *followed, const struct weft_postcard *card)
 {
 	bool drop = card->action == WEFT_ACTION_drop;
-	const char *verdict = card->action < WEFT_ACTION_count ? actions[card->action] : NULL;
+	const char *verdict = action_name(card->action);
 	if (card->out_point == WEFT_POINT_P6) {
 		put_point(trace, followed, card, WEFT_POINT_P6, card->out_ns, NULL);
 		return;
@@ -230,23 +221,20 @@ static void put_end(struct trace *trace)
 			(json_int_t)(cards_lost(weftd) - trace->lost_before)));
 }
 
-static void on_end(evutil_socket_t fd, short what, void *context)
-{
-	struct trace *trace = context;
-	struct request *request = trace->request;
-	(void)fd, (void)what;
-	cards_end(request->weftd, &trace->reader);
-	put_end(trace);
-	trace_free(trace);
-	request_done(request, NULL);
-}
-
 static void trace_cancelled(struct request *request)
 {
 	struct trace *trace = request->context;
 	cards_end(request->weftd, &trace->reader);
 	put_end(trace);
 	trace_free(trace);
+}
+
+static void on_end(evutil_socket_t fd, short what, void *context)
+{
+	struct request *request = ((struct trace *)context)->request;
+	(void)fd, (void)what;
+	trace_cancelled(request);
+	request_done(request, NULL);
 }
 
 // A time without a count is its end; with one, it is cut short.

@@ -242,6 +242,7 @@ extern const struct table_info table_infos[WEFT_TABLE_count];
 // 16 hex digits and a NUL: XXH3 of the declaration of key and row.
 void table_abi(enum weft_table table, char hex[17]);
 
+const char *action_name(u32 action);              // enum weft_action: "to_host"; NULL: none
 const char *drop_name(enum weft_drop reason);     // "storm"
 const char *drop_sentence(enum weft_drop reason); // for people
 const char *drop_hop(enum weft_drop reason);      // "apply"

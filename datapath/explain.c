@@ -43,41 +43,17 @@ static int explain_write(const struct tables *tables, const void *key, const voi
 
 #include "datapath/packet_flat.h"
 #include "datapath/pipeline/pipeline.h"
-#include "datapath/pipeline/observe_nothing.h"
+#include "datapath/flat_hook.h"
 #include "datapath/flood.h"
 
 _Static_assert(sizeof(struct weft_neighbour_key) <= sizeof(((struct explain_row *)0)->key),
 	"room for the longest key");
-
-weft_inline u32 packet_segment_length(const struct packet *p, const struct weft_layout *layout)
-{
-	(void)layout;
-	return p->length;
-}
-
-weft_inline u32 packet_segments(const struct packet *p, const struct weft_layout *layout)
-{
-	(void)p, (void)layout;
-	return 1;
-}
 
 // So pipeline_run stops where the first change would come.
 weft_inline bool hook_takes(struct pipeline *line, u32 action)
 {
 	(void)line, (void)action;
 	return false;
-}
-
-// No cache, as in sim: the rows are what is asked for.
-weft_inline bool flow_find(struct pipeline *line)
-{
-	(void)line;
-	return false;
-}
-
-weft_inline void flow_keep(struct pipeline *line)
-{
-	(void)line;
 }
 
 weft_inline enum weft_drop apply_forward(struct pipeline *line)

@@ -4,7 +4,7 @@
 #include "datapath/packet_flat.h"
 #include "datapath/table.h"
 #include "datapath/pipeline/pipeline.h"
-#include "datapath/pipeline/observe_nothing.h"
+#include "datapath/flat_hook.h"
 #include "datapath/ecn.h"
 #include "datapath/flood.h"
 
@@ -26,18 +26,6 @@ struct sim_line {
 	const struct engine *engine;
 	struct engine_result *result; // of the packet that is being injected
 };
-
-weft_inline u32 packet_segment_length(const struct packet *p, const struct weft_layout *layout)
-{
-	(void)layout;
-	return p->length;
-}
-
-weft_inline u32 packet_segments(const struct packet *p, const struct weft_layout *layout)
-{
-	(void)p, (void)layout;
-	return 1;
-}
 
 static bool sim_attached(const struct engine *engine, u32 port)
 {
@@ -122,18 +110,6 @@ weft_inline bool hook_takes(struct pipeline *line, u32 action)
 {
 	(void)line, (void)action;
 	return true;
-}
-
-// The reference has no cache: what other engines cache is held against it.
-weft_inline bool flow_find(struct pipeline *line)
-{
-	(void)line;
-	return false;
-}
-
-weft_inline void flow_keep(struct pipeline *line)
-{
-	(void)line;
 }
 
 weft_inline enum weft_drop apply_forward(struct pipeline *line)

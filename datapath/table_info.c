@@ -64,6 +64,19 @@ static const struct {
 #undef X
 };
 
+const char *action_name(u32 action)
+{
+	static const char *const names[WEFT_ACTION_count] = {
+		[WEFT_ACTION_drop] = "drop",
+		[WEFT_ACTION_forward] = "forward",
+		[WEFT_ACTION_flood] = "flood",
+		[WEFT_ACTION_reply] = "reply",
+		[WEFT_ACTION_to_host] = "to_host",
+		[WEFT_ACTION_encap] = "encap",
+	};
+	return action < WEFT_ACTION_count ? names[action] : NULL;
+}
+
 const char *drop_name(enum weft_drop reason)
 {
 	return drops[reason].name;

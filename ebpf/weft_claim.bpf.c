@@ -6,17 +6,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <weft/wire.h>
-#include "ebpf/claim.h"
-
-enum { IPV4_OFFSET = 0x1fff };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
-	__type(key, u32); // ifindex
-	__type(value, struct weft_claim);
-} weft_claims SEC(".maps");
+#include "ebpf/claims.h"
 
 // The kernel empties it when the last process that holds it is gone.
 struct {

@@ -4,17 +4,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <weft/wire.h>
-#include "ebpf/claim.h"
-
-enum { IPV4_OFFSET = 0x1fff };
-
-struct { // that of weft_claim.bpf.c
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
-	__type(key, u32); // ifindex
-	__type(value, struct weft_claim);
-} weft_claims SEC(".maps");
+#include "ebpf/claims.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

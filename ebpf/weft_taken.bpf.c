@@ -41,7 +41,7 @@ int weft_taken(u64 *arguments)
 		return 0;
 	if (landed.sampled)
 		observe_span(NULL, landed.from, landed.to, WEFT_SPAN_queue,
-			observe_between(landed.out_ns, now_ns));
+			histogram_between(landed.out_ns, now_ns));
 	if (landed.identity)
 		taken_post(&landed, now_ns);
 	return 0;

@@ -160,7 +160,7 @@ static void land(struct dpdk_worker *worker, const struct observe_flight *flight
 {
 	if (flight->sampled)
 		observe_span(&worker->tables, flight->from, flight->to, WEFT_SPAN_queue,
-			observe_between(flight->out_ns, taken_ns));
+			histogram_between(flight->out_ns, taken_ns));
 	if (!flight->identity)
 		return;
 	struct weft_postcard card = {

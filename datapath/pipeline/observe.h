@@ -8,6 +8,7 @@
 
 #include <weft/tables.h>
 #include <weft/verdict.h>
+#include "datapath/pipeline/histogram.h"
 #include "datapath/pipeline/observation.h"
 
 enum observe_why {
@@ -52,26 +53,6 @@ weft_inline void observe_in(struct tables *tables, struct observation *seen, u32
 	seen->trace_below = host && seen->tracing ? host->trace_below : 0;
 }
 
-// Below 0 it is two CPUs' clocks that differ.
-weft_inline u64 observe_between(u64 from_ns, u64 to_ns)
-{
-	return (s64)(to_ns - from_ns) > 0 ? to_ns - from_ns : 0;
-}
-
-weft_inline void observe_count(struct weft_latency_row *row, u64 ns)
-{
-	u32 bucket = weft_latency_bucket(ns);
-	// The verifier does not know what the compiler knows of it.
-	__asm__ volatile("" : "+r"(bucket));
-	__sync_fetch_and_add(&row->bucket[bucket & (WEFT_LATENCY_BUCKETS - 1)], 1);
-	__sync_fetch_and_add(&row->sum_ns, ns);
-	if (!row->count || ns < row->min_ns)
-		row->min_ns = ns;
-	if (ns > row->max_ns)
-		row->max_ns = ns;
-	__sync_fetch_and_add(&row->count, 1);
-}
-
 weft_inline void observe_span(struct tables *tables, u32 from, u32 to, enum weft_span span, u64 ns)
 {
 	struct weft_latency_key key = {.from = from, .to = to, .span = span};
@@ -81,7 +62,7 @@ weft_inline void observe_span(struct tables *tables, u32 from, u32 to, enum weft
 		row = TABLE_ROW(tables, latency, &key);
 	}
 	if (row) {
-		observe_count(row, ns);
+		histogram_count(row, ns);
 		return;
 	}
 	struct weft_index index = {from};
@@ -104,9 +85,9 @@ weft_inline void observe_spans(
 {
 	if (!seen->in_ns)
 		return;
-	observe_span(
-		tables, from, to, WEFT_SPAN_decide, observe_between(seen->in_ns, seen->decided_ns));
-	observe_span(tables, from, to, WEFT_SPAN_residence, observe_between(seen->in_ns, out_ns));
+	observe_span(tables, from, to, WEFT_SPAN_decide,
+		histogram_between(seen->in_ns, seen->decided_ns));
+	observe_span(tables, from, to, WEFT_SPAN_residence, histogram_between(seen->in_ns, out_ns));
 }
 
 // All of the card but its frame.

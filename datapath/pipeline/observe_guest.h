@@ -84,5 +84,5 @@ weft_inline void guest_listen(struct tables *tables, const struct packet *p,
 	u64 out_ns = row->out_ns;
 	row->out_ns = 0;
 	observe_span(tables, row->from, key->in_port, WEFT_SPAN_guest,
-		observe_between(out_ns, seen->in_ns));
+		histogram_between(out_ns, seen->in_ns));
 }

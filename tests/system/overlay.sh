@@ -4,6 +4,8 @@
 # is named like this process, so that its nodes' namespaces are those that `on` enters.
 #
 #   pair_up FILE        the lab; v1 and v2 are namespaces, not attached yet
+#   host_pair MODE ADDRESS-A ADDRESS-B PREFIX-LENGTH [WIRE]   pair_up of two hosts that know each other; V2: how v2 is
+#                       in the network; WIRE: a line of the link
 #   pair_down           and everything is gone, the GUESTS too
 #   weftd_again a       after node_kill a: start it again
 #   engine_of a         what its weftd runs; lab files say it. ENGINE_B: of b, if not that of a
@@ -29,6 +31,41 @@ pair_up() {
 	for guest in "${GUESTS[@]}"; do guest_new "$guest"; done
 	on a ip link set v1 txqueuelen "$QUEUE"
 	on b ip link set v2 txqueuelen "$QUEUE"
+}
+
+V2='network: blue'
+
+host_pair() {
+	local networks="[{name: blue, vni: 100, overlay: $1, gateway: [10.1.0.254]}, {name: red, vni: 200, overlay: $1}]"
+	cat >"$WORK/lab.yaml" <<-END
+		name: "$$"
+		topology:
+		  nodes:
+		    a:
+		      kind: host
+		      engine: $(engine_of a)
+		      addresses: {eth1: ["$2/$4"]}
+		      objects:
+		        host: {address: "$2"}
+		        networks: $networks
+		        peers: [{name: b, address: "$3"}]
+		        ports: [{name: v1, type: tap, network: blue}]
+		    b:
+		      kind: host
+		      engine: $(engine_of b)
+		      addresses: {eth1: ["$3/$4"]}
+		      objects:
+		        host: {address: "$3"}
+		        networks: $networks
+		        peers: [{name: a, address: "$2"}]
+		        ports: [{name: v2, type: tap, $V2}]
+		  links:
+		    - endpoints: ["a:eth1", "b:eth1"]
+		      ${5:-}
+	END
+	pair_up "$WORK/lab.yaml"
+	wait_for 5 json_is a up '.[0].state' peer show b
+	wait_for 5 json_is b up '.[0].state' peer show a
 }
 
 pair_down() {

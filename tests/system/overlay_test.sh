@@ -18,42 +18,6 @@ BYTES=50000000
 SEGMENT=1398
 all=csum,tso4,tso6
 
-lab_file() { # lab_file MODE ADDRESS-A ADDRESS-B PREFIX-LENGTH
-	local networks="[{name: blue, vni: 100, overlay: $1, gateway: [10.1.0.254]}, {name: red, vni: 200, overlay: $1}]"
-	cat <<-END
-		name: "$$"
-		topology:
-		  nodes:
-		    a:
-		      kind: host
-		      engine: $(engine_of a)
-		      addresses: {eth1: ["$2/$4"]}
-		      objects:
-		        host: {address: "$2"}
-		        networks: $networks
-		        peers: [{name: b, address: "$3"}]
-		        ports: [{name: v1, type: tap, network: blue}]
-		    b:
-		      kind: host
-		      engine: $(engine_of b)
-		      addresses: {eth1: ["$3/$4"]}
-		      objects:
-		        host: {address: "$3"}
-		        networks: $networks
-		        peers: [{name: a, address: "$2"}]
-		        ports: [{name: v2, type: tap, network: blue}]
-		  links:
-		    - endpoints: ["a:eth1", "b:eth1"]
-	END
-}
-
-host_pair() { # host_pair MODE ADDRESS-A ADDRESS-B PREFIX-LENGTH
-	lab_file "$@" >"$WORK/lab.yaml"
-	pair_up "$WORK/lab.yaml"
-	wait_for 5 json_is a up '.[0].state' peer show b
-	wait_for 5 json_is b up '.[0].state' peer show a
-}
-
 purged() { # nothing of weft is left after a purge
 	local name
 	for name in a b; do

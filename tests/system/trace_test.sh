@@ -20,45 +20,7 @@ FAR=(P0 P1 P2 P3 P4 P5 P6)
 DELAY_NS=10000000
 FRAMES=${FRAMES:-300} # of each kind
 
-lab_file() { # lab_file MODE ADDRESS-A ADDRESS-B PREFIX-LENGTH WIRE
-	local networks="[{name: blue, vni: 100, overlay: $1}, {name: red, vni: 200, overlay: $1}]"
-	cat <<-END
-		name: "$$"
-		topology:
-		  nodes:
-		    a:
-		      kind: host
-		      engine: $(engine_of a)
-		      addresses: {eth1: ["$2/$4"]}
-		      objects:
-		        host: {address: "$2"}
-		        networks: $networks
-		        peers: [{name: b, address: "$3"}]
-		        ports: [{name: v1, type: tap, network: blue}]
-		    b:
-		      kind: host
-		      engine: $(engine_of b)
-		      addresses: {eth1: ["$3/$4"]}
-		      objects:
-		        host: {address: "$3"}
-		        networks: $networks
-		        peers: [{name: a, address: "$2"}]
-		        ports: [{name: v2, type: tap, tags: ["blue:10"]}]
-		  links:
-		    - endpoints: ["a:eth1", "b:eth1"]
-		      $5
-	END
-}
-
-hosts() { # hosts MODE ADDRESS-A ADDRESS-B PREFIX-LENGTH [WIRE]
-	lab_file "$@" "${5:-}" >"$WORK/lab.yaml"
-	lab_own $$
-	weftlab up "$WORK/lab.yaml"
-	wait_for 5 json_is a up '.[0].state' peer show b
-	wait_for 5 json_is b up '.[0].state' peer show a
-	on a ip link set v1 txqueuelen "$QUEUE"
-	on b ip link set v2 txqueuelen "$QUEUE"
-}
+V2='tags: ["blue:10"]'
 
 measure() { # measure TAPTIMES-OPTIONS...
 	times_start v1@a v2@b --vlan-b 10 "$@"
@@ -84,7 +46,7 @@ kinds() { # kinds WHAT PATH: every kind of packet, each by its way
 }
 
 pair() { # pair MODE WHAT ADDRESSES...
-	hosts "$1" "${@:3}"
+	host_pair "$1" "${@:3}"
 	kinds "$2"
 	pair_down
 }
@@ -98,11 +60,11 @@ hops() { # each hop's median
 	hop P3 P5
 	hop P5 P6
 }
-hosts own 192.0.2.1 192.0.2.2 24 "delay: 1ms"
+host_pair own 192.0.2.1 192.0.2.2 24 "delay: 1ms"
 measure --count 200 --interval-us 2000
 mapfile -t short < <(hops)
 pair_down
-hosts own 192.0.2.1 192.0.2.2 24 "delay: $((1 + DELAY_NS / 1000000))ms"
+host_pair own 192.0.2.1 192.0.2.2 24 "delay: $((1 + DELAY_NS / 1000000))ms"
 measure --count 200 --interval-us 2000
 mapfile -t long < <(hops)
 pair_down

@@ -111,3 +111,16 @@ static inline int tap_open(const char *name, unsigned int offloads)
 	tap_wait_running(name);
 	return fd;
 }
+
+/* TAP[@NETNS] */
+static inline int tap_open_at(const char *text, unsigned int offloads)
+{
+	char name[IFNAMSIZ];
+	const char *at = strchr(text, '@');
+	int old = netns_enter(at ? at + 1 : NULL), fd;
+
+	snprintf(name, sizeof(name), "%.*s", (int)(at ? at - text : IFNAMSIZ - 1), text);
+	fd = tap_open(name, offloads);
+	netns_leave(old);
+	return fd;
+}

@@ -420,18 +420,6 @@ static const char usage[] =
 	"  --type T          gso: tcp4, tcp6, udp4, udp6\n"
 	"  --gso-size N --segments N    gso: payload of a segment (1440), their number (44)\n";
 
-static int open_end(const char *text)
-{
-	char name[IFNAMSIZ];
-	const char *at = strchr(text, '@');
-	int old = netns_enter(at ? at + 1 : NULL), fd;
-
-	snprintf(name, sizeof(name), "%.*s", (int)(at ? at - text : IFNAMSIZ - 1), text);
-	fd = tap_open(name, opt.offloads);
-	netns_leave(old);
-	return fd;
-}
-
 static void set_option(int c)
 {
 	switch (c) {
@@ -500,8 +488,8 @@ int main(int argc, char **argv)
 	if (!mode || !opt.tap[0] || !opt.tap[1] || !opt.count || !opt.flows || !opt.gso_size ||
 		!opt.segments || opt.size < FRAME_SIZE_MIN || opt.gso_size * opt.segments > 65400)
 		set_option('h');
-	tap[0] = open_end(opt.tap[0]);
-	tap[1] = open_end(opt.tap[1]);
+	tap[0] = tap_open_at(opt.tap[0], opt.offloads);
+	tap[1] = tap_open_at(opt.tap[1], opt.offloads);
 	pin_to_cpu(opt.cpu);
 	wait_for_path(0);
 	wait_for_path(1);

@@ -334,18 +334,6 @@ static void set_option(int c)
 	}
 }
 
-static int open_end(const char *text)
-{
-	char name[IFNAMSIZ];
-	const char *at = strchr(text, '@');
-	int old = netns_enter(at ? at + 1 : NULL), fd;
-
-	snprintf(name, sizeof(name), "%.*s", (int)(at ? at - text : IFNAMSIZ - 1), text);
-	fd = tap_open(name, opt.offloads);
-	netns_leave(old);
-	return fd;
-}
-
 static void print_times(const struct times *t)
 {
 	printf("\t%llu\t%llu\t%llu\t%llu", (unsigned long long)t->write_begin,
@@ -395,8 +383,8 @@ int main(int argc, char **argv)
 		err(EXIT_BROKEN, "calloc");
 	make_frame(0);
 	make_frame(1);
-	tap[0] = open_end(opt.tap[0]);
-	tap[1] = open_end(opt.tap[1]);
+	tap[0] = tap_open_at(opt.tap[0], opt.offloads);
+	tap[1] = tap_open_at(opt.tap[1], opt.offloads);
 	if (pthread_create(&thread, NULL, guest_b, NULL))
 		errx(EXIT_BROKEN, "pthread_create");
 	warm_up(&go);

@@ -68,7 +68,7 @@ static void quantiles_agree_with_a_sorted_list(void **state)
 	for (u32 i = 0; i < VALUES; i++) {
 		list[i] = numbers(&seed) & 0xffffffff;
 		sum += list[i];
-		observe_count(&row, list[i]);
+		histogram_count(&row, list[i]);
 	}
 	qsort(list, VALUES, sizeof(*list), by_size);
 	assert_int_equal(row.count, VALUES);
@@ -90,11 +90,11 @@ static void quantiles_of_few(void **state)
 	struct weft_latency_row row = {0};
 	(void)state;
 	assert_int_equal(latency_quantile(&row, 0.5), 0);
-	observe_count(&row, 1000003); // one value is every quantile, exactly
+	histogram_count(&row, 1000003); // one value is every quantile, exactly
 	assert_int_equal(latency_quantile(&row, 0.5), 1000003);
 	assert_int_equal(latency_quantile(&row, 0.999), 1000003);
-	observe_count(&row, 10);
-	observe_count(&row, 20);
+	histogram_count(&row, 10);
+	histogram_count(&row, 20);
 	assert_int_equal(latency_quantile(&row, 0.5), 20);
 }
 

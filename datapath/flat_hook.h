@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What hooks over flat packets (packet_flat.h) have in common: no superpackets, no cache, nothing
+// observed. Without a cache every answer is decide's own: others' caches are held against it.
+#pragma once
+
+#include "datapath/pipeline/observe_nothing.h"
+
+weft_inline u32 packet_segment_length(const struct packet *p, const struct weft_layout *layout)
+{
+	(void)layout;
+	return p->length;
+}
+
+weft_inline u32 packet_segments(const struct packet *p, const struct weft_layout *layout)
+{
+	(void)p, (void)layout;
+	return 1;
+}
+
+weft_inline bool flow_find(struct pipeline *line)
+{
+	(void)line;
+	return false;
+}
+
+weft_inline void flow_keep(struct pipeline *line)
+{
+	(void)line;
+}
