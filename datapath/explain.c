@@ -46,7 +46,7 @@ static int explain_write(const struct tables *tables, const void *key, const voi
 #include "datapath/flat_hook.h"
 #include "datapath/flood.h"
 
-_Static_assert(sizeof(struct weft_neighbour_key) <= sizeof(((struct explain_row *)0)->key),
+_Static_assert(sizeof(struct weft_connection_key) <= sizeof(((struct explain_row *)0)->key),
 	"room for the longest key");
 
 // So pipeline_run stops where the first change would come.
@@ -91,16 +91,16 @@ static void flood_copy(struct pipeline *line, u32 port, u16 tag)
 
 static void explain_encap(struct explain *e, struct pipeline *line)
 {
-	struct overlay_way way = {.vni = line->verdict.vni};
-	overlay_find_way(line->tables, &line->key, line->verdict.port, &way);
+	struct overlay_way way = {.vni = line->verdict->vni};
+	overlay_find_way(line->tables, line->key, line->verdict->port, &way);
 	e->nexthop_known = way.nexthop;
 	if (way.nexthop)
 		e->nexthop = *way.nexthop;
 	if (e->ops->own_overlay)
 		e->path =
 			way.nexthop && way.host && way.peer ? EXPLAIN_PATH_own : EXPLAIN_PATH_none;
-	else if (line->verdict.flags & WEFT_VERDICT_OWN &&
-		 overlay_own_flow(&line->key, &line->verdict) &&
+	else if (line->verdict->flags & WEFT_VERDICT_OWN &&
+		 overlay_own_flow(line->key, line->verdict) &&
 		 overlay_own_way(&way, e->bytes_counted, e->now_ns))
 		e->path = EXPLAIN_PATH_own;
 	else
@@ -114,16 +114,23 @@ void explain(struct explain *e)
 	// Nothing is written into it: see hook_takes.
 	struct packet packet = {.bytes = (u8 *)e->bytes, .length = e->length};
 	struct pipeline line = {
-		.packet = &packet, .tables = &tables, .now_ns = e->now_ns, .vni = e->vni};
+		.packet = &packet,
+		.tables = &tables,
+		.now_ns = e->now_ns,
+		.vni = e->vni,
+		.key = &flat.key,
+		.layout = &flat.layout,
+		.verdict = &flat.verdict,
+	};
 	struct weft_record record = {0};
 	e->rows_end = &e->rows;
 	pipeline_run(&line, e->port, &record);
 	e->decided = stage;
 	stage = EXPLAIN_apply;
-	e->key = line.key;
+	e->key = *line.key;
 	e->verdict = record.verdict;
 	e->too_big = pipeline_too_big(&line);
-	e->bytes_counted = e->length - packet_tag_bytes(&line.layout);
+	e->bytes_counted = e->length - packet_tag_bytes(line.layout);
 	if (e->too_big)
 		return;
 	if (e->verdict.action == WEFT_ACTION_flood)

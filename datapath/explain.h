@@ -21,7 +21,7 @@ struct explain_row {
 	enum explain_stage stage;
 	enum weft_table table;
 	bool found;
-	u64 key[3]; // as the table has it: host order, addresses as on the wire
+	u64 key[6]; // as the table has it: host order, addresses as on the wire
 	u64 row[];
 };
 

@@ -13,20 +13,20 @@ static void flood_list(struct pipeline *line, u32 network_id)
 	struct weft_member_key key = {network_id, network->member_epoch, 0};
 	for (; key.index < network->member_count; key.index++) {
 		const struct weft_member_row *member = TABLE_GET(line->tables, member, &key);
-		if (!member || member->port == line->key.in_port ||
+		if (!member || member->port == line->key->in_port ||
 			(member->tag == WEFT_MEMBER_PEER &&
-				line->verdict.flags & WEFT_VERDICT_FROM_PEER) ||
-			!packet_may_reach(line->tables, line->verdict.flags, member->port))
+				line->verdict->flags & WEFT_VERDICT_FROM_PEER) ||
+			!packet_may_reach(line->tables, line->verdict->flags, member->port))
 			continue;
 		flood_copy(line, member->port,
-			packet_leave_tag(line->verdict.flags, line->key.vid, member->tag));
+			packet_leave_tag(line->verdict->flags, line->key->vid, member->tag));
 	}
 }
 
 static enum weft_drop apply_flood(struct pipeline *line)
 {
-	flood_list(line, line->verdict.network);
-	if (line->verdict.vni && !(line->verdict.flags & WEFT_VERDICT_FROM_PEER))
+	flood_list(line, line->verdict->network);
+	if (line->verdict->vni && !(line->verdict->flags & WEFT_VERDICT_FROM_PEER))
 		flood_list(line, 0);
 	return WEFT_DROP_none;
 }

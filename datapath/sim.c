@@ -44,11 +44,11 @@ static u32 sim_sum(const u8 *bytes, u32 length)
 static u32 sim_encapsulate(struct pipeline *line, u32 peer, u32 inner_bytes, u8 *out)
 {
 	struct overlay_way way = {
-		.vni = line->verdict.vni,
+		.vni = line->verdict->vni,
 		.inner_bytes = inner_bytes,
-		.tos = overlay_tos(line->packet, &line->key, &line->layout),
+		.tos = overlay_tos(line->packet, line->key, line->layout),
 	};
-	overlay_find_way(line->tables, &line->key, peer, &way);
+	overlay_find_way(line->tables, line->key, peer, &way);
 	if (!way.nexthop || !way.host || !way.peer)
 		return 0;
 	if (overlay_is_ip4(way.peer->address)) {
@@ -78,7 +78,7 @@ static enum weft_drop sim_send(struct pipeline *line, u32 port, u16 vid)
 	const struct weft_port_row *row = TABLE_GET(line->tables, port, &index);
 	bool peer = row && row->flags & WEFT_PORT_PEER;
 	u32 tag = vid ? (u32)sizeof(struct vlan_header) : 0;
-	u32 from = line->layout.l3_bytes - 2; // the Ethernet type and what follows
+	u32 from = line->layout->l3_bytes - 2; // the Ethernet type and what follows
 	u32 length = 12 + tag + p->length - from, outer = 0;
 	if (!peer && !sim_attached(((struct sim_line *)line)->engine, port))
 		return WEFT_DROP_port_absent;
@@ -88,7 +88,7 @@ static enum weft_drop sim_send(struct pipeline *line, u32 port, u16 vid)
 	u8 room[ENGINE_FRAME_BYTES], *out = room + OVERLAY6_BYTES;
 	memcpy(out, p->bytes, 12);
 	if (tag) {
-		u16 tci = (line->layout.tci & WEFT_TCI_PRIORITY_MASK) | vid;
+		u16 tci = (line->layout->tci & WEFT_TCI_PRIORITY_MASK) | vid;
 		be16 words[2] = {weft_hton16(WEFT_ETH_8021Q), weft_hton16(tci)};
 		memcpy(out + 12, words, sizeof(words));
 	}
@@ -114,12 +114,12 @@ weft_inline bool hook_takes(struct pipeline *line, u32 action)
 
 weft_inline enum weft_drop apply_forward(struct pipeline *line)
 {
-	return sim_send(line, line->verdict.port, line->verdict.tag);
+	return sim_send(line, line->verdict->port, line->verdict->tag);
 }
 
 weft_inline enum weft_drop apply_encap(struct pipeline *line)
 {
-	return sim_send(line, line->verdict.port, line->verdict.tag);
+	return sim_send(line, line->verdict->port, line->verdict->tag);
 }
 
 static void flood_copy(struct pipeline *line, u32 port, u16 tag)
@@ -131,16 +131,16 @@ weft_inline enum weft_drop apply_reply(struct pipeline *line)
 {
 	struct packet *p = line->packet;
 	struct reply reply;
-	enum weft_drop drop = reply_build(p, &line->key, &line->layout, &line->verdict, &reply);
-	u32 end = line->layout.l3_bytes + reply.l3_length;
+	enum weft_drop drop = reply_build(p, line->key, line->layout, line->verdict, &reply);
+	u32 end = line->layout->l3_bytes + reply.l3_length;
 	if (drop || end > p->room)
 		return drop ? drop : WEFT_DROP_rewrite_failed;
 	memcpy(p->bytes, &reply.dst, 6);
 	memcpy(p->bytes + 6, &reply.src, 6);
-	memcpy(p->bytes + line->layout.l3_bytes, reply.l3, reply.l3_length);
+	memcpy(p->bytes + line->layout->l3_bytes, reply.l3, reply.l3_length);
 	if (!reply.keep_tail)
 		p->length = end;
-	return sim_send(line, line->key.in_port, line->key.vid);
+	return sim_send(line, line->key->in_port, line->key->vid);
 }
 
 weft_inline enum weft_drop apply_to_host(struct pipeline *line)
@@ -307,6 +307,9 @@ static int sim_inject(struct engine *engine, const struct engine_packet *packet,
 				.packet = &p,
 				.tables = &engine->tables,
 				.now_ns = now_ns,
+				.key = &flat.key,
+				.layout = &flat.layout,
+				.verdict = &flat.verdict,
 			},
 		.engine = engine,
 		.result = result,

@@ -34,6 +34,19 @@
 #define ABI_weft_guest_row           WEFT_ROW_guest(FIELD)
 #define ABI_weft_latency_key         WEFT_KEY_latency(FIELD)
 #define ABI_weft_latency_row         WEFT_ROW_latency(FIELD)
+#define ABI_weft_service_key         WEFT_KEY_service(FIELD)
+#define ABI_weft_service_row         WEFT_ROW_service(FIELD)
+#define ABI_weft_ring_row            WEFT_ROW_ring(FIELD)
+#define ABI_weft_backend_row         WEFT_ROW_backend(FIELD)
+#define ABI_weft_station_key         WEFT_KEY_station(FIELD)
+#define ABI_weft_station_row         WEFT_ROW_station(FIELD)
+#define ABI_weft_port_block_row      WEFT_ROW_port_block(FIELD)
+#define ABI_weft_backend_count_row   WEFT_ROW_backend_count(FIELD)
+#define ABI_weft_service_usage_row   WEFT_ROW_service_usage(FIELD)
+#define ABI_weft_connection_key      WEFT_KEY_connection(FIELD)
+#define ABI_weft_connection_row      WEFT_ROW_connection(FIELD)
+#define ABI_weft_fragment_key        WEFT_KEY_fragment(FIELD)
+#define ABI_weft_fragment_row        WEFT_ROW_fragment(FIELD)
 
 const struct table_info table_infos[WEFT_TABLE_count] = {
 #define X(table, kind_of, role_of, key, row, rows) \

@@ -30,6 +30,14 @@ struct {
 	__type(value, struct flow_slot);
 } weft_flow SEC(".maps");
 
+// Of the slots whose flags say so: by the same index.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEFT_FLOW_SLOTS); // times the CPUs, set by the user half
+	__type(key, u32);
+	__type(value, struct weft_rewrite);
+} weft_flow_rewrite SEC(".maps");
+
 // Independent multiplications: they overlap. Neighbouring flows must not share a slot.
 weft_inline u32 flow_hash(const struct weft_key *key)
 {
@@ -48,11 +56,10 @@ weft_inline bool flow_key_equal(const struct weft_key *a, const struct weft_key 
 		 (x[5] ^ y[5]) | (x[6] ^ y[6]) | (x[7] ^ y[7]));
 }
 
-weft_inline struct flow_slot *flow_slot_of(const struct weft_key *key)
+weft_inline u32 flow_index(const struct weft_key *key)
 {
-	u32 index = bpf_get_smp_processor_id() * WEFT_FLOW_SLOTS +
-		    (flow_hash(key) & (WEFT_FLOW_SLOTS - 1));
-	return bpf_map_lookup_elem(&weft_flow, &index);
+	return bpf_get_smp_processor_id() * WEFT_FLOW_SLOTS +
+	       (flow_hash(key) & (WEFT_FLOW_SLOTS - 1));
 }
 
 weft_inline u64 flow_generation(u32 index)
@@ -63,13 +70,14 @@ weft_inline u64 flow_generation(u32 index)
 
 weft_inline bool flow_find(struct pipeline *line)
 {
-	struct weft_verdict *v = &line->verdict;
-	struct flow_slot *slot = flow_cacheable(&line->key) ? flow_slot_of(&line->key) : NULL;
-	line->flow = slot;
+	struct weft_verdict *v = line->verdict;
+	u32 index = flow_index(line->key);
+	struct flow_slot *slot =
+		flow_cacheable(line->key) ? bpf_map_lookup_elem(&weft_flow, &index) : NULL;
 	if (!slot)
 		return false;
 	line->configuration = flow_generation(0);
-	if (!flow_key_equal(&slot->key, &line->key) || !slot->used ||
+	if (!flow_key_equal(&slot->key, line->key) || !slot->used ||
 		(s64)(line->now_ns - slot->decided_ns) > (s64)WEFT_REFRESH_NS ||
 		slot->configuration != line->configuration ||
 		slot->network_generation != flow_generation(slot->network))
@@ -81,6 +89,8 @@ weft_inline bool flow_find(struct pipeline *line)
 	v->port = slot->port;
 	v->tag = slot->tag;
 	v->max_bytes = slot->max_bytes;
+	if (v->flags & WEFT_VERDICT_REWRITE)
+		line->rewrite = bpf_map_lookup_elem(&weft_flow_rewrite, &index);
 	return true;
 }
 
@@ -88,17 +98,25 @@ weft_inline bool flow_find(struct pipeline *line)
 // one.
 weft_inline void flow_keep(struct pipeline *line)
 {
-	const struct weft_verdict *v = &line->verdict;
-	struct flow_slot *slot = line->flow;
+	const struct weft_verdict *v = line->verdict;
+	u32 index = flow_index(line->key);
+	struct flow_slot *slot =
+		flow_cacheable(line->key) ? bpf_map_lookup_elem(&weft_flow, &index) : NULL;
 	if (!slot)
 		return;
 	slot->used = false;
 	if (!flow_keepable(v))
 		return;
+	if (v->flags & WEFT_VERDICT_REWRITE) {
+		struct weft_rewrite *rewrite = bpf_map_lookup_elem(&weft_flow_rewrite, &index);
+		if (!rewrite || !line->rewrite)
+			return;
+		*rewrite = *line->rewrite;
+	}
 	slot->action = v->action;
 	slot->flags = v->flags;
 	slot->vni = v->vni;
-	slot->key = line->key;
+	slot->key = *line->key;
 	slot->configuration = line->configuration;
 	slot->network_generation = v->generation;
 	slot->decided_ns = line->now_ns;

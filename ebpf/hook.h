@@ -6,18 +6,21 @@
 #pragma once
 
 #include <weft/wire.h>
+#include "datapath/pipeline/balance.h"
 #include "ebpf/observe.h"
 
 // Steps of the pipeline as subprograms: each has a stack of its own, and the verifier looks at it
 // once, by its types, not again for every way through the others.
 #define PARSE(line, in_port) \
-	weft_parse((line)->packet->context, (line)->packet->outer_bytes, (in_port), &(line)->key, \
-		&(line)->layout)
-#define DECIDE(line)           weft_decide(&(line)->key, &(line)->verdict, (line)->now_ns)
-#define COMMIT(line)           weft_commit(&(line)->key, &(line)->verdict, (line)->now_ns)
-#define PROBE_JUDGE(line, own) weft_probe_judge(&(line)->verdict, (own))
+	weft_parse((line)->packet->context, (line)->packet->outer_bytes, (in_port), (line)->key, \
+		(line)->layout)
+#define DECIDE(line)           weft_decide((line)->key, (line)->verdict, (line)->now_ns)
+#define COMMIT(line)           weft_commit((line)->key, (line)->verdict, (line)->now_ns)
+#define BALANCE(line)          ((void)(line), balance_scratch())
+#define REWRITE(line, bytes)   hook_rewrite(line)
+#define PROBE_JUDGE(line, own) weft_probe_judge((line)->verdict, (own))
 #define PROBE(line) \
-	weft_probe_valid((line)->packet->context, (line)->packet->outer_bytes, &(line)->layout)
+	weft_probe_valid((line)->packet->context, (line)->packet->outer_bytes, (line)->layout)
 
 int weft_parse(HOOK_CONTEXT *context, u32 outer_bytes, u32 in_port, struct weft_key *key,
 	struct weft_layout *layout);
@@ -27,6 +30,30 @@ u64 weft_identity(HOOK_CONTEXT *context, u32 outer_bytes, struct weft_key *key,
 	struct weft_layout *layout, u64 identity_key);
 int weft_probe_valid(HOOK_CONTEXT *context, u32 outer_bytes, struct weft_layout *layout);
 int weft_probe_judge(struct weft_verdict *verdict, bool own);
+int weft_rewrite(HOOK_CONTEXT *context, u32 outer_bytes, struct weft_key *key,
+	struct weft_layout *layout, struct weft_rewrite *rewrite);
+
+// Of the packet in hand: no stack of 512 bytes would hold them.
+struct weft_line_row {
+	struct weft_key key;
+	struct weft_layout layout;
+	struct weft_verdict verdict;
+	struct balance balance;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct weft_line_row);
+} weft_line SEC(".maps");
+
+weft_inline struct balance *balance_scratch(void)
+{
+	u32 zero = 0;
+	struct weft_line_row *row = bpf_map_lookup_elem(&weft_line, &zero);
+	return row ? &row->balance : NULL;
+}
 
 struct packet {
 	HOOK_CONTEXT *context;
@@ -46,6 +73,9 @@ weft_inline const void *packet_at(const struct packet *p, u32 offset, u32 bytes)
 
 weft_inline u32 packet_length(const struct packet *p);
 weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci);
+
+struct pipeline;
+weft_inline enum weft_drop hook_rewrite(struct pipeline *line);
 
 #include "datapath/pipeline/pipeline.h"
 #include "ebpf/flow_cache.h"
@@ -68,6 +98,19 @@ struct {
 	__type(value, struct weft_scratch_row);
 } weft_scratch SEC(".maps");
 
+// False: never.
+weft_inline bool pipeline_open(struct pipeline *line)
+{
+	u32 zero = 0;
+	struct weft_line_row *row = bpf_map_lookup_elem(&weft_line, &zero);
+	if (!row)
+		return false;
+	line->key = &row->key;
+	line->layout = &row->layout;
+	line->verdict = &row->verdict;
+	return true;
+}
+
 // Fills in where the packet's bytes are, without its outer headers.
 weft_inline bool packet_open(struct packet *p, HOOK_CONTEXT *context, u32 outer_bytes)
 {
@@ -89,6 +132,16 @@ weft_inline bool packet_open(struct packet *p, HOOK_CONTEXT *context, u32 outer_
 	return true;
 }
 
+// The bytes may be elsewhere afterwards.
+weft_inline enum weft_drop hook_rewrite(struct pipeline *line)
+{
+	struct packet *p = line->packet;
+	int drop = weft_rewrite(p->context, p->outer_bytes, line->key, line->layout, line->rewrite);
+	if (drop || !packet_open(p, p->context, p->outer_bytes))
+		return WEFT_DROP_rewrite_failed;
+	return WEFT_DROP_none;
+}
+
 __noinline int weft_parse(HOOK_CONTEXT *context, u32 outer_bytes, u32 in_port, struct weft_key *key,
 	struct weft_layout *layout)
 {
@@ -100,17 +153,17 @@ __noinline int weft_parse(HOOK_CONTEXT *context, u32 outer_bytes, u32 in_port, s
 
 __noinline int weft_decide(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns)
 {
-	if (!key || !verdict)
-		return 0;
-	decide(key, NULL, now_ns, verdict);
+	struct balance *balance = balance_scratch();
+	if (key && verdict && balance)
+		decide(key, NULL, now_ns, verdict, balance);
 	return 0;
 }
 
 __noinline int weft_commit(struct weft_key *key, struct weft_verdict *verdict, u64 now_ns)
 {
-	if (!key || !verdict)
-		return 0;
-	commit(NULL, key, verdict, now_ns);
+	struct balance *balance = balance_scratch();
+	if (key && verdict && balance)
+		commit(NULL, key, verdict, balance, now_ns);
 	return 0;
 }
 
@@ -129,6 +182,16 @@ __noinline int weft_probe_valid(HOOK_CONTEXT *context, u32 outer_bytes, struct w
 	if (!layout || !packet_open(&p, context, outer_bytes))
 		return false;
 	return probe_valid(&p, NULL, layout);
+}
+
+__noinline int weft_rewrite(HOOK_CONTEXT *context, u32 outer_bytes, struct weft_key *key,
+	struct weft_layout *layout, struct weft_rewrite *rewrite)
+{
+	struct packet p = {0};
+	if (!key || !layout || !rewrite || !packet_open(&p, context, outer_bytes))
+		return WEFT_DROP_rewrite_failed;
+	u32 bytes = packet_length(&p) - packet_tag_bytes(layout);
+	return packet_rewrite(&p, NULL, key, layout, rewrite, bytes);
 }
 
 __noinline int weft_probe_judge(struct weft_verdict *verdict, bool own)

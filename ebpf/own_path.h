@@ -65,7 +65,7 @@ weft_inline bool own_regular(const struct packet *p, u8 outer_tos)
 weft_inline bool own_takes(const struct pipeline *line, u32 action)
 {
 	return action == WEFT_ACTION_drop ||
-	       (action == WEFT_ACTION_forward && line->verdict.flags & WEFT_VERDICT_OWN);
+	       (action == WEFT_ACTION_forward && line->verdict->flags & WEFT_VERDICT_OWN);
 }
 
 __noinline int weft_outer(HOOK_CONTEXT *context, struct overlay *o)
@@ -108,9 +108,9 @@ weft_inline enum own_kind own_receive(
 // The way of a frame that is to leave for the verdict's peer; false: there is none of weft's own.
 static __noinline bool own_way(struct pipeline *line, struct overlay_way *way)
 {
-	if (!(line->verdict.flags & WEFT_VERDICT_OWN))
+	if (!(line->verdict->flags & WEFT_VERDICT_OWN))
 		return false;
-	overlay_find_way(NULL, &line->key, line->verdict.port, way);
-	way->vni = line->verdict.vni;
+	overlay_find_way(NULL, line->key, line->verdict->port, way);
+	way->vni = line->verdict->vni;
 	return overlay_own_way(way, packet_length(line->packet), line->now_ns);
 }

@@ -115,8 +115,8 @@ weft_inline void observe_arrived(struct observation *seen, u64 identity)
 
 static __noinline u64 observe_identity(struct pipeline *line)
 {
-	u64 identity = weft_identity(line->packet->context, line->packet->outer_bytes, &line->key,
-		&line->layout, line->seen->identity_key);
+	u64 identity = weft_identity(line->packet->context, line->packet->outer_bytes, line->key,
+		line->layout, line->seen->identity_key);
 	if (line->seen->flags & WEFT_POSTCARD_CARRIER)
 		observe_arrived(line->seen, identity);
 	return identity;
@@ -134,8 +134,8 @@ __noinline int weft_listen(struct __sk_buff *skb, u32 outer_bytes, struct weft_k
 
 static __noinline void observe_listen(struct pipeline *line)
 {
-	weft_listen(line->packet->context, line->packet->outer_bytes, &line->key, &line->layout,
-		&line->verdict);
+	weft_listen(line->packet->context, line->packet->outer_bytes, line->key, line->layout,
+		line->verdict);
 }
 
 __noinline int weft_card(struct __sk_buff *skb, u32 at)
@@ -236,5 +236,5 @@ __noinline int weft_out(
 
 static __noinline void observe_out(struct pipeline *line, enum weft_drop drop)
 {
-	weft_out(line->packet->context, &line->key, &line->verdict, drop);
+	weft_out(line->packet->context, line->key, line->verdict, drop);
 }

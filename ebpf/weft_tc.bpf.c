@@ -46,6 +46,16 @@ weft_inline bool packet_word(const struct packet *p, u32 at, u64 *word)
 	return !bpf_skb_load_bytes(p->context, p->outer_bytes + at, word, sizeof(*word));
 }
 
+// bpf_l4_csum_replace knows a partial checksum.
+weft_inline bool packet_sum(struct packet *p, u32 at, u32 pseudo, u32 plain, bool zero_is_none)
+{
+	u64 flags = zero_is_none ? BPF_F_MARK_MANGLED_0 : 0;
+	at += p->outer_bytes;
+	if (pseudo && bpf_l4_csum_replace(p->context, at, 0, pseudo, flags | BPF_F_PSEUDO_HDR))
+		return false;
+	return !plain || !bpf_l4_csum_replace(p->context, at, 0, plain, flags);
+}
+
 // The tag that the frame has on its way, while copies leave with different ones.
 struct skb_tag {
 	u16 vid;      // 0: none
@@ -73,9 +83,9 @@ weft_inline bool skb_retag(struct __sk_buff *skb, struct skb_tag *tag, u16 vid)
 weft_inline struct skb_tag skb_tag_of(const struct pipeline *line)
 {
 	return (struct skb_tag){
-		.vid = line->key.vid,
-		.priority = line->layout.tci & WEFT_TCI_PRIORITY_MASK,
-		.tagged = line->layout.tagged,
+		.vid = line->key->vid,
+		.priority = line->layout->tci & WEFT_TCI_PRIORITY_MASK,
+		.tagged = line->layout->tagged,
 	};
 }
 
@@ -117,21 +127,21 @@ weft_inline enum weft_drop skb_send(
 
 weft_inline u32 skb_bytes(const struct pipeline *line)
 {
-	return packet_length(line->packet) - packet_tag_bytes(&line->layout);
+	return packet_length(line->packet) - packet_tag_bytes(line->layout);
 }
 
 weft_inline enum weft_drop apply_forward(struct pipeline *line)
 {
-	u32 port = line->verdict.port, bytes = skb_bytes(line);
+	u32 port = line->verdict->port, bytes = skb_bytes(line);
 	if (line->packet->outer_bytes && !skb_decapsulate(line))
 		return WEFT_DROP_rewrite_failed;
-	return skb_send(line, port, device_of(port), line->verdict.tag, bytes);
+	return skb_send(line, port, device_of(port), line->verdict->tag, bytes);
 }
 
 // What the carrier must segment or must not reorder stays with it: see own_path.h.
 weft_inline bool skb_takes_own_path(struct pipeline *line, struct overlay_way *way)
 {
-	return !line->packet->context->gso_size && overlay_own_flow(&line->key, &line->verdict) &&
+	return !line->packet->context->gso_size && overlay_own_flow(line->key, line->verdict) &&
 	       own_way(line, way);
 }
 
@@ -166,7 +176,7 @@ weft_inline enum weft_drop skb_to_peer(struct pipeline *line, u32 peer, u16 vid,
 	u32 carrier = device_of(0);
 	if (!carrier)
 		return WEFT_DROP_port_absent;
-	if (!skb_retag(skb, &tag, vid) || !carrier_set_key(skb, peer, line->verdict.vni, tos))
+	if (!skb_retag(skb, &tag, vid) || !carrier_set_key(skb, peer, line->verdict->vni, tos))
 		return WEFT_DROP_rewrite_failed;
 	account_tx(line->tables, peer, bytes);
 	if (line->seen)
@@ -179,11 +189,11 @@ weft_inline enum weft_drop skb_to_peer(struct pipeline *line, u32 peer, u16 vid,
 static __noinline enum weft_drop apply_encap(struct pipeline *line)
 {
 	struct overlay_way way = {
-		.tos = overlay_tos(line->packet, &line->key, &line->layout),
+		.tos = overlay_tos(line->packet, line->key, line->layout),
 	};
 	u32 bytes = skb_bytes(line);
 	if (!skb_takes_own_path(line, &way))
-		return skb_to_peer(line, line->verdict.port, line->verdict.tag, way.tos, bytes);
+		return skb_to_peer(line, line->verdict->port, line->verdict->tag, way.tos, bytes);
 	struct skb_tag tag = skb_tag_of(line);
 	if (!skb_retag(line->packet->context, &tag, 0))
 		return WEFT_DROP_rewrite_failed;
@@ -191,7 +201,7 @@ static __noinline enum weft_drop apply_encap(struct pipeline *line)
 	if (line->seen)
 		line->seen->flags |= WEFT_POSTCARD_OWN;
 	if (!drop)
-		account_tx(line->tables, line->verdict.port, bytes);
+		account_tx(line->tables, line->verdict->port, bytes);
 	return drop;
 }
 
@@ -234,22 +244,22 @@ static long flood_one(u32 index, struct flood *f)
 
 static __noinline enum weft_drop apply_flood(struct pipeline *line)
 {
-	struct weft_index index = {line->verdict.network};
+	struct weft_index index = {line->verdict->network};
 	const struct weft_network_row *network = TABLE_GET(line->tables, network, &index);
-	bool peers = line->verdict.vni && !(line->verdict.flags & WEFT_VERDICT_FROM_PEER);
+	bool peers = line->verdict->vni && !(line->verdict->flags & WEFT_VERDICT_FROM_PEER);
 	if (!network)
 		return WEFT_DROP_no_destination;
 	struct flood f = {
 		.skb = line->packet->context,
 		.key = {.network = index.index, .epoch = network->member_epoch},
 		.tag = skb_tag_of(line),
-		.in_port = line->key.in_port,
+		.in_port = line->key->in_port,
 		.bytes = skb_bytes(line),
 		.carrier = peers ? device_of(0) : 0,
-		.vni = line->verdict.vni,
-		.vid = line->key.vid,
-		.flags = line->verdict.flags,
-		.tos = overlay_tos(line->packet, &line->key, &line->layout),
+		.vni = line->verdict->vni,
+		.vid = line->key->vid,
+		.flags = line->verdict->flags,
+		.tos = overlay_tos(line->packet, line->key, line->layout),
 	};
 	bpf_loop(network->member_count, flood_one, &f, 0);
 	index.index = 0; // and the peers that all networks share
@@ -270,10 +280,10 @@ static __noinline enum weft_drop apply_reply(struct pipeline *line)
 	if (!scratch)
 		return WEFT_DROP_rewrite_failed;
 	struct reply *reply = &scratch->reply;
-	enum weft_drop drop = reply_build(p, &line->key, &line->layout, &line->verdict, reply);
+	enum weft_drop drop = reply_build(p, line->key, line->layout, line->verdict, reply);
 	if (drop)
 		return drop;
-	u32 length = reply->l3_length, at = line->layout.l3_bytes;
+	u32 length = reply->l3_length, at = line->layout->l3_bytes;
 	if (length < 1 || length > sizeof(reply->l3) || at > WEFT_PARSE_BYTES)
 		return WEFT_DROP_rewrite_failed;
 	if (!reply->keep_tail && bpf_skb_change_tail(p->context, at + length, 0))
@@ -281,10 +291,10 @@ static __noinline enum weft_drop apply_reply(struct pipeline *line)
 	if (bpf_skb_store_bytes(p->context, 0, reply, 2 * sizeof(struct weft_mac), 0) ||
 		bpf_skb_store_bytes(p->context, at, reply->l3, length, 0))
 		return WEFT_DROP_rewrite_failed;
-	if (line->verdict.flags & WEFT_VERDICT_FROM_PEER)
-		return skb_to_peer(line, line->key.in_port, line->key.vid, 0, skb_bytes(line));
+	if (line->verdict->flags & WEFT_VERDICT_FROM_PEER)
+		return skb_to_peer(line, line->key->in_port, line->key->vid, 0, skb_bytes(line));
 	return skb_send(
-		line, line->key.in_port, p->context->ifindex, line->key.vid, skb_bytes(line));
+		line, line->key->in_port, p->context->ifindex, line->key->vid, skb_bytes(line));
 }
 
 weft_inline enum weft_drop apply_to_host(struct pipeline *line)
@@ -354,7 +364,7 @@ int weft_tc(struct __sk_buff *skb)
 	struct packet packet = {.context = skb, .code = TC_ACT_SHOT};
 	struct pipeline line = {.packet = &packet};
 	struct weft_record *record = weft_inject ? bpf_map_lookup_elem(&weft_record, &zero) : NULL;
-	if (!device)
+	if (!device || !pipeline_open(&line))
 		return TC_ACT_UNSPEC;
 	line.now_ns = clock_now_ns();
 	if (device & WEFT_DEVICE_ENTRY) {

@@ -34,6 +34,19 @@ weft_inline bool packet_word(const struct packet *p, u32 at, u64 *word)
 	return !bpf_xdp_load_bytes(p->context, p->outer_bytes + at, word, sizeof(*word));
 }
 
+weft_inline bool packet_sum(struct packet *p, u32 at, u32 pseudo, u32 plain, bool zero_is_none)
+{
+	be16 *sum = (be16 *)packet_at(p, at, sizeof(*sum));
+	if (!sum)
+		return false;
+	be16 was = *sum;
+	if (zero_is_none && !was)
+		return true;
+	was = rewrite_sum(was, pseudo + plain);
+	*sum = zero_is_none && !was ? 0xffff : was;
+	return true;
+}
+
 struct tagged_eth_header {
 	struct weft_mac dst;
 	struct weft_mac src;
@@ -47,8 +60,8 @@ weft_inline bool xdp_retag(struct pipeline *line, u16 vid)
 {
 	struct xdp_md *xdp = line->packet->context;
 	struct eth_header *eth = (void *)(long)xdp->data;
-	bool tagged = line->layout.tagged;
-	if (tagged == (vid != 0) && line->key.vid == vid)
+	bool tagged = line->layout->tagged;
+	if (tagged == (vid != 0) && line->key->vid == vid)
 		return true;
 	if ((void *)(eth + 1) > (void *)(long)xdp->data_end)
 		return false;
@@ -56,8 +69,8 @@ weft_inline bool xdp_retag(struct pipeline *line, u16 vid)
 		.dst = eth->dst,
 		.src = eth->src,
 		.tpid = weft_hton16(WEFT_ETH_8021Q),
-		.tci = weft_hton16((line->layout.tci & WEFT_TCI_PRIORITY_MASK) | vid),
-		.type = weft_hton16(line->key.ethertype),
+		.tci = weft_hton16((line->layout->tci & WEFT_TCI_PRIORITY_MASK) | vid),
+		.type = weft_hton16(line->key->ethertype),
 	};
 	int grow = (vid ? 4 : 0) - (tagged ? 4 : 0);
 	if (grow && bpf_xdp_adjust_head(xdp, -grow))
@@ -80,14 +93,14 @@ weft_inline bool xdp_retag(struct pipeline *line, u16 vid)
 
 weft_inline enum weft_drop apply_forward(struct pipeline *line)
 {
-	u32 port = line->verdict.port;
+	u32 port = line->verdict->port;
 	u32 ifindex = device_of(port);
-	u32 bytes = packet_length(line->packet) - packet_tag_bytes(&line->layout);
+	u32 bytes = packet_length(line->packet) - packet_tag_bytes(line->layout);
 	if (!ifindex)
 		return WEFT_DROP_port_absent;
 	if (line->packet->outer_bytes && bpf_xdp_adjust_head(line->packet->context, OWN_BYTES))
 		return WEFT_DROP_rewrite_failed;
-	if (!xdp_retag(line, line->verdict.tag))
+	if (!xdp_retag(line, line->verdict->tag))
 		return WEFT_DROP_rewrite_failed;
 	account_tx(line->tables, port, bytes);
 	line->packet->code = bpf_redirect(ifindex, 0);
@@ -104,19 +117,19 @@ static __noinline enum weft_drop apply_encap(struct pipeline *line)
 {
 	struct xdp_md *xdp = line->packet->context;
 	struct overlay_way way = {
-		.tos = overlay_tos(line->packet, &line->key, &line->layout),
+		.tos = overlay_tos(line->packet, line->key, line->layout),
 	};
-	u32 bytes = packet_length(line->packet) - packet_tag_bytes(&line->layout);
-	if (!own_way(line, &way) || !xdp_retag(line, line->verdict.tag))
+	u32 bytes = packet_length(line->packet) - packet_tag_bytes(line->layout);
+	if (!own_way(line, &way) || !xdp_retag(line, line->verdict->tag))
 		return WEFT_DROP_rewrite_failed;
-	way.inner_bytes = bytes + (line->verdict.tag ? (u32)sizeof(struct vlan_header) : 0);
+	way.inner_bytes = bytes + (line->verdict->tag ? (u32)sizeof(struct vlan_header) : 0);
 	if (bpf_xdp_adjust_head(xdp, -(int)OWN_BYTES))
 		return WEFT_DROP_rewrite_failed;
 	u8 *data = (void *)(long)xdp->data;
 	if (data + OWN_BYTES > (u8 *)(long)xdp->data_end)
 		return WEFT_DROP_rewrite_failed;
 	overlay_build4(&way, (struct overlay4_header *)(data - 2));
-	account_tx(line->tables, line->verdict.port, bytes);
+	account_tx(line->tables, line->verdict->port, bytes);
 	line->packet->code = bpf_redirect(way.nexthop->ifindex, 0);
 	return WEFT_DROP_none;
 }
@@ -124,7 +137,7 @@ static __noinline enum weft_drop apply_encap(struct pipeline *line)
 weft_inline bool hook_takes(struct pipeline *line, u32 action)
 {
 	struct overlay_way way = {0};
-	if (probe_suspect(&line->key) && line->verdict.flags & WEFT_VERDICT_FROM_PEER)
+	if (probe_suspect(line->key) && line->verdict->flags & WEFT_VERDICT_FROM_PEER)
 		return action == WEFT_ACTION_drop; // TC hands probes to weftd
 	if (line->packet->outer_bytes)
 		return own_takes(line, action);
@@ -155,6 +168,8 @@ int weft_xdp(struct xdp_md *xdp)
 	struct pipeline line = {.packet = &packet};
 	struct weft_record *record = weft_inject ? bpf_map_lookup_elem(&weft_record, &zero) : NULL;
 	packet_open(&packet, xdp, 0);
+	if (!pipeline_open(&line))
+		return XDP_PASS;
 	if (device & WEFT_DEVICE_UNDERLAY) {
 		enum own_kind kind = own_receive(&line, false, &port, record);
 		if (kind == OWN_DROPPED)

@@ -46,6 +46,25 @@ weft_inline u32 packet_segments(const struct packet *p, const struct weft_layout
 	return (p->length - headers + size - 1) / size;
 }
 
+// The checksum of a frame that its next port completes covers the pseudo header alone, and stands
+// there without being inverted.
+weft_inline bool packet_sum(struct packet *p, u32 at, u32 pseudo, u32 plain, bool zero_is_none)
+{
+	be16 *sum = at + sizeof(*sum) <= p->window ? (be16 *)(uintptr_t)(p->bytes + at) : NULL;
+	if (!sum)
+		return false;
+	if (p->frame->ol_flags &
+		(RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) {
+		*sum = (be16)~rewrite_sum((be16) ~*sum, pseudo);
+		return true;
+	}
+	if (!(zero_is_none && !*sum))
+		*sum = rewrite_sum(*sum, pseudo + plain);
+	if (zero_is_none && !*sum)
+		*sum = 0xffff;
+	return true;
+}
+
 weft_inline bool hook_takes(struct pipeline *line, u32 action)
 {
 	(void)line, (void)action;
@@ -102,8 +121,8 @@ static enum weft_drop send_to_peer(
 {
 	struct dpdk_worker *worker = line_of(line)->worker;
 	struct rte_mbuf *parts[DPDK_SEGMENTS];
-	struct overlay_way way = {.vni = line->verdict.vni, .tos = tos};
-	overlay_find_way(line->tables, &line->key, peer, &way);
+	struct overlay_way way = {.vni = line->verdict->vni, .tos = tos};
+	overlay_find_way(line->tables, line->key, peer, &way);
 	u32 slot = way.nexthop && way.host && way.peer
 			   ? dpdk_underlay_slot(worker->engine, way.nexthop->ifindex)
 			   : 0;
@@ -129,11 +148,11 @@ static enum weft_drop send_to(struct pipeline *line, struct rte_mbuf *frame, u32
 	struct weft_index index = {port};
 	const struct weft_port_row *row = TABLE_GET(line->tables, port, &index);
 	bool peer = row && row->flags & WEFT_PORT_PEER;
-	u8 tos = peer ? overlay_tos(line->packet, &line->key, &line->layout) : 0;
+	u8 tos = peer ? overlay_tos(line->packet, line->key, line->layout) : 0;
 	enum weft_drop drop = WEFT_DROP_none;
 	if (!peer && !dpdk_port_at(worker->engine, port))
 		drop = WEFT_DROP_port_absent;
-	else if ((line->layout.tagged || vid) && !frame_retag(frame, &line->layout, vid))
+	else if ((line->layout->tagged || vid) && !frame_retag(frame, line->layout, vid))
 		drop = WEFT_DROP_rewrite_failed;
 	if (drop) {
 		rte_pktmbuf_free(frame);
@@ -149,12 +168,12 @@ static enum weft_drop send_to(struct pipeline *line, struct rte_mbuf *frame, u32
 
 static enum weft_drop apply_forward(struct pipeline *line)
 {
-	return send_to(line, line_take(line), line->verdict.port, line->verdict.tag);
+	return send_to(line, line_take(line), line->verdict->port, line->verdict->tag);
 }
 
 static enum weft_drop apply_encap(struct pipeline *line)
 {
-	return send_to(line, line_take(line), line->verdict.port, line->verdict.tag);
+	return send_to(line, line_take(line), line->verdict->port, line->verdict->tag);
 }
 
 static void flood_copy(struct pipeline *line, u32 port, u16 tag)
@@ -182,9 +201,9 @@ static enum weft_drop apply_reply(struct pipeline *line)
 {
 	struct reply reply;
 	struct rte_mbuf *frame = line->packet->frame;
-	u32 l3 = line->layout.l3_bytes;
+	u32 l3 = line->layout->l3_bytes;
 	enum weft_drop drop =
-		reply_build(line->packet, &line->key, &line->layout, &line->verdict, &reply);
+		reply_build(line->packet, line->key, line->layout, line->verdict, &reply);
 	if (drop)
 		return drop;
 	if (!reply.keep_tail && !frame_resize(frame, l3 + reply.l3_length))
@@ -194,7 +213,7 @@ static enum weft_drop apply_reply(struct pipeline *line)
 	memcpy(bytes + 6, &reply.src, 6);
 	memcpy(bytes + l3, reply.l3, reply.l3_length);
 	frame->ol_flags = 0; // a reply's checksums are whole
-	return send_to(line, line_take(line), line->key.in_port, line->key.vid);
+	return send_to(line, line_take(line), line->key->in_port, line->key->vid);
 }
 
 // The kernel's stack has it already: the device's claim filter leaves it there.

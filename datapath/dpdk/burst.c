@@ -202,6 +202,9 @@ static __attribute__((noinline)) void run_line(
 {
 	line->line.seen = seen;
 	line->line.packet = &line->packet;
+	line->line.key = &line->worker->key;
+	line->line.layout = &line->worker->layout;
+	line->line.verdict = &line->worker->verdict;
 	line->line.tables = &line->worker->tables;
 	line->line.now_ns = line->worker->now_ns;
 	line->worker->cpu.misses += !line->hit;

@@ -10,6 +10,7 @@
 #include "datapath/dpdk/flow.h"
 #include "datapath/dpdk/observe.h"
 #include "datapath/dpdk/port.h"
+#include "datapath/pipeline/balance.h"
 #include "datapath/table.h"
 
 enum { DPDK_FLOW_SLOTS = 1 << 18 };
@@ -51,6 +52,10 @@ struct dpdk_worker {
 	u32 index;
 	struct tables tables; // the engine's, but for counters: those are this worker's own
 	struct flow_table flows;
+	struct weft_key key; // these four: of the frame that is run
+	struct weft_layout layout;
+	struct weft_verdict verdict;
+	struct balance balance;
 	bool dives;                         // verdicts of single flows were met in the last burst
 	struct weft_port_count_row *counts; // rows of tables: they are asked for with every frame
 	struct weft_generation_row *generations;

@@ -21,7 +21,10 @@ enum { FLOW_WAYS = 8, FLOW_UNIT_SHIFT = 20 }; // time in units of 2^20 ns
 
 enum { FLOW_IP6 = WEFT_BIT(16), FLOW_HEAD = WEFT_BIT(17) }; // in a key's `rest`
 
-enum { FLOW_DEEP = WEFT_ACTION_count }; // action of a head's slot: ask that of the flow
+enum {
+	FLOW_DEEP = WEFT_ACTION_count, // action of a head's slot: ask that of the flow
+	FLOW_REWRITE = WEFT_BIT(8),    // beside an action: addresses change
+};
 
 // A regular frame: TCP or UDP (but none that may be a probe), at most one tag, no IP options or
 // extension headers, no fragment. Frames with equal keys (and IPv6 addresses) have equal keys by
@@ -57,9 +60,15 @@ struct flow_ip6 {
 	u64 word[4];
 };
 
+struct flow_rewrite { // one cache line
+	struct weft_rewrite rewrite;
+	u64 reserved;
+} __attribute__((aligned(64)));
+
 struct flow_table {
 	struct flow_slot *slots;
-	struct flow_ip6 *ip6; // by slot
+	struct flow_ip6 *ip6;          // by slot
+	struct flow_rewrite *rewrites; // by slot
 	struct flow_set *sets;
 	u32 mask; // of set numbers
 };
@@ -237,9 +246,16 @@ weft_inline struct flow_ip6 *flow_ip6_of(
 	return &flows->ip6[slot - flows->slots];
 }
 
-// Keeps a row under a key; ip6: the addresses, if that is of an IPv6 flow.
+weft_inline struct weft_rewrite *flow_rewrite_of(
+	const struct flow_table *flows, const struct flow_slot *slot)
+{
+	return &flows->rewrites[slot - flows->slots].rewrite;
+}
+
+// Keeps a row under a key; ip6: the addresses, if that is of an IPv6 flow; rewrite: if its action
+// says so.
 weft_inline void flow_store(const struct flow_table *flows, const struct flow_key *key,
-	const struct flow_slot *row, const u8 *ip6)
+	const struct flow_slot *row, const u8 *ip6, const struct weft_rewrite *rewrite)
 {
 	u64 hash = flow_hash(key);
 	struct flow_set *set = flow_set_of(flows, hash);
@@ -253,6 +269,8 @@ weft_inline void flow_store(const struct flow_table *flows, const struct flow_ke
 	set->signature[(slot - flows->slots) % FLOW_WAYS] = flow_signature(hash);
 	if ((key->rest & (FLOW_IP6 | FLOW_HEAD)) == FLOW_IP6)
 		memcpy(flow_ip6_of(flows, slot), ip6, sizeof(struct flow_ip6));
+	if (rewrite)
+		*flow_rewrite_of(flows, slot) = *rewrite;
 }
 
 // Only what is the key's own: frames that nobody keeps cost other flows nothing.

@@ -46,17 +46,22 @@ weft_inline bool packet_word(const struct packet *p, u32 at, u64 *word)
 	return true;
 }
 
-#define OBSERVE_NOW(line)      line_now(line)
-#define PARSE(line, in_port)   parse((line)->packet, (in_port), &(line)->key, &(line)->layout)
-#define DECIDE(line)           line_decide(line)
-#define COMMIT(line)           line_commit(line)
+#define OBSERVE_NOW(line)    line_now(line)
+#define PARSE(line, in_port) parse((line)->packet, (in_port), (line)->key, (line)->layout)
+#define DECIDE(line)         line_decide(line)
+#define COMMIT(line)         line_commit(line)
+#define BALANCE(line)        line_balance(line)
+#define REWRITE(line, bytes) \
+	packet_rewrite((line)->packet, (line)->tables, (line)->key, (line)->layout, \
+		(line)->rewrite, (bytes))
 #define PROBE(line)            line_probe(line)
-#define PROBE_JUDGE(line, own) probe_judge(&(line)->verdict, (own))
+#define PROBE_JUDGE(line, own) probe_judge((line)->verdict, (own))
 
 struct pipeline;
 static u64 line_now(struct pipeline *line);
 static void line_decide(struct pipeline *line);
 static void line_commit(struct pipeline *line);
+static struct balance *line_balance(struct pipeline *line);
 static bool line_probe(struct pipeline *line);
 
 #include "datapath/pipeline/flow.h"
@@ -98,26 +103,31 @@ weft_inline u64 line_generation(const struct dpdk_worker *worker, u32 index)
 	return __atomic_load_n(&worker->generations[index].value, __ATOMIC_ACQUIRE);
 }
 
-static __attribute__((noinline)) void line_decide(struct pipeline *line)
+static struct balance *line_balance(struct pipeline *line)
 {
-	decide(&line->key, line->tables, line->now_ns, &line->verdict);
+	return &line_of(line)->worker->balance;
 }
 
-// A refresh is one store to a row; all else has the tables to itself.
+static __attribute__((noinline)) void line_decide(struct pipeline *line)
+{
+	decide(line->key, line->tables, line->now_ns, line->verdict, line_balance(line));
+}
+
+// Time stamps are stores to rows that are there; all else has the tables to itself.
 static __attribute__((noinline)) void line_commit(struct pipeline *line)
 {
 	rte_spinlock_t *lock = &line_of(line)->worker->engine->write_lock;
-	bool alone = line->verdict.effects & ~(WEFT_EFFECT_refresh | WEFT_EFFECT_suppress);
+	bool alone = line->verdict->effects & ~(WEFT_EFFECT_stamps | WEFT_EFFECT_suppress);
 	if (alone)
 		rte_spinlock_lock(lock);
-	commit(line->tables, &line->key, &line->verdict, line->now_ns);
+	commit(line->tables, line->key, line->verdict, line_balance(line), line->now_ns);
 	if (alone)
 		rte_spinlock_unlock(lock);
 }
 
 static __attribute__((noinline)) bool line_probe(struct pipeline *line)
 {
-	return probe_valid(line->packet, line->tables, &line->layout);
+	return probe_valid(line->packet, line->tables, line->layout);
 }
 
 // --- the looks at a frame: what is wanted next is asked for before others are looked at
@@ -202,13 +212,17 @@ weft_inline void line_match(struct dpdk_line *line, u32 configuration, u32 now)
 weft_inline bool flow_find(struct pipeline *line)
 {
 	const struct dpdk_line *l = line_of(line);
-	struct weft_verdict *v = &line->verdict;
+	struct weft_verdict *v = line->verdict;
 	line->configuration = line_generation(l->worker, 0);
 	if (!l->hit)
 		return false;
 	struct weft_index index = {l->slot->network};
 	const struct weft_network_row *network = TABLE_GET(line->tables, network, &index);
-	v->action = l->slot->action;
+	v->action = l->slot->action & ~FLOW_REWRITE;
+	if (l->slot->action & FLOW_REWRITE) {
+		v->flags |= WEFT_VERDICT_REWRITE;
+		line->rewrite = flow_rewrite_of(&l->worker->flows, l->slot);
+	}
 	v->network = l->slot->network;
 	v->port = l->slot->port;
 	v->tag = (u16)l->slot->tag;
@@ -223,7 +237,7 @@ weft_inline void flow_keep(struct pipeline *line)
 {
 	const struct dpdk_line *l = line_of(line);
 	const struct flow_table *flows = &l->worker->flows;
-	const struct weft_verdict *v = &line->verdict;
+	const struct weft_verdict *v = line->verdict;
 	struct flow_slot row = {
 		.port = v->port,
 		.network = v->network,
@@ -238,12 +252,17 @@ weft_inline void flow_keep(struct pipeline *line)
 		return;
 	struct flow_key key = flow_head(&l->flow);
 	if (flow_is_deep(v)) {
-		flow_store(flows, &key, &row, NULL);
+		flow_store(flows, &key, &row, NULL, NULL);
 		key = l->flow;
 	}
 	row.action = (u16)v->action;
-	if (flow_cacheable(&line->key) && flow_keepable(v) && v->max_bytes <= UINT16_MAX)
-		flow_store(flows, &key, &row, l->ip6);
+	const struct weft_rewrite *rewrite = NULL;
+	if (v->flags & WEFT_VERDICT_REWRITE) {
+		row.action |= FLOW_REWRITE;
+		rewrite = line->rewrite;
+	}
+	if (flow_cacheable(line->key) && flow_keepable(v) && v->max_bytes <= UINT16_MAX)
+		flow_store(flows, &key, &row, l->ip6, rewrite);
 	else
 		flow_forget(flows, &key);
 }

@@ -85,13 +85,13 @@ weft_inline struct observed *observed_of(struct observation *seen)
 
 static u64 observe_identity(struct pipeline *line)
 {
-	return packet_identity(line->packet, &line->key, &line->layout, line->seen->identity_key);
+	return packet_identity(line->packet, line->key, line->layout, line->seen->identity_key);
 }
 
 static void observe_listen(struct pipeline *line)
 {
 	guest_listen(
-		line->tables, line->packet, &line->key, &line->layout, &line->verdict, line->seen);
+		line->tables, line->packet, line->key, line->layout, line->verdict, line->seen);
 }
 
 static void observe_card(struct pipeline *line)
@@ -109,15 +109,15 @@ static void observe_card(struct pipeline *line)
 static void observe_staged(struct pipeline *line, u32 slot, struct rte_mbuf *frame)
 {
 	struct observed *observed = observed_of(line->seen);
-	if (observed->frame && line->verdict.action != WEFT_ACTION_flood)
+	if (observed->frame && line->verdict->action != WEFT_ACTION_flood)
 		return;
 	observed->frame = frame;
 	observed->slot = slot;
-	observed->from = line->key.in_port;
-	observed->to = observe_to(&line->key, &line->verdict);
-	if (line->verdict.action == WEFT_ACTION_encap)
+	observed->from = line->key->in_port;
+	observed->to = observe_to(line->key, line->verdict);
+	if (line->verdict->action == WEFT_ACTION_encap)
 		line->seen->flags |= WEFT_POSTCARD_OWN;
-	observe_write(line->seen, &line->key, &line->verdict, WEFT_DROP_none, 0);
+	observe_write(line->seen, line->key, line->verdict, WEFT_DROP_none, 0);
 }
 
 static void probe_take(struct pipeline *line)
@@ -134,7 +134,7 @@ static void probe_take(struct pipeline *line)
 		observe_card(line);
 	}
 	line->seen->flags |= WEFT_POSTCARD_PROBE;
-	observe_write(line->seen, &line->key, &line->verdict, WEFT_DROP_none, OBSERVE_NOW(line));
+	observe_write(line->seen, line->key, line->verdict, WEFT_DROP_none, OBSERVE_NOW(line));
 	observe_post(worker, &line->seen->card);
 	line->seen = seen;
 }
@@ -144,6 +144,6 @@ static void observe_out(struct pipeline *line, enum weft_drop drop)
 {
 	if (!drop || !line->seen->identity)
 		return;
-	observe_write(line->seen, &line->key, &line->verdict, drop, OBSERVE_NOW(line));
+	observe_write(line->seen, line->key, line->verdict, drop, OBSERVE_NOW(line));
 	observe_post(line_of(line)->worker, &line->seen->card);
 }

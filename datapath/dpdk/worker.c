@@ -105,8 +105,9 @@ static bool flows_new(struct flow_table *flows, u32 slots)
 	flows->mask = slots / FLOW_WAYS - 1;
 	flows->slots = pages_new(slots * sizeof(*flows->slots));
 	flows->ip6 = pages_new(slots * sizeof(*flows->ip6));
+	flows->rewrites = pages_new(slots * sizeof(*flows->rewrites));
 	flows->sets = pages_new(slots / FLOW_WAYS * sizeof(*flows->sets));
-	return flows->slots && flows->ip6 && flows->sets;
+	return flows->slots && flows->ip6 && flows->rewrites && flows->sets;
 }
 
 static void flows_free(struct flow_table *flows)
@@ -116,6 +117,8 @@ static void flows_free(struct flow_table *flows)
 		munmap(flows->slots, sets * FLOW_WAYS * sizeof(*flows->slots));
 	if (flows->ip6)
 		munmap(flows->ip6, sets * FLOW_WAYS * sizeof(*flows->ip6));
+	if (flows->rewrites)
+		munmap(flows->rewrites, sets * FLOW_WAYS * sizeof(*flows->rewrites));
 	if (flows->sets)
 		munmap(flows->sets, sets * sizeof(*flows->sets));
 }

@@ -73,6 +73,9 @@ static int set_sizes(struct engine *engine, const struct engine_config *config)
 	if (!error) // one region of the flow cache per CPU
 		error = bpf_map__set_max_entries(engine->program->maps.weft_flow,
 			WEFT_FLOW_SLOTS * (u32)libbpf_num_possible_cpus());
+	if (!error)
+		error = bpf_map__set_max_entries(engine->program->maps.weft_flow_rewrite,
+			WEFT_FLOW_SLOTS * (u32)libbpf_num_possible_cpus());
 	return error;
 }
 

@@ -27,6 +27,23 @@ weft_inline void account_tx(struct tables *tables, u32 port, u32 bytes)
 	}
 }
 
+// Of a service: to its backend, or from there.
+weft_inline void account_backend(
+	struct tables *tables, const struct weft_rewrite *rewrite, u32 bytes)
+{
+	struct weft_index index = {rewrite->backend};
+	struct weft_backend_count_row *row = TABLE_ROW(tables, backend_count, &index);
+	if (!row)
+		return;
+	if (rewrite->what & WEFT_REWRITE_REPLY) {
+		row->reply_packets++;
+		row->reply_bytes += bytes;
+	} else {
+		row->packets++;
+		row->bytes += bytes;
+	}
+}
+
 weft_inline void account_drop(struct tables *tables, u32 port, enum weft_drop reason)
 {
 	struct weft_index index = {port * WEFT_DROPS_PER_PORT + reason};

@@ -30,6 +30,8 @@ weft_inline void commit_release(u64 *used)
 	__sync_fetch_and_add(used, -1);
 }
 
+#include "datapath/pipeline/commit_connection.h"
+
 struct commit {
 	struct tables *tables;
 	struct weft_fdb_key place;
@@ -220,8 +222,9 @@ weft_inline void commit_suppress(struct tables *tables, u32 network)
 		__sync_fetch_and_add(&usage->suppressed, 1);
 }
 
+// May turn the verdict into a drop: of what may not go without its connection.
 weft_inline void commit(struct tables *tables, const struct weft_key *key,
-	const struct weft_verdict *verdict, u64 now_ns)
+	struct weft_verdict *verdict, struct balance *balance, u64 now_ns)
 {
 	if (verdict->effects & WEFT_EFFECT_refresh) {
 		struct weft_fdb_key place = fdb_key(verdict->network, &key->src);
@@ -235,4 +238,6 @@ weft_inline void commit(struct tables *tables, const struct weft_key *key,
 		commit_binding(tables, key, verdict, now_ns);
 	if (verdict->effects & WEFT_EFFECT_suppress)
 		commit_suppress(tables, verdict->network);
+	if (verdict->effects & WEFT_EFFECT_balance)
+		commit_balance(tables, key, verdict, balance, now_ns);
 }

@@ -7,6 +7,7 @@
 #include <weft/stages.h>
 #include <weft/tables.h>
 #include <weft/verdict.h>
+#include "datapath/pipeline/balance.h"
 #include "datapath/pipeline/parse.h"
 
 // What the stages share while one packet is decided.
@@ -17,6 +18,10 @@ struct decide {
 	struct weft_verdict *verdict;
 	const struct weft_port_row *port;
 	const struct weft_network_row *network;
+	struct balance *balance;
+	struct weft_mac dst; // where in the network it goes: the frame's, or as a service says
+	u32 outside; // enum weft_drop: no network claims it, for this reason; perhaps a service
+		     // does
 };
 
 // The whole key, addresses and ports too. Who asks for it makes the verdict one of this flow alone;
@@ -48,6 +53,12 @@ weft_inline bool decide_reply(struct decide *d, enum weft_reply reply, const str
 weft_inline bool mac_is_group(const struct weft_mac *mac)
 {
 	return mac->byte[0] & 1;
+}
+
+weft_inline bool mac_is_gateway(const struct weft_mac *mac)
+{
+	const struct weft_mac gateway = WEFT_GATEWAY_MAC;
+	return parse_same_mac(mac, &gateway);
 }
 
 weft_inline struct weft_fdb_key fdb_key(u32 network, const struct weft_mac *mac)
@@ -111,6 +122,7 @@ WEFT_STAGES(X)
 
 #include "datapath/pipeline/stage_admit.h"
 #include "datapath/pipeline/stage_forward.h"
+#include "datapath/pipeline/stage_balance.h"
 #include "datapath/pipeline/stage_learn.h"
 #include "datapath/pipeline/stage_resolve.h"
 
@@ -119,15 +131,17 @@ WEFT_STAGES(X)
 #define DECIDE_ENTER(d, stage)
 #endif
 
-// *verdict comes in zeroed.
+// *verdict comes in zeroed. *balance holds afterwards what the verdict's flags and effects say.
 weft_inline void decide(const struct weft_key *key, const struct tables *tables, u64 now_ns,
-	struct weft_verdict *verdict)
+	struct weft_verdict *verdict, struct balance *balance)
 {
 	struct decide d = {
 		.key = &key->head,
 		.tables = tables,
 		.now_ns = now_ns,
 		.verdict = verdict,
+		.balance = balance,
+		.dst = key->dst,
 	};
 #define X(name) \
 	DECIDE_ENTER(&d, name); \

@@ -17,9 +17,9 @@ weft_inline bool flow_cacheable(const struct weft_key *key)
 {
 	if (key->flags & WEFT_KEY_FRAGMENT || key->ethertype == WEFT_ETH_ARP)
 		return false;
-	if (key->protocol == WEFT_IP_TCP)
-		return !(key->tcp_flags & 0x07); // FIN, SYN, RST
-	return key->protocol != WEFT_IP_ICMPV6;  // ND among them
+	if (key->tcp_flags & (0x07 | WEFT_KEY_ERROR)) // FIN, SYN, RST
+		return false;
+	return key->protocol != WEFT_IP_ICMPV6; // ND among them
 }
 
 weft_inline bool flow_is_deep(const struct weft_verdict *v)
@@ -30,5 +30,5 @@ weft_inline bool flow_is_deep(const struct weft_verdict *v)
 weft_inline bool flow_keepable(const struct weft_verdict *v)
 {
 	return (v->action == WEFT_ACTION_forward || v->action == WEFT_ACTION_encap) &&
-	       !(v->effects & ~WEFT_EFFECT_refresh);
+	       !(v->effects & ~WEFT_EFFECT_stamps);
 }

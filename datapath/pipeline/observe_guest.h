@@ -27,8 +27,8 @@ weft_inline bool guest_question(const struct packet *p, const struct weft_key *k
 	const struct weft_layout *layout, struct weft_guest_row *row)
 {
 	union guest_word l4 = {0};
-	u32 ends = key->tcp_flags & (GUEST_SYN | GUEST_FIN) ? 1 : 0;
-	if (!(key->flags & WEFT_KEY_L4) || key->flags & WEFT_KEY_FRAGMENT)
+	u32 ends = key_tcp_flags(key) & (GUEST_SYN | GUEST_FIN) ? 1 : 0;
+	if (!(key->flags & WEFT_KEY_L4) || key->flags & WEFT_KEY_FRAGMENT || key_is_error(key))
 		return false;
 	row->protocol = key->protocol;
 	row->src = key->ip_src.word[3];
@@ -53,7 +53,7 @@ weft_inline bool guest_answers(const struct packet *p, const struct weft_key *ke
 	const struct weft_layout *layout, const struct weft_guest_row *row)
 {
 	union guest_word l4 = {0};
-	if (key->protocol != row->protocol || !(key->flags & WEFT_KEY_L4) ||
+	if (key->protocol != row->protocol || !(key->flags & WEFT_KEY_L4) || key_is_error(key) ||
 		key->ip_src.word[3] != row->dst || key->ip_dst.word[3] != row->src)
 		return false;
 	if (key->protocol == WEFT_IP_UDP)

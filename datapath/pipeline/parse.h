@@ -19,6 +19,20 @@
 								 : WEFT_DROP_none; \
 	} while (0)
 
+weft_inline bool key_is_error(const struct weft_key *key)
+{
+	return !(key->flags & WEFT_KEY_FRAGMENT) && key->tcp_flags & WEFT_KEY_ERROR;
+}
+
+// FIN, SYN and the like. Of a fragment they are not known.
+weft_inline u16 key_tcp_flags(const struct weft_key *key)
+{
+	return key->protocol == WEFT_IP_TCP && !(key->flags & WEFT_KEY_FRAGMENT) &&
+			       !key_is_error(key)
+		       ? key->tcp_flags
+		       : 0;
+}
+
 weft_inline void parse_ip4(struct weft_ip *ip, be32 address)
 {
 	ip->word[0] = 0;
@@ -30,6 +44,53 @@ weft_inline void parse_ip4(struct weft_ip *ip, be32 address)
 weft_inline bool parse_is_tag(u16 ethertype)
 {
 	return ethertype == WEFT_ETH_8021Q || ethertype == WEFT_ETH_8021AD;
+}
+
+weft_inline bool parse_same_ip(const struct weft_ip *a, const struct weft_ip *b)
+{
+	return !((a->word[0] ^ b->word[0]) | (a->word[1] ^ b->word[1]) | (a->word[2] ^ b->word[2]) |
+		 (a->word[3] ^ b->word[3]));
+}
+
+// RFC 792 and RFC 4443: the errors that quote the packet they are about.
+weft_inline bool parse_is_error(const struct weft_key *key)
+{
+	u32 type = key->l4_src;
+	return key->protocol == WEFT_IP_ICMP ? type == 3 || type == 11 || type == 12
+					     : type >= 1 && type <= 4;
+}
+
+// at: of the quoted IP header. A quote that cannot be read leaves an ICMP packet like any other.
+weft_inline void parse_quote(const struct packet *p, u32 at, struct weft_key *key)
+{
+	struct weft_ip src, dst;
+	u32 protocol, bytes;
+	if (key->protocol == WEFT_IP_ICMP) {
+		const struct ipv4_header *ip = packet_at(p, at, sizeof(*ip));
+		if (!ip || ip->fragment & weft_hton16(0x1fff))
+			return;
+		parse_ip4(&src, ip->src);
+		parse_ip4(&dst, ip->dst);
+		protocol = ip->protocol;
+		bytes = (u32)(ip->version_ihl & 0xf) * 4;
+	} else {
+		const struct ipv6_header *ip = packet_at(p, at, sizeof(*ip));
+		if (!ip)
+			return;
+		src = ip->src;
+		dst = ip->dst;
+		protocol = ip->next_header;
+		bytes = sizeof(*ip);
+	}
+	const be16 *ports = packet_at(p, at + bytes, 2 * sizeof(*ports));
+	if (!ports || (protocol != WEFT_IP_TCP && protocol != WEFT_IP_UDP) ||
+		!parse_same_ip(&src, &key->ip_dst))
+		return;
+	key->ip_src = dst;
+	key->protocol = (u8)protocol;
+	key->l4_src = weft_ntoh16(ports[1]);
+	key->l4_dst = weft_ntoh16(ports[0]);
+	key->tcp_flags = WEFT_KEY_ERROR;
 }
 
 // end: where the IP payload ends by the IP header.
@@ -48,7 +109,8 @@ weft_inline enum weft_drop parse_l4(const struct packet *p, u32 offset, u32 end,
 			return WEFT_DROP_bad_tcp;
 		key->l4_src = weft_ntoh16(tcp->src_port);
 		key->l4_dst = weft_ntoh16(tcp->dst_port);
-		key->tcp_flags = tcp->flags;
+		if (!(key->flags & WEFT_KEY_FRAGMENT))
+			key->tcp_flags = tcp->flags;
 		layout->header_bytes = (u16)(offset + bytes);
 	} else if (key->protocol == WEFT_IP_UDP) {
 		const struct udp_header *udp;
@@ -71,6 +133,8 @@ weft_inline enum weft_drop parse_l4(const struct packet *p, u32 offset, u32 end,
 		key->l4_src = icmp->type;
 		key->l4_dst = icmp->code;
 		layout->header_bytes = (u16)(offset + sizeof(*icmp));
+		if (parse_is_error(key) && !(key->flags & WEFT_KEY_FRAGMENT))
+			parse_quote(p, offset + (u32)sizeof(*icmp), key);
 	} else {
 		return WEFT_DROP_none;
 	}
@@ -93,8 +157,10 @@ weft_inline enum weft_drop parse_ipv4(
 		return WEFT_DROP_bad_ipv4;
 
 	u16 fragment = weft_ntoh16(ip->fragment);
-	if (fragment & 0x3fff)
+	if (fragment & 0x3fff) {
 		key->flags |= WEFT_KEY_FRAGMENT;
+		key->fragment_id = weft_ntoh16(ip->id);
+	}
 	if (fragment & 0x1fff)
 		key->flags |= WEFT_KEY_LATER;
 	if (header > sizeof(*ip))
@@ -169,8 +235,11 @@ weft_inline enum weft_drop parse_ipv6(
 		PARSE_NEED(extension, p, at, sizeof(*extension));
 		if (next == WEFT_IP_FRAGMENT) {
 			u16 fragment = weft_ntoh16(extension->fragment);
-			if (fragment & 0xfff9)
+			if (fragment & 0xfff9) {
+				u32 id = weft_ntoh32(extension->fragment_id);
 				key->flags |= WEFT_KEY_FRAGMENT;
+				key->fragment_id = (u16)(id ^ id >> 16);
+			}
 			if (fragment & 0xfff8)
 				key->flags |= WEFT_KEY_LATER;
 			at += 8;
@@ -184,7 +253,7 @@ weft_inline enum weft_drop parse_ipv6(
 	key->protocol = next;
 	layout->header_bytes = (u16)at;
 	enum weft_drop drop = parse_l4(p, at, end, key, layout);
-	if (drop || !(key->flags & WEFT_KEY_L4) || next != WEFT_IP_ICMPV6)
+	if (drop || !(key->flags & WEFT_KEY_L4) || key->protocol != WEFT_IP_ICMPV6)
 		return drop;
 	// RFC 4861 section 7.1: from another link, it is no ND.
 	if (on_link && key->l4_dst == 0 &&

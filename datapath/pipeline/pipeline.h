@@ -6,6 +6,8 @@
 //   TABLE_GET, TABLE_ROW, TABLE_INSERT, TABLE_REPLACE         access to the tables
 //   PARSE(line, in_port), DECIDE(line), COMMIT(line), PROBE(line), PROBE_JUDGE(line, own)
 //                                                             these steps, or a subprogram around
+//   REWRITE(line, bytes)                                      packet_rewrite, or a subprogram
+//   BALANCE(line)                                             what DECIDE has worked out
 //   OBSERVE_NOW(line)                                         ns, for packets that are observed
 //   OBSERVE_RANDOM()                                          a u32
 //   OBSERVE_INSERT(tables, key)                               a latency row of zeros, if it is new
@@ -22,18 +24,20 @@
 #include "datapath/pipeline/parse.h"
 #include "datapath/pipeline/probe.h"
 #include "datapath/pipeline/reply.h"
+#include "datapath/pipeline/rewrite.h"
 
 struct pipeline {
 	struct packet *packet;
 	struct tables *tables;
 	u64 now_ns;
 	u32 vni; // the frame came from a peer: outer headers are off, or before packet_at's 0
-	struct weft_key key;
-	struct weft_layout layout;
-	struct weft_verdict verdict;
-	void *flow;               // the cache's: the slot of this key
-	u64 configuration;        // the cache's: generation before decide
-	struct observation *seen; // NULL: nobody asks
+	// The hook's own, and where they are: in BPF no stack would hold them.
+	struct weft_key *key;
+	struct weft_layout *layout;
+	struct weft_verdict *verdict;
+	u64 configuration;            // the cache's: generation before decide
+	struct weft_rewrite *rewrite; // holds if the verdict says so
+	struct observation *seen;     // NULL: nobody asks
 };
 
 // Can this hook apply it? False: the packet passes on to the next hook (XDP to TC, TC to the
@@ -103,19 +107,19 @@ weft_inline bool pipeline_sends(const struct weft_verdict *v)
 
 weft_inline bool pipeline_too_big(const struct pipeline *line)
 {
-	const struct weft_verdict *v = &line->verdict;
+	const struct weft_verdict *v = line->verdict;
 	if (!v->max_bytes || !pipeline_sends(v))
 		return false;
-	return packet_segment_length(line->packet, &line->layout) >
-	       v->max_bytes + packet_tag_bytes(&line->layout);
+	return packet_segment_length(line->packet, line->layout) >
+	       v->max_bytes + packet_tag_bytes(line->layout);
 }
 
 // The frame is lost; its sender is told, if it can be.
 weft_inline enum weft_drop pipeline_refuse(struct pipeline *line, struct weft_record *record)
 {
-	struct weft_index index = {line->key.in_port};
+	struct weft_index index = {line->key->in_port};
 	const struct weft_port_row *port = TABLE_GET(line->tables, port, &index);
-	if (line->verdict.reply && port &&
+	if (line->verdict->reply && port &&
 		meter_spend(line->tables, port->too_big_meter, line->now_ns, 1) &&
 		apply_reply(line) == WEFT_DROP_none && record)
 		record->answered = true;
@@ -124,7 +128,7 @@ weft_inline enum weft_drop pipeline_refuse(struct pipeline *line, struct weft_re
 
 weft_inline enum weft_drop pipeline_apply(struct pipeline *line)
 {
-	const struct weft_verdict *v = &line->verdict;
+	const struct weft_verdict *v = line->verdict;
 	switch (v->action) {
 	case WEFT_ACTION_drop:
 		return v->reason;
@@ -134,7 +138,7 @@ weft_inline enum weft_drop pipeline_apply(struct pipeline *line)
 		return apply_reply(line);
 	}
 	if (v->meter && !meter_spend(line->tables, v->meter, line->now_ns,
-				packet_segments(line->packet, &line->layout)))
+				packet_segments(line->packet, line->layout)))
 		return WEFT_DROP_storm;
 	if (v->action == WEFT_ACTION_flood)
 		return apply_flood(line);
@@ -143,15 +147,18 @@ weft_inline enum weft_drop pipeline_apply(struct pipeline *line)
 
 weft_inline void pipeline_decide(struct pipeline *line, u32 in_port)
 {
-	struct weft_verdict *v = &line->verdict;
+	struct weft_verdict *v = line->verdict;
 	enum weft_drop drop = PARSE(line, in_port);
-	line->key.vni = line->vni;
+	line->key->vni = line->vni;
 	__builtin_memset(v, 0, sizeof(*v));
 	if (drop) {
 		v->action = WEFT_ACTION_drop;
 		v->reason = drop;
 	} else if (!flow_find(line)) {
 		DECIDE(line);
+		struct balance *balance = BALANCE(line);
+		if (balance)
+			line->rewrite = &balance->rewrite;
 		flow_keep(line);
 	}
 }
@@ -162,7 +169,7 @@ weft_inline void pipeline_observe(struct pipeline *line)
 	seen->decided_ns = OBSERVE_NOW(line);
 	if (seen->tracing) {
 		u64 identity = observe_identity(line);
-		bool traced = (u32)identity <= seen->trace_below || probe_suspect(&line->key);
+		bool traced = (u32)identity <= seen->trace_below || probe_suspect(line->key);
 		seen->identity = traced ? identity : 0;
 	}
 	if (seen->answering || seen->sampled)
@@ -181,7 +188,7 @@ weft_inline bool pipeline_own_probe(const struct pipeline *line)
 // Is it a probe? Then the verdict is one for probes.
 weft_inline bool pipeline_probe(struct pipeline *line)
 {
-	if (!probe_suspect(&line->key) || !PROBE(line))
+	if (!probe_suspect(line->key) || !PROBE(line))
 		return false;
 	PROBE_JUDGE(line, pipeline_own_probe(line));
 	return true;
@@ -201,7 +208,7 @@ weft_inline void pipeline_reject(
 // False: the hook does not take it; no table and no byte has changed.
 weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_record *record)
 {
-	struct weft_verdict *v = &line->verdict;
+	struct weft_verdict *v = line->verdict;
 	u32 length = packet_length(line->packet);
 	pipeline_decide(line, in_port);
 	if (line->seen)
@@ -213,8 +220,8 @@ weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_re
 		// A flooded frame's destination is elsewhere: an answer would teach a peer
 		// otherwise. And the port has sent no probe.
 		bool stranger = v->action == WEFT_ACTION_flood && v->flags & WEFT_VERDICT_FROM_PEER;
-		v->reply = stranger || probe ? WEFT_REPLY_none : reply_too_big_kind(&line->key);
-		v->reply_mac = line->key.dst; // as if the destination had said it
+		v->reply = stranger || probe ? WEFT_REPLY_none : reply_too_big_kind(line->key);
+		v->reply_mac = line->key->dst; // as if the destination had said it
 		action = v->reply ? WEFT_ACTION_reply : WEFT_ACTION_drop;
 	}
 	bool applies = hook_takes(line, action);
@@ -225,8 +232,9 @@ weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_re
 	if (!applies)
 		return false;
 
+	length -= packet_tag_bytes(line->layout);
 	if (!pipeline_own_probe(line))
-		account_rx(line->tables, in_port, length - packet_tag_bytes(&line->layout));
+		account_rx(line->tables, in_port, length);
 	if (v->effects)
 		COMMIT(line);
 	enum weft_drop drop = WEFT_DROP_none;
@@ -234,7 +242,9 @@ weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_re
 		drop = pipeline_refuse(line, record);
 	else if (probe && v->action == WEFT_ACTION_forward)
 		probe_take(line);
-	else
+	else if (v->flags & WEFT_VERDICT_REWRITE && pipeline_sends(v))
+		drop = REWRITE(line, length);
+	if (!drop && !too_big && !(probe && v->action == WEFT_ACTION_forward))
 		drop = pipeline_apply(line);
 	if (line->seen)
 		observe_out(line, drop);

@@ -11,12 +11,21 @@ weft_inline bool admit_unclaimed(struct decide *d, enum weft_drop reason)
 	return true;
 }
 
+// Before that, the services which are reached by this port are asked (stage balance).
+weft_inline bool admit_outside(struct decide *d, enum weft_drop reason)
+{
+	if (!(d->port->flags & WEFT_PORT_VIPS))
+		return admit_unclaimed(d, reason);
+	d->outside = reason;
+	return false;
+}
+
+// A peer's frame comes from the gateway when a service there has routed it.
 weft_inline bool admit_source_ok(const struct decide *d)
 {
 	const be16 *mac = (const be16 *)&d->key->src;
-	const struct weft_mac gateway = WEFT_GATEWAY_MAC;
 	return !mac_is_group(&d->key->src) && (mac[0] | mac[1] | mac[2]) &&
-	       !parse_same_mac(&d->key->src, &gateway);
+	       (d->port->flags & WEFT_PORT_PEER || !mac_is_gateway(&d->key->src));
 }
 
 // IEEE 802.1D table 7-10: 01:80:c2:00:00:00 to 0f.
@@ -50,7 +59,7 @@ weft_inline bool admit_network(struct decide *d, u32 *network)
 		*network = admit_tag(d, key->in_port, key->vid);
 		return !*network && admit_unclaimed(d, WEFT_DROP_tag_unknown);
 	}
-	return !*network && admit_unclaimed(d, WEFT_DROP_untagged_on_trunk);
+	return !*network && admit_outside(d, WEFT_DROP_untagged_on_trunk);
 }
 
 // Tags that are no trunk port's are payload, where the network carries such.
@@ -86,8 +95,8 @@ weft_inline bool stage_admit(struct decide *d)
 	d->port = TABLE_GET(d->tables, port, &index);
 	if (!d->port || !(d->port->flags & WEFT_PORT_PRESENT))
 		return decide_drop(d, WEFT_DROP_port_removed);
-	if (admit_network(d, &index.index))
-		return true;
+	if (admit_network(d, &index.index) || d->outside)
+		return !d->outside;
 	d->network = TABLE_GET(d->tables, network, &index);
 	if (!d->network || !(d->network->flags & WEFT_NETWORK_PRESENT))
 		return decide_drop(d, WEFT_DROP_port_removed);

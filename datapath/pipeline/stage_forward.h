@@ -2,7 +2,23 @@
 // Stage forward: the FDB, the flood, and what the network's gateway address answers.
 #pragma once
 
-// The gateway resolves (ARP, ND) whoever the question is sent to, and answers echo.
+// What an address that weft itself has answers: it resolves (ARP, ND) whoever the question is sent
+// to, and echoes what is sent to it.
+weft_inline enum weft_reply forward_reply(const struct weft_key *key, bool to_its_mac)
+{
+	if (key->ethertype == WEFT_ETH_ARP)
+		return key->l4_src == WEFT_ARP_REQUEST ? WEFT_REPLY_arp : WEFT_REPLY_none;
+	if (!(key->flags & WEFT_KEY_L4) || (key->flags & (WEFT_KEY_FRAGMENT | WEFT_KEY_OPTIONS)))
+		return WEFT_REPLY_none;
+	if (key->flags & WEFT_KEY_ND && key->l4_src == WEFT_ND_SOLICIT)
+		return WEFT_REPLY_nd;
+	if (key->protocol == WEFT_IP_ICMPV6 && key->l4_src == WEFT_ICMPV6_ECHO && to_its_mac)
+		return WEFT_REPLY_echo6;
+	if (key->protocol == WEFT_IP_ICMP && key->l4_src == WEFT_ICMP_ECHO && to_its_mac)
+		return WEFT_REPLY_echo;
+	return WEFT_REPLY_none;
+}
+
 weft_inline enum weft_reply forward_gateway_reply(const struct decide *d, bool to_gateway_mac)
 {
 	const struct weft_key_head *head = d->key;
@@ -14,17 +30,7 @@ weft_inline enum weft_reply forward_gateway_reply(const struct decide *d, bool t
 	const struct weft_key *key = decide_whole(d);
 	if (!ip_is_gateway(d->network, &key->ip_dst))
 		return WEFT_REPLY_none;
-	if (arp)
-		return key->l4_src == WEFT_ARP_REQUEST ? WEFT_REPLY_arp : WEFT_REPLY_none;
-	if (!(key->flags & WEFT_KEY_L4) || (key->flags & (WEFT_KEY_FRAGMENT | WEFT_KEY_OPTIONS)))
-		return WEFT_REPLY_none;
-	if (key->flags & WEFT_KEY_ND && key->l4_src == WEFT_ND_SOLICIT)
-		return WEFT_REPLY_nd;
-	if (v6 && key->l4_src == WEFT_ICMPV6_ECHO && to_gateway_mac)
-		return WEFT_REPLY_echo6;
-	if (v4 && key->l4_src == WEFT_ICMP_ECHO && to_gateway_mac)
-		return WEFT_REPLY_echo;
-	return WEFT_REPLY_none;
+	return forward_reply(key, to_gateway_mac);
 }
 
 // Who is left to hear it? From a local port: the other members, and the peers.
@@ -77,8 +83,8 @@ weft_inline bool forward_to(
 {
 	struct weft_verdict *verdict = d->verdict;
 	bool peer = port->flags & WEFT_PORT_PEER;
-	if (row->port == d->key->in_port)
-		return decide_drop(d, WEFT_DROP_hairpin);
+	if (row->port == d->key->in_port && !(verdict->flags & WEFT_VERDICT_REWRITE))
+		return decide_drop(d, WEFT_DROP_hairpin); // a service may answer where it is asked
 	if (peer && verdict->flags & WEFT_VERDICT_FROM_PEER)
 		return decide_drop(d, WEFT_DROP_split_horizon);
 	verdict->action = peer ? WEFT_ACTION_encap : WEFT_ACTION_forward;
@@ -90,8 +96,10 @@ weft_inline bool forward_to(
 weft_inline bool stage_forward(struct decide *d)
 {
 	const struct weft_mac gateway = WEFT_GATEWAY_MAC;
-	bool to_gateway_mac = parse_same_mac(&d->key->dst, &gateway);
-	if (to_gateway_mac || mac_is_group(&d->key->dst)) {
+	bool to_gateway_mac = mac_is_gateway(&d->dst);
+	if (!d->network)
+		return decide_drop(d, WEFT_DROP_port_removed);
+	if (to_gateway_mac || mac_is_group(&d->dst)) {
 		enum weft_reply reply = forward_gateway_reply(d, to_gateway_mac);
 		d->verdict->flags |= reply ? WEFT_VERDICT_ROUTER : 0;
 		if (reply)
@@ -100,7 +108,7 @@ weft_inline bool stage_forward(struct decide *d)
 			return decide_drop(d, WEFT_DROP_not_routed);
 		return forward_flood(d);
 	}
-	struct weft_fdb_key place = fdb_key(d->verdict->network, &d->key->dst);
+	struct weft_fdb_key place = fdb_key(d->verdict->network, &d->dst);
 	const struct weft_fdb_row *row = TABLE_GET(d->tables, fdb, &place);
 	if (!row || !fdb_live(row, d->network, d->now_ns))
 		return forward_flood(d);

@@ -11,6 +11,8 @@ weft_inline u16 learn_tag(const struct weft_key_head *key, const struct weft_ver
 weft_inline bool stage_learn(struct decide *d)
 {
 	const struct weft_key_head *key = d->key;
+	if (d->outside || mac_is_gateway(&key->src))
+		return false;
 	struct weft_fdb_key place = fdb_key(d->verdict->network, &key->src);
 	const struct weft_fdb_row *row = TABLE_GET(d->tables, fdb, &place);
 

@@ -47,7 +47,7 @@ weft_inline bool resolve_fresh(const struct decide *d, const struct weft_neighbo
 
 weft_inline bool stage_resolve(struct decide *d)
 {
-	if (d->key->ethertype != WEFT_ETH_ARP && !(d->key->flags & WEFT_KEY_ND))
+	if (d->outside || (d->key->ethertype != WEFT_ETH_ARP && !(d->key->flags & WEFT_KEY_ND)))
 		return false;
 	if (d->verdict->flags & WEFT_VERDICT_KEEP_TAG) // a payload tag is a world of its own
 		return false;

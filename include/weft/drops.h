@@ -42,7 +42,15 @@
 		"what the port gave is no frame: its descriptors or virtio header make no sense") \
 	X(probe_forged, apply, "a port sent what only weft itself may send: a probe") \
 	X(probe_unplaced, apply, \
-		"a probe whose destination is behind no known port: it would reach guests")
+		"a probe whose destination is behind no known port: it would reach guests") \
+	X(no_backend, decide, "no backend of the service may serve") \
+	X(backend_unresolved, decide, "the backend's MAC address is not known yet") \
+	X(no_connection, decide, \
+		"to a service's or gateway's port, of no connection that is known") \
+	X(connection_limit, decide, \
+		"the service's or the network's limit of connections, or the table, is full") \
+	X(connection_rate, decide, "over the service's limit of new connections per second") \
+	X(ports_exhausted, decide, "no port of the gateway address is free towards this backend")
 
 #define WEFT_HOPS(X) X(parse) X(decide) X(apply) X(port) X(carrier)
 

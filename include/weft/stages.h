@@ -7,5 +7,5 @@
 	X(learn)   /* source address -> FDB effects */ \
 	X(resolve) /* IP-MAC bindings; ARP and ND that need no flood */ \
 	/* guard: address spoofing; not there yet */ \
-	/* balance: services; not there yet */ \
+	X(balance) /* services: which backend, or which client */ \
 	X(forward) /* destination -> port, flood, or an answer of the gateway */

@@ -11,6 +11,7 @@
 #include <weft/drops.h>
 #include <weft/observe.h>
 #include <weft/types.h>
+#include <weft/verdict.h>
 
 // F(type, name, dimension): rows of fixed layout, padding spelled out.
 
@@ -23,8 +24,8 @@
 	F(u32, storm_meter, )   /* spent by flooded frames; 0: no limit */ \
 	F(u32, too_big_meter, ) /* spent by answers to frames that do not fit; 0: no limit */ \
 	F(u32, nexthops, )      /* peers: rows in the nexthop table; 0: only the carrier knows */ \
-	F(u8, address, [16])    /* peers: of the VTEP, as struct weft_ip */ \
-	F(u32, sample_below, )  /* a packet from it is timed if a random u32 is below */
+	F(u8, address, [16]) /* peers: of the VTEP, as struct weft_ip; WEFT_PORT_VIPS: its MAC */ \
+	F(u32, sample_below, ) /* a packet from it is timed if a random u32 is below */
 
 enum weft_port_flag {
 	WEFT_PORT_PRESENT = WEFT_BIT(0),
@@ -33,6 +34,7 @@ enum weft_port_flag {
 	WEFT_PORT_PEER = WEFT_BIT(3),
 	WEFT_PORT_LIMITED = WEFT_BIT(4), // peer: only in networks whose VNI is its own tag row
 	WEFT_PORT_TAP = WEFT_BIT(5),     // who takes its frames can be seen (P6)
+	WEFT_PORT_VIPS = WEFT_BIT(6), // services are reached by it: frames that no network claims
 };
 
 // network: an L2 broadcast domain. Index: network id. Row 0 is no network: its flood list is that
@@ -45,11 +47,11 @@ enum weft_port_flag {
 	F(u32, move_meter, )   /* spent by address moves; 0: no limit */ \
 	F(u32, member_epoch, ) /* which list of the member table holds */ \
 	F(u32, member_count, ) \
-	F(u32, gateway4, )      /* wire order; 0: none */ \
-	F(u32, vni, )           /* 0: not between hosts */ \
-	F(u8, gateway6, [16])   /* all zero: none */ \
-	F(u32, binding_limit, ) /* rows in the neighbour table */ \
-	F(u32, reserved, ) \
+	F(u32, gateway4, )         /* wire order; 0: none */ \
+	F(u32, vni, )              /* 0: not between hosts */ \
+	F(u8, gateway6, [16])      /* all zero: none */ \
+	F(u32, binding_limit, )    /* rows in the neighbour table */ \
+	F(u32, connection_limit, ) /* rows in the connection table */ \
 	F(u64, neighbour_ns, ) /* ARP and ND are answered for who was seen so long ago at most; \
 				  0: never */
 
@@ -57,6 +59,7 @@ enum weft_network_flag {
 	WEFT_NETWORK_PRESENT = WEFT_BIT(0),
 	WEFT_NETWORK_OWN = WEFT_BIT(1),        // weft encapsulates itself where it can
 	WEFT_NETWORK_INNER_TAGS = WEFT_BIT(2), // tags are payload: carried as they are
+	WEFT_NETWORK_SERVICES = WEFT_BIT(3),   // has services, or backends of some
 };
 
 // tag: (trunk port, VID) -> network; (peer that is limited, VNI) -> network; (0, VNI) -> network
@@ -111,8 +114,8 @@ enum weft_neighbour_flag {
 	F(u64, identity_key, )   /* of the identities of packets; the same on all hosts */ \
 	F(u64, trace_until_ns, ) /* packets are traced until then; 0: none */ \
 	F(u32, trace_below, )    /* those whose identity's low half is not above */ \
-	F(u32, trace_reserved, ) \
-	F(u64, probe_key, [2]) /* of the tags of probes; the same on all hosts */
+	F(u32, blocks, )         /* rows in port_block that are this host's */ \
+	F(u64, probe_key, [2])   /* of the tags of probes; the same on all hosts */
 
 // Nobody has followed the underlay for so long: the carrier takes all.
 #define WEFT_ALIVE_NS 5000000000ull
@@ -130,6 +133,113 @@ enum { WEFT_NEXTHOPS_PER_PEER = 16 };
 	F(struct weft_mac, src, ) \
 	F(u32, reserved, ) \
 	F(u32, ifindex, ) /* last: a reader who sees it sees the rest */
+
+// service: what an address serves. Scope: where the address is: a network id, or a port and
+// WEFT_SCOPE_PORT for one that is reached from outside. Port 0: all ports. Protocol 0, port 0: that
+// the address is a service's at all (ARP, ND and echo are answered for it).
+#define WEFT_KEY_service(F) \
+	F(u32, scope, ) F(u8, address, [16]) F(u16, port, ) F(u8, protocol, ) F(u8, reserved, )
+#define WEFT_ROW_service(F) \
+	F(u32, id, )        /* of the service; row of service_usage */ \
+	F(u32, flags, )     /* enum weft_service_flag */ \
+	F(u32, network, )   /* of the backends */ \
+	F(u32, ring, )      /* its first row in the ring table */ \
+	F(u32, ring_size, ) /* 0: no backend may serve */ \
+	F(u32, seed, )      /* of the hash that chooses; the same on all hosts */ \
+	F(u32, connection_limit, ) \
+	F(u32, rate_meter, ) /* spent by new connections; 0: no limit */ \
+	F(u64, idle_ns, )    /* a connection unseen for longer is none */
+
+#define WEFT_SCOPE_PORT 0x80000000u
+
+enum weft_service_flag {
+	WEFT_SERVICE_NAT = WEFT_BIT(0),
+	WEFT_SERVICE_HOST_DSR = WEFT_BIT(1),
+	WEFT_SERVICE_DSR = WEFT_BIT(2),
+	WEFT_SERVICE_AFFINITY = WEFT_BIT(3), // by the client's address alone
+	WEFT_SERVICE_REJECT = WEFT_BIT(4),   // without backends: RST or ICMP, not silence
+	WEFT_SERVICE_RESET = WEFT_BIT(5),    // TCP connections of a dead backend get RST
+	WEFT_SERVICE_ADDRESS = WEFT_BIT(6),  // the row of the address alone
+};
+
+// ring: Maglev's lookup tables (NSDI'16, section 3.4), one after the other. A service's new one is
+// written elsewhere, then the service's row is replaced: a packet sees the old one or the new one.
+#define WEFT_ROW_ring(F) F(u32, backend, )
+
+// backend: index: backend id. Row 0 is never used.
+#define WEFT_ROW_backend(F) \
+	F(u32, flags, ) /* enum weft_backend_flag */ \
+	F(u32, service, ) \
+	F(u8, address, [16]) \
+	F(u16, port, )            /* 0: that of the request */ \
+	F(struct weft_mac, mac, ) /* all zero: not known yet */
+
+enum weft_backend_flag {
+	WEFT_BACKEND_PRESENT = WEFT_BIT(0),
+	WEFT_BACKEND_DEAD = WEFT_BIT(1), // its checks failed: UDP flows leave it
+};
+
+// station: (service, MAC) -> backend: whose frame a host-dsr balancer has sent.
+#define WEFT_KEY_station(F) F(u32, service, ) F(struct weft_mac, mac, ) F(u16, reserved, )
+#define WEFT_ROW_station(F) F(u32, backend, )
+
+// backend_count: what went to a backend and came back, one row per CPU.
+#define WEFT_ROW_backend_count(F) \
+	F(u64, packets, ) \
+	F(u64, bytes, ) \
+	F(u64, reply_packets, ) F(u64, reply_bytes, ) F(u64, connections, ) /* begun */
+
+// service_usage: how much of a service's quota is taken.
+#define WEFT_ROW_service_usage(F) \
+	F(u64, connections, )          /* rows in the connection table, two for each */ \
+	F(u64, connections_refused, )  /* over a limit or table full */ \
+	F(u64, connections_bypassed, ) /* over the rate: the hash alone chose */
+
+// connection: a flow as its packets come in -> what is changed in them. A translated connection has
+// two rows, one for each direction; each can tell the other's key. Dynamic; inserted by commit.
+#define WEFT_KEY_connection(F) \
+	F(u32, scope, ) \
+	F(u8, src, [16]) \
+	F(u8, dst, [16]) \
+	F(u16, src_port, ) \
+	F(u16, dst_port, ) \
+	F(u8, protocol, ) \
+	F(u8, reserved, [3])
+#define WEFT_ROW_connection(F) \
+	F(u64, seen_ns, ) /* of the last packet, within WEFT_REFRESH_NS */ \
+	F(u64, idle_ns, ) /* unseen for longer it is none */ \
+	F(u32, flags, )   /* enum weft_connection_flag */ \
+	F(u32, service, ) \
+	F(u32, network, )       /* of the service's backends: who pays */ \
+	F(u32, partner_scope, ) /* of the other row; 0: there is none */ \
+	F(u32, port, )          /* reply: leaves by this port; 0: by its new MAC */ \
+	F(u32, reserved, ) \
+	F(struct weft_rewrite, rewrite, )
+
+enum weft_connection_flag {
+	WEFT_CONNECTION_REPLY = WEFT_BIT(0),  // from the backend to the client
+	WEFT_CONNECTION_CLOSED = WEFT_BIT(1), // RST, or a FIN from both sides
+	WEFT_CONNECTION_FIN = WEFT_BIT(2),    // a FIN in this direction
+};
+
+// A TCP connection that was closed is remembered for so long, for what is still on its way.
+#define WEFT_CLOSED_NS 10000000000ull
+
+// fragment: (scope, addresses, identification) -> the ports that its first fragment told. Dynamic.
+#define WEFT_KEY_fragment(F) \
+	F(u32, scope, ) F(u8, src, [16]) F(u8, dst, [16]) F(u32, id, ) F(u32, protocol, )
+#define WEFT_ROW_fragment(F) \
+	F(u64, seen_ns, ) F(u16, src_port, ) F(u16, dst_port, ) F(u32, reserved, )
+#define WEFT_FRAGMENT_NS 2000000000ull
+
+// port_block: blocks of WEFT_BLOCK_PORTS ports of the networks' gateway addresses: which host sends
+// by them, so that an answer finds its way though all hosts have the same gateway address. Row n of
+// `owner` is of block n; row n of `own` is this host's nth.
+#define WEFT_ROW_port_block(F) \
+	F(u32, owner, ) /* a peer; 0: this host; WEFT_BLOCK_NONE: nobody */ \
+	F(u32, own, )
+enum { WEFT_BLOCKS = 256, WEFT_BLOCK_PORTS = 256 };
+#define WEFT_BLOCK_NONE 0xffffffffu
 
 // Rows are refreshed at most this often: a store per packet would bounce the cache line.
 #define WEFT_REFRESH_NS 500000000ull
@@ -155,7 +265,9 @@ enum { WEFT_NEXTHOPS_PER_PEER = 16 };
 	F(u64, bindings, )         /* rows in the neighbour table */ \
 	F(u64, bindings_refused, ) /* not taken: over the limit or table full */ \
 	F(u64, suppressed, )       /* network: ARP and ND questions answered from the table */ \
-	F(u64, samples_lost, )     /* port: timed, but the latency table was full */
+	F(u64, connections, )      /* network: rows in the connection table */ \
+	F(u64, connections_refused, ) \
+	F(u64, samples_lost, ) /* port: timed, but the latency table was full */
 
 // An address has several IP addresses: a port's limit of bindings is this many times mac_limit.
 enum { WEFT_BINDINGS_PER_MAC = 8 };
@@ -218,7 +330,16 @@ enum weft_table_role {
 	X(port_count, PER_CPU, DYNAMIC, weft_index, weft_port_count_row, 4096) \
 	X(drop, ARRAY, DYNAMIC, weft_index, weft_drop_row, 262144) \
 	X(guest, ARRAY, CONFIGURED, weft_index, weft_guest_row, 4096) \
-	X(latency, HASH, DYNAMIC, weft_latency_key, weft_latency_row, 2048)
+	X(latency, HASH, DYNAMIC, weft_latency_key, weft_latency_row, 2048) \
+	X(service, HASH, CONFIGURED, weft_service_key, weft_service_row, 8192) \
+	X(ring, ARRAY, CONFIGURED, weft_index, weft_ring_row, 1048576) \
+	X(backend, ARRAY, CONFIGURED, weft_index, weft_backend_row, 4096) \
+	X(station, HASH, CONFIGURED, weft_station_key, weft_station_row, 4096) \
+	X(port_block, ARRAY, CONFIGURED, weft_index, weft_port_block_row, 256) \
+	X(backend_count, PER_CPU, DYNAMIC, weft_index, weft_backend_count_row, 4096) \
+	X(service_usage, ARRAY, DYNAMIC, weft_index, weft_service_usage_row, 4096) \
+	X(connection, HASH, DYNAMIC, weft_connection_key, weft_connection_row, 65536) \
+	X(fragment, HASH, DYNAMIC, weft_fragment_key, weft_fragment_row, 4096)
 
 enum weft_table {
 #define X(name, kind, role, key, row, capacity) WEFT_TABLE_##name,
@@ -297,6 +418,45 @@ struct weft_latency_key {
 struct weft_latency_row {
 	WEFT_ROW_latency(WEFT_FIELD)
 };
+struct weft_service_key {
+	WEFT_KEY_service(WEFT_FIELD)
+};
+struct weft_service_row {
+	WEFT_ROW_service(WEFT_FIELD)
+};
+struct weft_ring_row {
+	WEFT_ROW_ring(WEFT_FIELD)
+};
+struct weft_backend_row {
+	WEFT_ROW_backend(WEFT_FIELD)
+};
+struct weft_station_key {
+	WEFT_KEY_station(WEFT_FIELD)
+};
+struct weft_station_row {
+	WEFT_ROW_station(WEFT_FIELD)
+};
+struct weft_port_block_row {
+	WEFT_ROW_port_block(WEFT_FIELD)
+};
+struct weft_backend_count_row {
+	WEFT_ROW_backend_count(WEFT_FIELD)
+};
+struct weft_service_usage_row {
+	WEFT_ROW_service_usage(WEFT_FIELD)
+};
+struct weft_connection_key {
+	WEFT_KEY_connection(WEFT_FIELD)
+};
+struct weft_connection_row {
+	WEFT_ROW_connection(WEFT_FIELD)
+};
+struct weft_fragment_key {
+	WEFT_KEY_fragment(WEFT_FIELD)
+};
+struct weft_fragment_row {
+	WEFT_ROW_fragment(WEFT_FIELD)
+};
 #undef WEFT_FIELD
 
 _Static_assert(sizeof(struct weft_port_row) == 44, "port row");
@@ -309,6 +469,12 @@ _Static_assert(sizeof(struct weft_neighbour_key) == 20, "neighbour key");
 _Static_assert(sizeof(struct weft_neighbour_row) == 24, "neighbour row");
 _Static_assert(sizeof(struct weft_host_row) == 72, "host row");
 _Static_assert(sizeof(struct weft_nexthop_row) == 24, "nexthop row");
+_Static_assert(sizeof(struct weft_service_key) == 24, "service key");
+_Static_assert(sizeof(struct weft_service_row) == 40, "service row");
+_Static_assert(sizeof(struct weft_backend_row) == 32, "backend row");
+_Static_assert(sizeof(struct weft_connection_key) == 44, "connection key");
+_Static_assert(sizeof(struct weft_connection_row) == 96, "connection row");
+_Static_assert(sizeof(struct weft_fragment_key) == 44, "fragment key");
 
 // Anycast gateway address, the same on every host: locally administered.
 #define WEFT_GATEWAY_MAC ((struct weft_mac){{0x02, 0x57, 0x65, 0x66, 0x74, 0x01}})

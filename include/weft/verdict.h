@@ -20,6 +20,10 @@ enum weft_key_flag {
 	WEFT_KEY_ND = WEFT_BIT(7),       // an ND solicitation or advertisement, from on link
 };
 
+// In tcp_flags: an ICMP error about a TCP or UDP packet. Its key is that of a packet which answers
+// the one it quotes: protocol and ports, and what that one was sent to in ip_src.
+#define WEFT_KEY_ERROR 0x8000
+
 // The part of a key that all flows between two stations of a network share: what plain switching
 // decides by.
 #define WEFT_KEY_HEAD \
@@ -31,8 +35,10 @@ enum weft_key_flag {
 	struct weft_mac src; \
 	u8 protocol; /* IP protocol after extension headers */ \
 	u8 flags;    /* enum weft_key_flag */ \
-	u8 tcp_flags; \
-	u8 reserved;
+	union { \
+		u16 tcp_flags;   /* or WEFT_KEY_ERROR */ \
+		u16 fragment_id; /* of a fragment (IPv6: folded) */ \
+	};
 
 struct weft_key_head {
 	WEFT_KEY_HEAD
@@ -90,7 +96,12 @@ enum weft_effect {
 	WEFT_EFFECT_move = WEFT_BIT(2),     // to another port
 	WEFT_EFFECT_bind = WEFT_BIT(3),     // an IP-MAC binding, new or changed or to be refreshed
 	WEFT_EFFECT_suppress = WEFT_BIT(4), // counts: a question that was not flooded
+	WEFT_EFFECT_connect = WEFT_BIT(5),  // a new connection (struct balance)
+	WEFT_EFFECT_touch = WEFT_BIT(6),    // its time stamp and TCP state
+	WEFT_EFFECT_fragment = WEFT_BIT(7), // the ports of a fragmented packet
 	WEFT_EFFECT_place = WEFT_EFFECT_learn | WEFT_EFFECT_move,
+	WEFT_EFFECT_balance = WEFT_EFFECT_connect | WEFT_EFFECT_touch | WEFT_EFFECT_fragment,
+	WEFT_EFFECT_stamps = WEFT_EFFECT_refresh | WEFT_EFFECT_touch, // of rows that are there
 };
 
 struct weft_verdict {
@@ -108,7 +119,8 @@ struct weft_verdict {
 			// against it
 	u32 vni;        // of the network; 0: none
 	struct weft_mac reply_mac; // arp, nd: the address in the answer, and its source
-	u16 reserved[3];
+	u16 reserved;
+	u32 service; // whose packet this is; 0: none's
 };
 
 enum weft_verdict_flag {
@@ -116,8 +128,31 @@ enum weft_verdict_flag {
 	WEFT_VERDICT_KEEP_TAG = WEFT_BIT(1),  // the network carries tags as payload
 	WEFT_VERDICT_FROM_PEER = WEFT_BIT(2), // flood: not to peers
 	WEFT_VERDICT_ROUTER = WEFT_BIT(3),    // reply: the address is a router's
-	WEFT_VERDICT_DEEP = WEFT_BIT(4), // more of the key than its head was read: it holds for
-					 // this flow only
+	// More of the key than its head was read: it holds for this flow only.
+	WEFT_VERDICT_DEEP = WEFT_BIT(4),
+	// Apply changes addresses, as a weft_rewrite says.
+	WEFT_VERDICT_REWRITE = WEFT_BIT(5),
+};
+
+// What a balancer changes in a packet, beside its verdict. A field holds if `what` says so.
+struct weft_rewrite {
+	struct weft_ip src;
+	struct weft_ip dst;
+	u16 src_port;
+	u16 dst_port;
+	struct weft_mac src_mac;
+	struct weft_mac dst_mac;
+	u32 backend; // whose traffic it is
+	u8 what;     // enum weft_rewrite_what
+	u8 reserved[3];
+};
+
+enum weft_rewrite_what {
+	WEFT_REWRITE_SRC = WEFT_BIT(0), // address and port
+	WEFT_REWRITE_DST = WEFT_BIT(1),
+	WEFT_REWRITE_SRC_MAC = WEFT_BIT(2),
+	WEFT_REWRITE_DST_MAC = WEFT_BIT(3),
+	WEFT_REWRITE_REPLY = WEFT_BIT(4), // from the backend: counted as such
 };
 
 // One packet's fate, as an engine's inject reports it: decide's verdict and what became of it.
@@ -134,3 +169,4 @@ struct weft_record {
 _Static_assert(sizeof(struct weft_key_head) == 28, "no padding in the head of a key");
 _Static_assert(sizeof(struct weft_key) == 64, "no padding in the key");
 _Static_assert(sizeof(struct weft_verdict) == 56, "no padding in the verdict");
+_Static_assert(sizeof(struct weft_rewrite) == 56, "no padding in the rewrite");

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+// What the balancer works out for one packet: decide fills it in, commit and apply read it.
+#pragma once
+
+#include <weft/tables.h>
+#include <weft/verdict.h>
+
+// Too large for a BPF stack: the hook says where it is. It holds for one packet.
+struct balance {
+	struct weft_rewrite rewrite;            // of this packet, if the verdict says so
+	struct weft_connection_key key;         // of its row
+	struct weft_connection_key partner_key; // of the other direction's; scope 0: has none
+	struct weft_connection_row row;         // what commit puts there
+	struct weft_connection_row partner;
+	struct weft_service_key service;
+	struct weft_fragment_key fragment;
+	u32 rate_meter;
+	u32 connection_limit;
+	bool whole; // without its rows the packet may not go: its answer would not find back
+};
+
+weft_inline u64 balance_mix(u64 hash, u64 word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+	return hash ^ hash >> 32;
+}
+
+weft_inline u64 balance_mix_ip(u64 hash, const u8 *address)
+{
+	const u32 *word = (const u32 *)address;
+	hash = balance_mix(hash, word[0] | (u64)word[1] << 32);
+	return balance_mix(hash, word[2] | (u64)word[3] << 32);
+}
+
+// Of what a client sends: it chooses the backend, alike on every host.
+weft_inline u64 balance_hash(const struct weft_connection_key *key, u32 seed, bool affinity)
+{
+	u64 hash = balance_mix_ip(seed, key->src);
+	if (affinity)
+		return balance_mix(hash, 0);
+	hash = balance_mix_ip(hash, key->dst);
+	return balance_mix(
+		hash, key->src_port | (u64)key->dst_port << 16 | (u64)key->protocol << 32);
+}
+
+weft_inline bool connection_live(const struct weft_connection_row *row, u64 now_ns)
+{
+	u64 idle_ns = row->flags & WEFT_CONNECTION_CLOSED ? WEFT_CLOSED_NS : row->idle_ns;
+	return (s64)(now_ns - row->seen_ns) <= (s64)idle_ns;
+}
+
+// The key of the row for packets in the other direction: what this row makes of its own, turned
+// around.
+weft_inline void connection_partner(const struct weft_connection_key *key,
+	const struct weft_connection_row *row, struct weft_connection_key *partner)
+{
+	const struct weft_rewrite *rewrite = &row->rewrite;
+	bool src = rewrite->what & WEFT_REWRITE_SRC, dst = rewrite->what & WEFT_REWRITE_DST;
+	__builtin_memset(partner, 0, sizeof(*partner));
+	partner->scope = row->partner_scope;
+	partner->protocol = key->protocol;
+	if (dst)
+		__builtin_memcpy(partner->src, &rewrite->dst, sizeof(partner->src));
+	else
+		__builtin_memcpy(partner->src, key->dst, sizeof(partner->src));
+	if (src)
+		__builtin_memcpy(partner->dst, &rewrite->src, sizeof(partner->dst));
+	else
+		__builtin_memcpy(partner->dst, key->src, sizeof(partner->dst));
+	partner->src_port = dst ? rewrite->dst_port : key->dst_port;
+	partner->dst_port = src ? rewrite->src_port : key->src_port;
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+// commit for the balancer: connections opened, seen and closed, ports of fragments.
+#pragma once
+
+#include "datapath/pipeline/account.h"
+#include "datapath/pipeline/balance.h"
+
+enum { CONNECTION_EEXIST = 17 };
+
+// A row that is left over from an earlier connection gives way. A port of the gateway address that
+// another CPU took meanwhile does not.
+weft_inline bool connection_put(struct tables *tables, const struct weft_connection_key *key,
+	const struct weft_connection_row *row, bool may_replace, u64 now_ns)
+{
+	int error = TABLE_INSERT(tables, connection, key, row);
+	if (error != -CONNECTION_EEXIST)
+		return !error;
+	const struct weft_connection_row *old = TABLE_GET(tables, connection, key);
+	if (old && !may_replace && connection_live(old, now_ns))
+		return false;
+	return !TABLE_REPLACE(tables, connection, key, row);
+}
+
+weft_inline bool connection_take(struct weft_service_usage_row *service,
+	struct weft_usage_row *network, u64 service_limit, u64 network_limit)
+{
+	if (!commit_take(&service->connections, &service->connections_refused, service_limit))
+		return false;
+	if (commit_take(&network->connections, &network->connections_refused, network_limit))
+		return true;
+	__sync_fetch_and_add(&service->connections_refused, 1);
+	commit_release(&service->connections);
+	return false;
+}
+
+weft_inline void connection_release(struct tables *tables, const struct weft_connection_row *row)
+{
+	struct weft_index service = {row->service}, network = {row->network};
+	struct weft_service_usage_row *s = TABLE_ROW(tables, service_usage, &service);
+	struct weft_usage_row *n = TABLE_ROW(tables, network_usage, &network);
+	if (s)
+		commit_release(&s->connections);
+	if (n)
+		commit_release(&n->connections);
+}
+
+weft_inline enum weft_drop connection_insert(
+	struct tables *tables, const struct balance *b, u64 now_ns)
+{
+	struct weft_index service = {b->row.service}, network = {b->row.network};
+	struct weft_service_usage_row *s = TABLE_ROW(tables, service_usage, &service);
+	struct weft_usage_row *n = TABLE_ROW(tables, network_usage, &network);
+	const struct weft_network_row *limits = TABLE_GET(tables, network, &network);
+	if (!s || !n || !limits)
+		return WEFT_DROP_no_backend;
+	if (!meter_spend(tables, b->rate_meter, now_ns, 1))
+		return WEFT_DROP_connection_rate;
+	const struct weft_connection_row *old = TABLE_GET(tables, connection, &b->key);
+	if (old)
+		connection_release(tables, old);
+	if (!connection_take(s, n, b->connection_limit, limits->connection_limit))
+		return WEFT_DROP_connection_limit;
+	bool shared = b->row.rewrite.what & WEFT_REWRITE_SRC;
+	if (b->partner_key.scope &&
+		!connection_put(tables, &b->partner_key, &b->partner, !shared, now_ns)) {
+		connection_release(tables, &b->row);
+		__sync_fetch_and_add(&s->connections_refused, 1);
+		return shared ? WEFT_DROP_ports_exhausted : WEFT_DROP_connection_limit;
+	}
+	if (connection_put(tables, &b->key, &b->row, true, now_ns))
+		return WEFT_DROP_none;
+	connection_release(tables, &b->row);
+	__sync_fetch_and_add(&s->connections_refused, 1);
+	return WEFT_DROP_connection_limit;
+}
+
+// What must have its rows is dropped without; for the rest the hash alone has chosen.
+weft_inline void commit_connect(
+	struct tables *tables, struct weft_verdict *verdict, const struct balance *b, u64 now_ns)
+{
+	struct weft_index service = {b->row.service}, backend = {b->row.rewrite.backend};
+	enum weft_drop drop = connection_insert(tables, b, now_ns);
+	if (drop && b->whole) {
+		verdict->action = WEFT_ACTION_drop;
+		verdict->reason = drop;
+		return;
+	}
+	struct weft_service_usage_row *usage = TABLE_ROW(tables, service_usage, &service);
+	if (drop && usage)
+		__sync_fetch_and_add(&usage->connections_bypassed, 1);
+	struct weft_backend_count_row *count = TABLE_ROW(tables, backend_count, &backend);
+	if (count)
+		count->connections++;
+}
+
+// RFC 9293: RST ends it at once, else a FIN from both sides.
+weft_inline void connection_see(struct weft_connection_row *row,
+	struct weft_connection_row *partner, u16 tcp_flags, u64 now_ns)
+{
+	row->seen_ns = now_ns;
+	if (partner)
+		partner->seen_ns = now_ns;
+	if (tcp_flags & 0x01)
+		row->flags |= WEFT_CONNECTION_FIN;
+	bool both = row->flags & WEFT_CONNECTION_FIN &&
+		    (!partner || partner->flags & WEFT_CONNECTION_FIN);
+	if (!(tcp_flags & 0x04) && !both)
+		return;
+	row->flags |= WEFT_CONNECTION_CLOSED;
+	if (partner)
+		partner->flags |= WEFT_CONNECTION_CLOSED;
+}
+
+weft_inline void commit_touch(
+	struct tables *tables, const struct weft_key *key, struct balance *b, u64 now_ns)
+{
+	struct weft_connection_row *row = TABLE_ROW(tables, connection, &b->key);
+	struct weft_connection_row *partner = NULL;
+	if (!row)
+		return;
+	if (row->partner_scope) {
+		connection_partner(&b->key, row, &b->partner_key);
+		partner = TABLE_ROW(tables, connection, &b->partner_key);
+	}
+	connection_see(row, partner, key_tcp_flags(key), now_ns);
+}
+
+weft_inline void commit_fragment(struct tables *tables, const struct balance *b, u64 now_ns)
+{
+	struct weft_fragment_row row = {
+		.seen_ns = now_ns,
+		.src_port = b->key.src_port,
+		.dst_port = b->key.dst_port,
+	};
+	if (TABLE_INSERT(tables, fragment, &b->fragment, &row) == -CONNECTION_EEXIST)
+		TABLE_REPLACE(tables, fragment, &b->fragment, &row);
+}
+
+weft_inline void commit_balance(struct tables *tables, const struct weft_key *key,
+	struct weft_verdict *verdict, struct balance *b, u64 now_ns)
+{
+	if (verdict->effects & WEFT_EFFECT_connect)
+		commit_connect(tables, verdict, b, now_ns);
+	if (verdict->effects & WEFT_EFFECT_touch)
+		commit_touch(tables, key, b, now_ns);
+	if (verdict->effects & WEFT_EFFECT_fragment)
+		commit_fragment(tables, b, now_ns);
+}
