@@ -31,9 +31,7 @@ weft_inline void flow_keep(struct pipeline *line)
 weft_inline bool packet_sum(struct packet *p, u32 at, u32 pseudo, u32 plain, bool zero_is_none)
 {
 	be16 *sum = at + sizeof(*sum) <= p->length ? (be16 *)(p->bytes + at) : NULL;
-	if (sum && !(zero_is_none && !*sum))
-		*sum = rewrite_sum(*sum, pseudo + plain);
-	if (sum && zero_is_none && !*sum)
-		*sum = 0xffff;
+	if (sum)
+		*sum = rewrite_sum_of(*sum, pseudo + plain, zero_is_none);
 	return sum;
 }

@@ -68,6 +68,13 @@ weft_inline bool claims_tag(struct __sk_buff *skb, const struct weft_claim *clai
 	return claim->flags & WEFT_CLAIM_TAGGED && claim->vid[vid / 64] >> (vid % 64) & 1;
 }
 
+static __noinline bool is_vip(struct __sk_buff *skb, u32 type)
+{
+	struct weft_claim_vip vip = {.ifindex = skb->ifindex};
+	return CLAIM_TARGET(skb, (be16)type, &vip.address, bpf_skb_load_bytes) &&
+	       bpf_map_lookup_elem(&weft_claim_vips, &vip);
+}
+
 SEC("tc")
 int weft_claim(struct __sk_buff *skb)
 {
@@ -78,6 +85,8 @@ int weft_claim(struct __sk_buff *skb)
 	if (claim->flags & WEFT_CLAIM_ALL || claims_tag(skb, claim))
 		return TC_ACT_SHOT;
 	if (claim->flags & WEFT_CLAIM_UNDERLAY && is_vxlan(skb, claim))
+		return TC_ACT_SHOT;
+	if (claim->flags & WEFT_CLAIM_VIPS && !skb->vlan_present && is_vip(skb, skb->protocol))
 		return TC_ACT_SHOT;
 	return TC_ACT_UNSPEC;
 }

@@ -62,6 +62,13 @@ weft_inline bool claims_tag(const struct weft_claim *claim, const be16 tag[2])
 	return claim->flags & WEFT_CLAIM_TAGGED && claim->vid[vid / 64] >> (vid % 64) & 1;
 }
 
+static __noinline bool is_vip(struct xdp_md *ctx, u32 type)
+{
+	struct weft_claim_vip vip = {.ifindex = ctx->ingress_ifindex};
+	return CLAIM_TARGET(ctx, (be16)type, &vip.address, bpf_xdp_load_bytes) &&
+	       bpf_map_lookup_elem(&weft_claim_vips, &vip);
+}
+
 weft_inline bool claims(struct xdp_md *ctx, const struct weft_claim *claim)
 {
 	be16 tag[2]; // or the type, and what follows it
@@ -69,7 +76,7 @@ weft_inline bool claims(struct xdp_md *ctx, const struct weft_claim *claim)
 		return true;
 	if (bpf_xdp_load_bytes(ctx, 12, tag, sizeof(tag)))
 		return false;
-	if (claims_tag(claim, tag))
+	if (claims_tag(claim, tag) || (claim->flags & WEFT_CLAIM_VIPS && is_vip(ctx, tag[0])))
 		return true;
 	if (!(claim->flags & WEFT_CLAIM_UNDERLAY))
 		return false;

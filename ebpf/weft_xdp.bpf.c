@@ -37,14 +37,9 @@ weft_inline bool packet_word(const struct packet *p, u32 at, u64 *word)
 weft_inline bool packet_sum(struct packet *p, u32 at, u32 pseudo, u32 plain, bool zero_is_none)
 {
 	be16 *sum = (be16 *)packet_at(p, at, sizeof(*sum));
-	if (!sum)
-		return false;
-	be16 was = *sum;
-	if (zero_is_none && !was)
-		return true;
-	was = rewrite_sum(was, pseudo + plain);
-	*sum = zero_is_none && !was ? 0xffff : was;
-	return true;
+	if (sum)
+		*sum = rewrite_sum_of(*sum, pseudo + plain, zero_is_none);
+	return sum;
 }
 
 struct tagged_eth_header {

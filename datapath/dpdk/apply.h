@@ -58,10 +58,7 @@ weft_inline bool packet_sum(struct packet *p, u32 at, u32 pseudo, u32 plain, boo
 		*sum = (be16)~rewrite_sum((be16) ~*sum, pseudo);
 		return true;
 	}
-	if (!(zero_is_none && !*sum))
-		*sum = rewrite_sum(*sum, pseudo + plain);
-	if (zero_is_none && !*sum)
-		*sum = 0xffff;
+	*sum = rewrite_sum_of(*sum, pseudo + plain, zero_is_none);
 	return true;
 }
 

@@ -113,6 +113,29 @@ int claim_set(struct claim *claim, const struct weft_claim *what)
 		bpf_map__fd(loaded->maps.weft_claims), &claim->ifindex, what, BPF_ANY);
 }
 
+int claim_vip(struct claim *claim, const struct weft_ip *address, bool claimed)
+{
+	struct weft_claim_vip key = {claim->ifindex, *address};
+	u32 one = 1;
+	int map = bpf_map__fd(loaded->maps.weft_claim_vips);
+	return claimed ? bpf_map_update_elem(map, &key, &one, BPF_ANY)
+		       : bpf_map_delete_elem(map, &key);
+}
+
+// An ifindex may come again, for another device.
+static void forget_vips(u32 ifindex)
+{
+	int map = bpf_map__fd(loaded->maps.weft_claim_vips);
+	struct weft_claim_vip key, next;
+	bool more = !bpf_map_get_next_key(map, NULL, &next);
+	while (more) {
+		key = next;
+		more = !bpf_map_get_next_key(map, &key, &next);
+		if (key.ifindex == ifindex)
+			bpf_map_delete_elem(map, &key);
+	}
+}
+
 void claim_close(struct claim *claim)
 {
 	if (!claim)
@@ -122,6 +145,7 @@ void claim_close(struct claim *claim)
 	else
 		detach_clsact(claim->ifindex);
 	bpf_map_delete_elem(bpf_map__fd(loaded->maps.weft_claims), &claim->ifindex);
+	forget_vips(claim->ifindex);
 	free(claim);
 }
 
@@ -138,4 +162,10 @@ int claim_rows(void)
 {
 	int error = load();
 	return error ? error : bpf_map__fd(loaded->maps.weft_claims);
+}
+
+int claim_vip_rows(void)
+{
+	int error = load();
+	return error ? error : bpf_map__fd(loaded->maps.weft_claim_vips);
 }

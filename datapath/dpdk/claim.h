@@ -23,6 +23,13 @@ int claim_open(struct claim **out, u32 ifindex, bool force_clsact, const char **
 // From now on these frames, in place of those of the last call. No frame meets a mixture.
 int claim_set(struct claim *claim, const struct weft_claim *what);
 
+// Untagged frames for this address, or that ask for it, while WEFT_CLAIM_VIPS is set: claimed, or
+// no more.
+int claim_vip(struct claim *claim, const struct weft_ip *address, bool claimed);
+
+// Descriptor of the map of those addresses, or -errno. Belongs to the claims.
+int claim_vip_rows(void);
+
 // The host has all frames again. The device may be gone. NULL: nothing to do.
 void claim_close(struct claim *claim);
 

@@ -22,6 +22,32 @@ static int add_tag(const void *key, const void *row, void *context)
 	return 0;
 }
 
+struct vips {
+	const struct dpdk_port *port;
+	bool any;
+};
+
+static int add_vip(const void *key, const void *row, void *context)
+{
+	const struct weft_service_key *service = key;
+	struct vips *vips = context;
+	(void)row;
+	if (service->scope != (vips->port->id | WEFT_SCOPE_PORT) || service->protocol)
+		return 0;
+	vips->any = true;
+	return claim_vip(vips->port->claim, (const struct weft_ip *)service->address, true);
+}
+
+static void claim_vips(struct engine *engine, struct dpdk_port *port, struct weft_claim *claim)
+{
+	struct vips vips = {port};
+	const struct weft_port_row *row = table_get(engine->tables.port, &port->id);
+	if (row->flags & WEFT_PORT_VIPS)
+		shared_walk(engine, WEFT_TABLE_service, add_vip, &vips);
+	if (vips.any)
+		claim->flags |= WEFT_CLAIM_VIPS;
+}
+
 static void claim_port(struct engine *engine, u32 id, struct weft_claim *claim)
 {
 	struct tags tags = {id, claim};
@@ -51,8 +77,10 @@ void claims_follow(struct engine *engine, struct dpdk_port *port)
 	struct weft_claim claim = {0};
 	if (!port || !port->claim)
 		return;
-	if (port->id)
+	if (port->id) {
 		claim_port(engine, port->id, &claim);
+		claim_vips(engine, port, &claim);
+	}
 	if (port->underlay)
 		claim_underlay(engine, &claim);
 	claim_set(port->claim, &claim);
@@ -72,8 +100,20 @@ void claims_close(struct dpdk_port *port)
 	port->claim = NULL;
 }
 
+// One address has come or gone: without a walk, for there may be thousands.
+static void follow_service(struct engine *engine, const struct weft_service_key *key, bool there)
+{
+	struct dpdk_port *port = NULL;
+	if (key->scope & WEFT_SCOPE_PORT && !key->protocol)
+		port = dpdk_port_at(engine, key->scope & ~WEFT_SCOPE_PORT);
+	if (port && port->claim)
+		claim_vip(port->claim, (const struct weft_ip *)key->address, there);
+}
+
 void claims_table(struct engine *engine, enum weft_table table, const void *key)
 {
+	if (table == WEFT_TABLE_service)
+		follow_service(engine, key, table_get(engine->tables.service, key));
 	if (table == WEFT_TABLE_port)
 		claims_follow(engine, dpdk_port_at(engine, *(const u32 *)key));
 	if (table == WEFT_TABLE_tag) // its first field is the port; 0: of peers

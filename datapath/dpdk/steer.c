@@ -29,11 +29,12 @@ static int load(void)
 {
 	if (loaded)
 		return 0;
-	int rows = claim_rows();
+	int rows = claim_rows(), vips = claim_vip_rows();
 	struct weft_steer_bpf *skeleton = rows < 0 ? NULL : weft_steer_bpf__open();
 	if (!skeleton)
 		return rows < 0 ? rows : -errno;
 	int error = bpf_map__reuse_fd(skeleton->maps.weft_claims, rows);
+	error = error ? error : bpf_map__reuse_fd(skeleton->maps.weft_claim_vips, vips);
 	error = error ? error : weft_steer_bpf__load(skeleton);
 	if (error)
 		weft_steer_bpf__destroy(skeleton);

@@ -12,6 +12,19 @@
 // zero_is_none: 0 says that there is no checksum (UDP over IPv4).
 weft_inline bool packet_sum(struct packet *p, u32 at, u32 pseudo, u32 plain, bool zero_is_none);
 
+// parse has found the header within its window. The verifier of Linux 6.1 loses sight of that, and
+// the compiler would take a mask away.
+weft_inline u32 rewrite_offset(u32 offset)
+{
+#ifdef __bpf__
+	u64 bounded = offset;
+	asm volatile("%0 &= 255" : "+r"(bounded));
+	return (u32)bounded;
+#else
+	return offset;
+#endif
+}
+
 weft_inline u32 rewrite_word(u32 diff, be16 *word, be16 value)
 {
 	diff += (u16) ~*word + (u32)(u16)value;
@@ -29,6 +42,15 @@ weft_inline u32 rewrite_ip(u32 diff, be16 *at, const be16 *value, u32 words)
 weft_inline be16 rewrite_sum(be16 sum, u32 diff)
 {
 	return (be16)~reply_fold((u16)~sum + (diff & 0xffff) + (diff >> 16));
+}
+
+// One that stands whole.
+weft_inline be16 rewrite_sum_of(be16 sum, u32 diff, bool zero_is_none)
+{
+	if (zero_is_none && !sum)
+		return 0;
+	sum = rewrite_sum(sum, diff);
+	return zero_is_none && !sum ? 0xffff : sum;
 }
 
 // Addresses in an IP header: an IPv4 header has a checksum of its own.
@@ -129,7 +151,8 @@ weft_inline enum weft_drop rewrite_all(struct packet *p, const struct weft_key *
 	const struct weft_layout *layout, const struct weft_rewrite *r)
 {
 	bool ipv4 = key->ethertype == WEFT_ETH_IPV4, error = key_is_error(key);
-	u32 l3 = layout->l3_bytes, l4 = layout->l4_bytes, pseudo = 0, plain = 0;
+	u32 l3 = rewrite_offset(layout->l3_bytes), l4 = rewrite_offset(layout->l4_bytes);
+	u32 pseudo = 0, plain = 0;
 	const struct weft_ip *src = r->what & WEFT_REWRITE_SRC ? &r->src : NULL;
 	const struct weft_ip *dst = r->what & WEFT_REWRITE_DST ? &r->dst : NULL;
 	bool done = rewrite_macs(p, r);

@@ -5,6 +5,7 @@
 //   port 3      trunk blue:10, red:20   port 6   access green, alone in it
 //   port 4      access red         port 7   trunk red:40, host on
 //   port 8      access blue, learns no address
+//   port 12, 13 access white       port 14  an uplink: the services of white, see services.c
 //   port 9      access yellow      port 10  trunk yellow:50, violet:60    port 11  access violet
 //   P1          a peer of all networks   P2  a peer of violet only
 //   blue: gateway 10.1.0.254 and fd00::fe, MTU 1500;  red: MTU 9000, no gateway;  green
@@ -400,6 +401,46 @@ const struct packet_case packet_cases[] = {
 		"A>B ip4:10.1.0.1,10.1.0.2,17 udp:862,862 probe:1", {{YELLOW, "B", 9}}, FORWARD,
 		.vni = YELLOW_VNI,
 		.out = {{9, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:862,862 probe:1"}}},
+
+	// services: the first packet of each mode (services.c has the rest)
+	{"nat, IPv4 TCP", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 data:9", {{WHITE, "B", 13}}, FORWARD,
+		.out = {{13, "A>B ip4:10.1.0.1,10.1.0.2,6 tcp:4000,8080 data:9"}}},
+	{"nat, IPv4 UDP", 12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,53 data:9", {{WHITE, "B", 13}}, FORWARD,
+		.out = {{13, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:4000,53 data:9"}}},
+	{"nat, IPv6 TCP", 12, "A>G ip6:fd00::1,fd09::1,6 tcp:4000,80 data:9", {{WHITE, "B", 13}}, FORWARD,
+		.out = {{13, "A>B ip6:fd00::1,fd00::2,6 tcp:4000,8080 data:9"}}},
+	{"nat, IPv6 UDP, all ports", 12, "A>G ip6:fd00::1,fd09::1,17 udp:4000,777 data:9",
+		{{WHITE, "B", 13}}, FORWARD,
+		.out = {{13, "A>B ip6:fd00::1,fd00::2,17 udp:4000,777 data:9"}}},
+	{"nat to a backend that is nowhere known floods", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 data:9",
+		{}, FLOOD, .vni = WHITE_VNI,
+		.out = {{13, "A>B ip4:10.1.0.1,10.1.0.2,6 tcp:4000,8080 data:9"},
+			{P1, "A>B ip4:10.1.0.1,10.1.0.2,6 tcp:4000,8080 data:9"}}},
+	{"dsr", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 data:9", {{WHITE, "B", 13}}, FORWARD,
+		.out = {{13, "A>B ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 data:9"}}},
+	{"host-dsr, the backend elsewhere", 12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9",
+		{{WHITE, "C", P1}}, ENCAP, .vni = WHITE_VNI,
+		.out = {{P1, "A>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9"}}},
+	{"host-dsr, from outside", 14, "D>U ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9",
+		{{WHITE, "C", P1}}, ENCAP, .vni = WHITE_VNI,
+		.out = {{P1, "G>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9"}}},
+	{"host-dsr, at the backend's host", P1, "A>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9",
+		{{WHITE, "C", 13}, {WHITE, "A", P1}}, FORWARD, .vni = WHITE_VNI,
+		.out = {{13, "A>C ip4:10.1.0.1,10.1.0.3,17 udp:4000,8082 data:9"}}},
+	{"ARP for a service's address", 12, "A>* arp:1,10.1.0.1,10.9.0.1,Z", {}, REPLY,
+		.out = {{12, "G>A arp:2,10.9.0.1,10.1.0.1,A"}}},
+	{"ARP for it from outside", 14, "D>* arp:1,192.0.2.9,10.9.0.1,Z", {}, REPLY,
+		.out = {{14, "U>D arp:2,10.9.0.1,192.0.2.9,D"}}},
+	{"echo to it", 12, "A>G ip4:10.1.0.1,10.9.0.1,1 id:0 echo:8,7 data:5", {}, REPLY,
+		.out = {{12, "G>A ip4:10.9.0.1,10.1.0.1,1 id:0 echo:0,7 data:5"}}},
+	{"a service without backends", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,83", {}, DROP(no_backend)},
+	{"a backend without an address yet", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,84", {},
+		DROP(backend_unresolved)},
+	{"no service's port", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,99", {}, DROP(not_routed)},
+	{"no service's port, from outside", 14, "D>U ip4:198.51.100.7,10.9.0.1,6 tcp:4000,99", {}, TO_HOST},
+	{"to another station, from outside", 14, "D>E ip4:198.51.100.7,10.9.0.1,6 tcp:4000,80", {}, TO_HOST},
+	{"an ICMP error of no connection", 12,
+		"A>G ip4:10.1.0.1,10.9.0.1,1 error:3,3 quote:10.9.0.1,10.1.0.1,53,4000", {}, DROP(no_connection)},
 };
 // clang-format on
 

@@ -65,9 +65,10 @@ void explain_check(const struct engine_ops *ops, const struct explained *explain
 {
 	struct weft_verdict said = explained->verdict, got = result->record.verdict;
 	if (ops != &engine_sim) { // a clock of its own, and a cache that keeps what apply needs
-		said.effects &= ~WEFT_EFFECT_refresh;
-		got.effects &= ~WEFT_EFFECT_refresh;
+		said.effects &= ~WEFT_EFFECT_stamps;
+		got.effects &= ~WEFT_EFFECT_stamps;
 		said.flags = got.flags;
+		said.service = got.service;
 		said.generation = got.generation;
 	}
 	assert_memory_equal(&said, &got, sizeof(got));

@@ -2,7 +2,8 @@
 // The frame language of the golden packets: words, left to right.
 //
 //   A>B                   destination B, source A; letters: A..F stations, G gateway, * broadcast,
-//                         M multicast, R 802.1D reserved, Z zero, S 33:33:ff solicited, N all nodes
+//                         M multicast, R 802.1D reserved, Z zero, S 33:33:ff solicited, N all
+//                         nodes, U the uplink
 //   tag:10 tag:0          802.1Q with that VID; tci:a00a the whole TCI; qinq:5 802.1ad
 //   type:88b5             a bare Ethernet type
 //   arp:OP,SENDER,TARGET,MAC   ARP; MAC is the target's letter (Z in a request)
@@ -15,6 +16,8 @@
 //   identification; tos:HEX IPv4 TOS or IPv6 traffic class;  eol:N  N words of ended IPv4 options
 //   skip:N                an IPv6 destination option of N bytes that is to be skipped
 //   probe:N               a probe's payload (weft/probe.h), its tag off by N
+//   flags:HEX             those of TCP;  nocheck:0  UDP without a checksum
+//   error:TYPE,CODE then quote:SRC,DST,SPORT,DPORT   an ICMP error about a UDP packet
 //   fragneeded:MTU  toobig:MTU   the ICMP error, with 64 bytes of the frame that was asked about
 // and after everything is built:  cut:N the first N bytes;  set:OFFSET=HEX  overwrites
 #include "tests/packets/packets.h"
@@ -51,6 +54,7 @@ static void mac_of(char letter, u8 mac[6])
 		{'Z', {0}},
 		{'S', {0x33, 0x33, 0xff, 0, 0, 0xfe}},
 		{'N', {0x33, 0x33, 0, 0, 0, 1}},
+		{'U', {0x02, 0, 0, 0, 0x0c, 0x0e}},
 	};
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(named); i++)
 		if (named[i].letter == letter) {
@@ -229,6 +233,23 @@ static void word_error(struct builder *b, bool v6, u32 mtu)
 	append(b, b->asked->bytes + (b->asked->bytes[12] == 0x81 ? 18 : 14), 64);
 }
 
+// A datagram of 8 bytes, as it was sent.
+static void word_quote(struct builder *b, char *a[])
+{
+	u32 at = b->frame.length, header = b->ipv6 ? 40 : 20;
+	u8 head[12] = {0x45, 0, 0, 28, 0, 7, 0, 0, 63, WEFT_IP_UDP};
+	u8 head6[8] = {0x60, 0, 0, 0, 0, 8, WEFT_IP_UDP, 63};
+	append(b, b->ipv6 ? head6 : head, b->ipv6 ? sizeof(head6) : sizeof(head));
+	append_address(b, b->ipv6 ? AF_INET6 : AF_INET, a[0]);
+	append_address(b, b->ipv6 ? AF_INET6 : AF_INET, a[1]);
+	if (!b->ipv6)
+		store_checksum(b->frame.bytes + at + 10, sum16(b->frame.bytes + at, header));
+	append16(b, (u16)atoi(a[2]));
+	append16(b, (u16)atoi(a[3]));
+	append16(b, 8);
+	append16(b, 0xbeef); // nobody corrects it
+}
+
 static void word_skip(struct builder *b, u32 bytes)
 {
 	u8 *at = append(b, NULL, bytes);
@@ -318,6 +339,17 @@ static void word(struct builder *b, char *text)
 		append(b, NULL, number * 4);
 	} else if (!strcmp(text, "fragneeded") || !strcmp(text, "toobig")) {
 		word_error(b, text[0] == 't', number);
+	} else if (!strcmp(text, "error")) {
+		b->l4 = b->frame.length;
+		append16(b, (u16)(number << 8 | (u32)atoi(a[1])));
+		append(b, NULL, 6);
+	} else if (!strcmp(text, "quote")) {
+		word_quote(b, a);
+	} else if (!strcmp(text, "flags")) {
+		b->frame.bytes[b->l4 + 13] = (u8)strtoul(a[0], NULL, 16);
+	} else if (!strcmp(text, "nocheck")) {
+		finish(b);
+		store16(b->frame.bytes + b->l4 + 6, 0);
 	} else if (!strcmp(text, "skip")) {
 		word_skip(b, number);
 	} else if (!strcmp(text, "tos")) {

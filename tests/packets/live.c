@@ -76,8 +76,8 @@ static void open_overlay(void)
 {
 	shell("/sbin/ip link set wp0 address 02:00:00:00:01:01 mtu 1500 && "
 	      "/sbin/ip addr add 192.0.2.1/24 dev wp0 && "
-	      "/sbin/ip neigh add 192.0.2.12 lladdr 02:00:00:00:01:02 dev wp0 && "
-	      "/sbin/ip neigh add 192.0.2.13 lladdr 02:00:00:00:01:02 dev wp0",
+	      "/sbin/ip neigh add 192.0.2.15 lladdr 02:00:00:00:01:02 dev wp0 && "
+	      "/sbin/ip neigh add 192.0.2.16 lladdr 02:00:00:00:01:02 dev wp0",
 		0);
 	shell("/sbin/ip link add wcarrier type vxlan external dstport 4789 "
 	      "srcport 49152 65535 nolearning && /sbin/ip link set wcarrier mtu 9100 up",

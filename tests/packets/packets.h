@@ -16,11 +16,23 @@ struct frame frame_build_answer(const char *words, const struct frame *asked);
 void frame_change(struct frame *frame, const char *words); // `set` and `cut` alone
 
 // Ports 1 .. PORTS - 1 have devices; peers come behind them.
-enum { PORTS = 12, P1 = 12, P2 = 13, PLACES = 14, OUTPUTS_MAX = 8, FDB_MAX = 4, BINDINGS_MAX = 3 };
+enum { PORTS = 15, P1 = 15, P2 = 16, PLACES = 17, OUTPUTS_MAX = 8, FDB_MAX = 4, BINDINGS_MAX = 3 };
 enum { WORLD_NO_DEVICE = 20 }; // a port of blue that has no device
 enum { P_UNKNOWN = 99 };       // sends like a peer, and is none
-enum { BLUE = 1, RED, GREEN, YELLOW, VIOLET, NETWORKS };
-enum { YELLOW_VNI = 100, VIOLET_VNI = 200 };
+enum { BLUE = 1, RED, GREEN, YELLOW, VIOLET, WHITE, NETWORKS };
+enum { YELLOW_VNI = 100, VIOLET_VNI = 200, WHITE_VNI = 300 };
+// The services of white, see services.c.
+enum {
+	SERVICE_NAT = 1,
+	SERVICE_UDP,
+	SERVICE_DSR,
+	SERVICE_HOST_DSR,
+	SERVICE_EMPTY,
+	SERVICE_WAITING,
+	SERVICE_NAT6,
+	SERVICE_ALL,
+	SERVICES
+};
 
 struct fdb_expect {
 	u32 network;
@@ -82,6 +94,9 @@ void world_configure(const struct engine_ops *ops, struct engine *engine);
 void world_before(const struct engine_ops *ops, struct engine *engine, const struct packet_case *c,
 	u64 now_ns);
 
+// services.c: puts their rows.
+void world_services(const struct engine_ops *ops, struct engine *engine);
+
 struct port_counts {
 	struct weft_port_count_row port[PLACES];
 	u64 drops[PLACES][WEFT_DROP_count];
@@ -116,6 +131,7 @@ struct sequence_arena {
 	struct engine *engine;
 };
 int sequence_run(struct sequence_arena *arena);
+int services_run(struct sequence_arena *arena);
 
 // What a packet costs in either hook, as JSON lines on stdout.
 int testrun_bench(void);

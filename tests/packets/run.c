@@ -267,7 +267,18 @@ static int run_arena(struct arena *arena, CMUnitTestFunction test)
 
 static void arena_start(struct arena *arena)
 {
-	struct engine_config config = {.pin_dir = arena->pin_root};
+	// Every row is looked at, for every packet.
+	struct engine_config config = {.pin_dir = arena->pin_root,
+		.capacity = {[WEFT_TABLE_ring] = 64,
+			[WEFT_TABLE_backend] = 64,
+			[WEFT_TABLE_backend_count] = 64,
+			[WEFT_TABLE_service_usage] = 64,
+			[WEFT_TABLE_meter] = 64,
+			[WEFT_TABLE_network] = 64,
+			[WEFT_TABLE_network_usage] = 64,
+			[WEFT_TABLE_generation] = 64,
+			[WEFT_TABLE_nexthop] = 64 * WEFT_NEXTHOPS_PER_PEER,
+			[WEFT_TABLE_drop] = 128 * WEFT_DROPS_PER_PORT}};
 	const char *why = "";
 	if (arena->ops->start(&arena->engine, &config, &why)) {
 		fprintf(stderr, "%s: the engine does not start: %s\n", arena->name, why);
@@ -321,6 +332,7 @@ static int run_sim(void)
 		engine_sim.port_attach(arena.engine, &(struct engine_port){.id = id}, NULL);
 	int failed = run_arena(&arena, golden_test);
 	failed += sequence_run(&(struct sequence_arena){"sim, sequences", arena.ops, arena.engine});
+	failed += services_run(&(struct sequence_arena){"sim, services", arena.ops, arena.engine});
 	engine_sim.stop(arena.engine);
 	return failed;
 }
@@ -330,6 +342,8 @@ static int run_xdp(void)
 	struct arena arena = {.name = "xdp test run", .ops = &engine_xdp};
 	arena_start(&arena);
 	int failed = run_arena(&arena, xdp_test);
+	failed += services_run(
+		&(struct sequence_arena){"xdp test run, services", arena.ops, arena.engine});
 	engine_xdp.stop(arena.engine);
 	return failed;
 }
@@ -346,6 +360,8 @@ static int run_ebpf(enum live_kind kind, const char *pin_root)
 	int failed = run_arena(&arena, golden_test);
 	failed += sequence_run(
 		&(struct sequence_arena){"tc test run, sequences", arena.ops, arena.engine});
+	failed += services_run(
+		&(struct sequence_arena){"tc test run, services", arena.ops, arena.engine});
 	world_configure(arena.ops, arena.engine);
 	live_receive(NULL, NULL, 0, 0); // the copies of floods
 	arena.name = kind == LIVE_TAP ? "tc live, taps" : "tc live, veths";
@@ -376,6 +392,7 @@ static int run_dpdk(enum live_kind kind)
 	int failed = run_arena(&arena, golden_test);
 	failed +=
 		sequence_run(&(struct sequence_arena){"dpdk, sequences", arena.ops, arena.engine});
+	failed += services_run(&(struct sequence_arena){"dpdk, services", arena.ops, arena.engine});
 	world_configure(arena.ops, arena.engine);
 	arena.name = kind == LIVE_TAP ? "dpdk live, taps" : "dpdk live, veths";
 	arena.live = true;

@@ -27,6 +27,9 @@ static const struct {
 	{9, 0, YELLOW, 16},
 	{10, WEFT_PORT_TRUNK, 0, 16},
 	{11, 0, VIOLET, 16},
+	{12, 0, WHITE, 16},
+	{13, 0, WHITE, 16},
+	{14, WEFT_PORT_TRUNK | WEFT_PORT_HOST | WEFT_PORT_VIPS, 0, 16},
 	{P1, WEFT_PORT_PEER, 0, 16},
 	{P2, WEFT_PORT_PEER | WEFT_PORT_LIMITED, 0, 16},
 	{WORLD_NO_DEVICE, 0, BLUE, 16},
@@ -37,7 +40,7 @@ static const struct {
 	u32 tag;
 	u32 network;
 } tags[] = {{3, 10, BLUE}, {3, 20, RED}, {5, 30, BLUE}, {7, 40, RED}, {10, 50, YELLOW},
-	{10, 60, VIOLET}, {0, YELLOW_VNI, YELLOW}, {0, VIOLET_VNI, VIOLET},
+	{10, 60, VIOLET}, {0, YELLOW_VNI, YELLOW}, {0, VIOLET_VNI, VIOLET}, {0, WHITE_VNI, WHITE},
 	{P2, VIOLET_VNI, VIOLET}};
 
 static const struct {
@@ -45,8 +48,8 @@ static const struct {
 	u16 tag;
 } members[] = {{BLUE, 1, 0}, {BLUE, 2, 0}, {BLUE, 8, 0}, {BLUE, 3, 10}, {BLUE, 5, 30}, {RED, 4, 0},
 	{RED, 5, 0}, {RED, 3, 20}, {RED, 7, 40}, {GREEN, 6, 0}, {YELLOW, 9, 0}, {YELLOW, 10, 50},
-	{VIOLET, 11, 0}, {VIOLET, 10, 60}, {VIOLET, P2, WEFT_MEMBER_PEER},
-	{0, P1, WEFT_MEMBER_PEER}};
+	{WHITE, 12, 0}, {WHITE, 13, 0}, {VIOLET, 11, 0}, {VIOLET, 10, 60},
+	{VIOLET, P2, WEFT_MEMBER_PEER}, {0, P1, WEFT_MEMBER_PEER}};
 
 #define PUT(table, key, row) \
 	assert_int_equal(ops->table_put(engine, WEFT_TABLE_##table, (key), (row)), 0)
@@ -70,8 +73,12 @@ static void configure_network(const struct engine_ops *ops, struct engine *engin
 	} else if (id == VIOLET) {
 		row.vni = VIOLET_VNI;
 		row.flags |= WEFT_NETWORK_INNER_TAGS;
+	} else if (id == WHITE) {
+		row.vni = WHITE_VNI;
+		row.flags |= WEFT_NETWORK_SERVICES | (world_own ? WEFT_NETWORK_OWN : 0);
+		row.connection_limit = 16;
 	}
-	if (id == BLUE || id == YELLOW) {
+	if (id == BLUE || id == YELLOW || id == WHITE) {
 		inet_pton(AF_INET, "10.1.0.254", &row.gateway4);
 		inet_pton(AF_INET6, "fd00::fe", row.gateway6);
 	}
@@ -115,7 +122,7 @@ static void configure_host(const struct engine_ops *ops, struct engine *engine)
 {
 	u32 zero = 0;
 	struct weft_ip address = vtep_address(1);
-	struct weft_host_row row = {.udp_port = 4789};
+	struct weft_host_row row = {.udp_port = 4789, .blocks = 1};
 	memcpy(row.probe_key, world_probe_key, sizeof(row.probe_key));
 	memcpy(row.address, &address, sizeof(row.address));
 	PUT(host, &zero, &row);
@@ -130,6 +137,8 @@ void world_configure(const struct engine_ops *ops, struct engine *engine)
 			.network = ports[i].network,
 			.mac_limit = ports[i].mac_limit,
 		};
+		if (row.flags & WEFT_PORT_VIPS)
+			memcpy(row.address, frame_build("U>U").bytes, 6);
 		if (row.flags & WEFT_PORT_PEER)
 			configure_peer(ops, engine, ports[i].port, &row);
 		PUT(port, &ports[i].port, &row);
@@ -141,6 +150,7 @@ void world_configure(const struct engine_ops *ops, struct engine *engine)
 	}
 	for (u32 id = 0; id < NETWORKS; id++)
 		configure_network(ops, engine, id);
+	world_services(ops, engine);
 }
 
 u64 world_now_ns(void)
@@ -187,11 +197,15 @@ static int forget_row(const void *key, const void *row, void *context)
 void world_before(const struct engine_ops *ops, struct engine *engine, const struct packet_case *c,
 	u64 now_ns)
 {
+	static const enum weft_table forgotten[] = {
+		WEFT_TABLE_fdb, WEFT_TABLE_neighbour, WEFT_TABLE_connection, WEFT_TABLE_fragment};
 	struct weft_usage_row usage = {0};
-	ops->table_walk(
-		engine, WEFT_TABLE_fdb, forget_row, &(struct forget){ops, engine, WEFT_TABLE_fdb});
-	ops->table_walk(engine, WEFT_TABLE_neighbour, forget_row,
-		&(struct forget){ops, engine, WEFT_TABLE_neighbour});
+	struct weft_service_usage_row service_usage = {0};
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(forgotten); i++)
+		ops->table_walk(engine, forgotten[i], forget_row,
+			&(struct forget){ops, engine, forgotten[i]});
+	for (u32 id = 1; id < SERVICES; id++)
+		PUT(service_usage, &id, &service_usage);
 	for (u32 id = 1; id < PLACES; id++)
 		PUT(port_usage, &id, &usage);
 	for (u32 id = BLUE; id < NETWORKS; id++)

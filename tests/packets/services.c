@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The services of network white, and what becomes of their packets, byte for byte, in every engine.
+//
+//   port 12 the client A 10.1.0.1, port 13 the backend B 10.1.0.2, C 10.1.0.3 behind peer P1;
+//   port 14 an uplink with MAC U: from there come clients by the router D.
+//   10.9.0.1 (and fd09::1) has a service per mode, with one backend each.
+#include "tests/packets/packets.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <weft/wire.h>
+
+#define VIP  "10.9.0.1"
+#define VIP6 "fd09::1"
+
+enum { UPLINK = 14 };
+
+static const struct {
+	u32 id;
+	u16 port;
+	u8 protocol;
+	bool outside; // reached by the uplink, too
+	u32 flags;
+	const char *vip, *backend, *mac;
+	u16 backend_port;
+} services[] = {
+	{SERVICE_NAT, 80, WEFT_IP_TCP, true, WEFT_SERVICE_NAT, VIP, "10.1.0.2", "B", 8080},
+	{SERVICE_UDP, 53, WEFT_IP_UDP, true, WEFT_SERVICE_NAT, VIP, "10.1.0.2", "B", 0},
+	{SERVICE_DSR, 81, WEFT_IP_TCP, false, WEFT_SERVICE_DSR, VIP, "10.1.0.2", "B", 0},
+	{SERVICE_HOST_DSR, 82, WEFT_IP_UDP, true, WEFT_SERVICE_HOST_DSR, VIP, "10.1.0.3", "C",
+		8082},
+	{SERVICE_EMPTY, 83, WEFT_IP_TCP, false, WEFT_SERVICE_NAT, VIP, NULL, NULL, 0},
+	{SERVICE_WAITING, 84, WEFT_IP_TCP, false, WEFT_SERVICE_NAT, VIP, "10.1.0.9", "Z", 0},
+	{SERVICE_NAT6, 80, WEFT_IP_TCP, true, WEFT_SERVICE_NAT, VIP6, "fd00::2", "B", 8080},
+	{SERVICE_ALL, 0, WEFT_IP_UDP, false, WEFT_SERVICE_NAT, VIP6, "fd00::2", "B", 0},
+};
+
+#define PUT(table, key, row) \
+	assert_int_equal(ops->table_put(engine, WEFT_TABLE_##table, (key), (row)), 0)
+
+static void address_of(const char *text, u8 out[16])
+{
+	bool v6 = strchr(text, ':');
+	memset(out, 0, 16);
+	if (!v6)
+		out[10] = out[11] = 0xff;
+	assert_int_equal(inet_pton(v6 ? AF_INET6 : AF_INET, text, out + (v6 ? 0 : 12)), 1);
+}
+
+static struct weft_mac mac_of(const char *letter)
+{
+	char words[] = "X>X";
+	struct weft_mac mac;
+	words[0] = words[2] = letter[0];
+	memcpy(&mac, frame_build(words).bytes, sizeof(mac));
+	return mac;
+}
+
+void world_services(const struct engine_ops *ops, struct engine *engine)
+{
+	// Ports 1024 to 1279 of the gateway are ours, the next 256 the peer's.
+	static const u32 owner[6] = {
+		WEFT_BLOCK_NONE, WEFT_BLOCK_NONE, WEFT_BLOCK_NONE, WEFT_BLOCK_NONE, 0, P1};
+	for (u32 i = 0; i < 6; i++) {
+		struct weft_port_block_row block = {owner[i], 4};
+		PUT(port_block, &i, &block);
+	}
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(services); i++) {
+		u32 id = services[i].id;
+		struct weft_ring_row ring = {id};
+		struct weft_backend_row backend = {WEFT_BACKEND_PRESENT, id};
+		struct weft_service_row row = {
+			.id = id,
+			.flags = services[i].flags,
+			.network = WHITE,
+			.ring = id,
+			.ring_size = services[i].backend ? 1 : 0,
+			.seed = 7,
+			.connection_limit = 4,
+			.idle_ns = 60 * 1000000000ull,
+		};
+		struct weft_service_row address = {.flags = WEFT_SERVICE_ADDRESS};
+		struct weft_service_key key = {
+			.scope = WHITE, .port = services[i].port, .protocol = services[i].protocol};
+		if (services[i].backend) {
+			address_of(services[i].backend, backend.address);
+			backend.port = services[i].backend_port;
+			backend.mac = mac_of(services[i].mac);
+			PUT(backend, &id, &backend);
+			PUT(ring, &id, &ring);
+		}
+		address_of(services[i].vip, key.address);
+		for (int outside = 0; outside <= services[i].outside; outside++) {
+			struct weft_service_key vip = key;
+			key.scope = vip.scope = outside ? UPLINK | WEFT_SCOPE_PORT : WHITE;
+			vip.port = vip.protocol = 0;
+			PUT(service, &key, &row);
+			PUT(service, &vip, &address);
+		}
+	}
+	struct weft_station_key station = {.service = SERVICE_HOST_DSR, .mac = mac_of("C")};
+	struct weft_station_row is = {SERVICE_HOST_DSR};
+	PUT(station, &station, &is);
+}
+
+static const struct engine_ops *ops;
+static struct engine *engine;
+static u64 now_ns;
+static struct engine_result result;
+
+static void knows(const char *letter, u32 port)
+{
+	struct weft_fdb_key key = {.network = WHITE, .mac = mac_of(letter)};
+	struct weft_fdb_row row = {.port = port, .seen_ns = now_ns};
+	PUT(fdb, &key, &row);
+}
+
+static void start(void **state)
+{
+	const struct sequence_arena *arena = *state;
+	static const struct packet_case nothing;
+	ops = arena->ops;
+	engine = arena->engine;
+	now_ns = world_now_ns();
+	world_configure(ops, engine);
+	world_before(ops, engine, &nothing, now_ns);
+	knows("A", 12);
+	knows("B", 13);
+	knows("C", P1);
+}
+
+static bool is_xdp(void)
+{
+	return ops == &engine_xdp;
+}
+
+static void enter(u32 port, const char *in)
+{
+	struct frame frame = frame_build(in);
+	struct explained explained;
+	if (is_peer(port))
+		frame = tunnel_wrap(port, WHITE_VNI, &frame, NULL);
+	struct engine_packet packet = {is_peer(port) ? 0 : port, frame.bytes, frame.length};
+	if (!is_peer(port))
+		explain_before(ops, engine, port, 0, &frame, now_ns, &explained);
+	assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
+	if (!is_peer(port) && !result.record.passed)
+		explain_check(ops, &explained, &result);
+}
+
+static void show(const char *what, const u8 *bytes, u32 length)
+{
+	fprintf(stderr, "%s:", what);
+	for (u32 i = 0; i < length; i++)
+		fprintf(stderr, "%s%02x", i % 16 ? " " : "\n", bytes[i]);
+	fprintf(stderr, "\n");
+}
+
+// The one frame that left.
+static struct frame left(u32 port)
+{
+	struct frame frame = {.length = result.output[0].length};
+	u32 vni = WHITE_VNI;
+	assert_string_equal(drop_name(result.record.reason), "none");
+	assert_int_equal(result.outputs, 1);
+	memcpy(frame.bytes, result.output[0].bytes, frame.length);
+	if (is_peer(port) && !result.output[0].inner) {
+		struct frame outer = frame;
+		assert_int_equal(tunnel_unwrap(outer.bytes, outer.length, &vni, &frame), port);
+	} else {
+		assert_int_equal(result.output[0].port, port);
+	}
+	assert_int_equal(vni, WHITE_VNI);
+	return frame;
+}
+
+static void goes(u32 port, const char *in, u32 to, const char *out)
+{
+	struct frame expected = frame_build(out);
+	enter(port, in);
+	struct frame got = left(to);
+	if (got.length == expected.length && !memcmp(got.bytes, expected.bytes, got.length))
+		return;
+	show("got", got.bytes, got.length);
+	show("expected", expected.bytes, expected.length);
+	fail_msg("%s", in);
+}
+
+static void drops(u32 port, const char *in, enum weft_drop reason)
+{
+	enter(port, in);
+	assert_string_equal(drop_name(result.record.reason), drop_name(reason));
+	assert_int_equal(result.outputs, 0);
+}
+
+static u64 connections(u32 service)
+{
+	struct weft_service_usage_row row;
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_service_usage, &service, &row), 0);
+	return row.connections;
+}
+
+static void nat_inside(void **state)
+{
+	start(state);
+	for (int i = 0; i < 3; i++)
+		goes(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 data:9", 13,
+			"A>B ip4:10.1.0.1,10.1.0.2,6 tcp:4000,8080 data:9");
+	for (int i = 0; i < 3; i++)
+		goes(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8080,4000 data:700", 12,
+			"G>A ip4:10.9.0.1,10.1.0.1,6 tcp:80,4000 data:700");
+	assert_int_equal(connections(SERVICE_NAT), 1);
+	// what is no answer to it passes as it is
+	goes(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8081,4000 data:7", 12,
+		"B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8081,4000 data:7");
+}
+
+static void nat6_inside(void **state)
+{
+	start(state);
+	for (int i = 0; i < 3; i++)
+		goes(12, "A>G ip6:fd00::1,fd09::1,6 tcp:4000,80 data:9", 13,
+			"A>B ip6:fd00::1,fd00::2,6 tcp:4000,8080 data:9");
+	goes(13, "B>A ip6:fd00::2,fd00::1,6 tcp:8080,4000 data:7", 12,
+		"G>A ip6:fd09::1,fd00::1,6 tcp:80,4000 data:7");
+	// all ports of UDP: the request's own stays
+	goes(12, "A>G ip6:fd00::1,fd09::1,17 udp:4000,777 data:9", 13,
+		"A>B ip6:fd00::1,fd00::2,17 udp:4000,777 data:9");
+	goes(13, "B>A ip6:fd00::2,fd00::1,17 udp:777,4000 data:7", 12,
+		"G>A ip6:fd09::1,fd00::1,17 udp:777,4000 data:7");
+}
+
+static void a_datagram_without_checksum_has_none(void **state)
+{
+	start(state);
+	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,53 data:9 nocheck:0", 13,
+		"A>B ip4:10.1.0.1,10.1.0.2,17 udp:4000,53 data:9 nocheck:0");
+}
+
+static u16 source_port(void)
+{
+	struct frame frame = left(13);
+	const u8 *l4 = frame.bytes + 14 + (frame.bytes[12] == 0x08 ? 20 : 40);
+	return (u16)(l4[0] << 8 | l4[1]);
+}
+
+// The client is nowhere in the network: its packets come from the gateway's address.
+static void nat_from_outside(void **state)
+{
+	char out[160], in[160];
+	start(state);
+	enter(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,6 tcp:4000,80 flags:02");
+	u16 port = source_port();
+	assert_in_range(port, 1024, 1279);
+	snprintf(out, sizeof(out), "G>B ip4:10.1.0.254,10.1.0.2,6 tcp:%u,8080 flags:10 data:9",
+		port);
+	for (int i = 0; i < 3; i++)
+		goes(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,6 tcp:4000,80 flags:10 data:9", 13,
+			out);
+	snprintf(in, sizeof(in), "B>G ip4:10.1.0.2,10.1.0.254,6 tcp:8080,%u data:7", port);
+	for (int i = 0; i < 3; i++)
+		goes(13, in, UPLINK, "U>D ip4:10.9.0.1,198.51.100.7,6 tcp:80,4000 data:7");
+	// another client with the same port has a port of its own
+	enter(UPLINK, "D>U ip4:198.51.100.8,10.9.0.1,6 tcp:4000,80 flags:02");
+	assert_int_not_equal(source_port(), port);
+	enter(UPLINK, "D>U ip6:2001:db8::7,fd09::1,6 tcp:4000,80 flags:02");
+	snprintf(in, sizeof(in), "B>G ip6:fd00::2,fd00::fe,6 tcp:8080,%u data:7", source_port());
+	goes(13, in, UPLINK, "U>D ip6:fd09::1,2001:db8::7,6 tcp:80,4000 data:7");
+}
+
+static void what_is_not_served_is_the_hosts(void **state)
+{
+	static const char *const others[] = {
+		"D>U ip4:198.51.100.7,10.9.0.1,6 tcp:4000,99",
+		"D>U ip4:198.51.100.7,10.9.0.2,6 tcp:4000,80",
+		"D>E ip4:198.51.100.7,10.9.0.1,6 tcp:4000,80", // another station's
+		"D>U ip4:198.51.100.7,10.9.0.2,1 echo:8,7",
+		"D>* arp:1,192.0.2.9,10.9.0.2,Z",
+	};
+	start(state);
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(others); i++) {
+		enter(UPLINK, others[i]);
+		assert_int_equal(result.record.action, WEFT_ACTION_to_host);
+	}
+	drops(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,99", WEFT_DROP_not_routed);
+}
+
+static void an_address_answers(void **state)
+{
+	start(state);
+	if (is_xdp())
+		return; // TC answers
+	goes(UPLINK, "D>* arp:1,192.0.2.9,10.9.0.1,Z", UPLINK, "U>D arp:2,10.9.0.1,192.0.2.9,D");
+	goes(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,1 id:0 echo:8,7 data:5", UPLINK,
+		"U>D ip4:10.9.0.1,198.51.100.7,1 id:0 echo:0,7 data:5");
+	goes(12, "A>* arp:1,10.1.0.1,10.9.0.1,Z", 12, "G>A arp:2,10.9.0.1,10.1.0.1,A");
+	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,1 id:0 echo:8,7 data:5", 12,
+		"G>A ip4:10.9.0.1,10.1.0.1,1 id:0 echo:0,7 data:5");
+	enter(12, "A>S ip6:fd00::1,ff02::1:ff00:1,58 ns:fd09::1,A");
+	assert_int_equal(result.record.action, WEFT_ACTION_reply);
+}
+
+// A backend that calls its own service must not answer itself behind the switch's back.
+static void hairpin(void **state)
+{
+	char in[160], out[160];
+	start(state);
+	enter(13, "B>G ip4:10.1.0.2,10.9.0.1,6 tcp:4000,80 flags:02");
+	u16 port = source_port();
+	snprintf(out, sizeof(out), "G>B ip4:10.1.0.254,10.1.0.2,6 tcp:%u,8080 data:9", port);
+	goes(13, "B>G ip4:10.1.0.2,10.9.0.1,6 tcp:4000,80 data:9", 13, out);
+	snprintf(in, sizeof(in), "B>G ip4:10.1.0.2,10.1.0.254,6 tcp:8080,%u data:7", port);
+	goes(13, in, 13, "G>B ip4:10.9.0.1,10.1.0.2,6 tcp:80,4000 data:7");
+}
+
+static void dsr(void **state)
+{
+	start(state);
+	for (int i = 0; i < 3; i++)
+		goes(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 data:9", 13,
+			"A>B ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 data:9");
+	goes(13, "B>A ip4:10.9.0.1,10.1.0.1,6 tcp:81,4000 data:9", 12,
+		"B>A ip4:10.9.0.1,10.1.0.1,6 tcp:81,4000 data:9");
+	assert_int_equal(connections(SERVICE_DSR), 1);
+}
+
+static void host_dsr_elsewhere(void **state)
+{
+	start(state);
+	for (int i = 0; i < 3; i++)
+		goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", P1,
+			"A>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9");
+	goes(P1, "C>A ip4:10.9.0.1,10.1.0.1,17 udp:82,4000 data:9", 12,
+		"C>A ip4:10.9.0.1,10.1.0.1,17 udp:82,4000 data:9");
+	// from outside the answer comes back here, and goes out as it came in
+	goes(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9", P1,
+		"G>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9");
+	for (int i = 0; i < 3; i++)
+		goes(P1, "C>G ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9", UPLINK,
+			"U>D ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
+}
+
+// This host has the backend: a balancer elsewhere has chosen it.
+static void host_dsr_arrives(void **state)
+{
+	start(state);
+	knows("A", P1);
+	knows("C", 13);
+	for (int i = 0; i < 3; i++)
+		goes(P1, "A>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", 13,
+			"A>C ip4:10.1.0.1,10.1.0.3,17 udp:4000,8082 data:9");
+	for (int i = 0; i < 3; i++)
+		goes(13, "C>A ip4:10.1.0.3,10.1.0.1,17 udp:8082,4000 data:9", P1,
+			"C>A ip4:10.9.0.1,10.1.0.1,17 udp:82,4000 data:9");
+	goes(P1, "G>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9", 13,
+		"G>C ip4:198.51.100.7,10.1.0.3,17 udp:4000,8082 data:9");
+	goes(13, "C>G ip4:10.1.0.3,198.51.100.7,17 udp:8082,4000 data:9", P1,
+		"C>G ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
+}
+
+static void host_dsr_here(void **state)
+{
+	start(state);
+	knows("C", 13);
+	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", 13,
+		"A>C ip4:10.1.0.1,10.1.0.3,17 udp:4000,8082 data:9");
+	goes(13, "C>A ip4:10.1.0.3,10.1.0.1,17 udp:8082,4000 data:9", 12,
+		"G>A ip4:10.9.0.1,10.1.0.1,17 udp:82,4000 data:9");
+	goes(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9", 13,
+		"G>C ip4:198.51.100.7,10.1.0.3,17 udp:4000,8082 data:9");
+	goes(13, "C>G ip4:10.1.0.3,198.51.100.7,17 udp:8082,4000 data:9", UPLINK,
+		"U>D ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
+}
+
+static void nobody_serves(void **state)
+{
+	start(state);
+	drops(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,83", WEFT_DROP_no_backend);
+	drops(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,84", WEFT_DROP_backend_unresolved);
+	drops(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:04", WEFT_DROP_no_connection);
+	// an answer to the gateway: ours and unknown, another host's, nobody's
+	drops(13, "B>G ip4:10.1.0.2,10.1.0.254,6 tcp:8080,1100", WEFT_DROP_no_connection);
+	goes(13, "B>G ip4:10.1.0.2,10.1.0.254,17 udp:8080,1300 data:9", P1,
+		"B>G ip4:10.1.0.2,10.1.0.254,17 udp:8080,1300 data:9");
+	drops(13, "B>G ip4:10.1.0.2,10.1.0.254,17 udp:8080,80", WEFT_DROP_no_connection);
+	drops(P1, "C>G ip4:10.1.0.3,10.1.0.254,17 udp:8080,1300", WEFT_DROP_no_connection);
+}
+
+static void limits(void **state)
+{
+	struct weft_service_usage_row usage;
+	u32 id = SERVICE_DSR;
+	char words[96];
+	start(state);
+	for (int i = 0; i < 6; i++) {
+		snprintf(words, sizeof(words), "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:%d,80 flags:02", i);
+		enter(12, words);
+		assert_string_equal(
+			drop_name(result.record.reason), i < 4 ? "none" : "connection_limit");
+	}
+	assert_int_equal(connections(SERVICE_NAT), 4);
+	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:3,80 data:9", 13, // those that are in go on
+		"A>B ip4:10.1.0.1,10.1.0.2,6 tcp:3,8080 data:9");
+	for (int i = 0; i < 6; i++) { // without translation the hash alone serves
+		snprintf(words, sizeof(words), "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:%d,81 flags:02", i);
+		enter(12, words);
+		left(13);
+	}
+	assert_int_equal(connections(SERVICE_DSR), 4);
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_service_usage, &id, &usage), 0);
+	assert_int_equal(usage.connections_bypassed, 2);
+}
+
+static void fragments_follow_their_first(void **state)
+{
+	start(state);
+	drops(12, "A>G ip4:10.1.0.1,10.9.0.1,17 frag:2001 id:9 data:16", WEFT_DROP_not_routed);
+	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 frag:2000 id:9 udp:4000,53 data:16", 13,
+		"A>B ip4:10.1.0.1,10.1.0.2,17 frag:2000 id:9 udp:4000,53 data:16");
+	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 frag:0003 id:9 data:16", 13,
+		"A>B ip4:10.1.0.1,10.1.0.2,17 frag:0003 id:9 data:16");
+	drops(12, "A>G ip4:10.1.0.1,10.9.0.1,17 frag:0003 id:10 data:16", WEFT_DROP_not_routed);
+	goes(13, "B>A ip4:10.1.0.2,10.1.0.1,17 frag:2000 id:4 udp:53,4000 data:16", 12,
+		"G>A ip4:10.9.0.1,10.1.0.1,17 frag:2000 id:4 udp:53,4000 data:16");
+	goes(13, "B>A ip4:10.1.0.2,10.1.0.1,17 frag:0003 id:4 data:16", 12,
+		"G>A ip4:10.9.0.1,10.1.0.1,17 frag:0003 id:4 data:16");
+}
+
+static void options_pass(void **state)
+{
+	start(state);
+	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,6 opt:2 tcp:4000,80 data:9", 13,
+		"A>B ip4:10.1.0.1,10.1.0.2,6 opt:2 tcp:4000,8080 data:9");
+	goes(12, "A>G ip6:fd00::1,fd09::1,6 ext:60 tcp:4000,80 data:9", 13,
+		"A>B ip6:fd00::1,fd00::2,6 ext:60 tcp:4000,8080 data:9");
+}
+
+// The client's "port unreachable" reaches the backend, the backend's or a router's the client: each
+// with the packet that its receiver has sent.
+static void errors_find_their_way(void **state)
+{
+	start(state);
+	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,53 data:9", 13,
+		"A>B ip4:10.1.0.1,10.1.0.2,17 udp:4000,53 data:9");
+	goes(13, "B>A ip4:10.1.0.2,10.1.0.1,1 error:3,3 quote:10.1.0.1,10.1.0.2,4000,53", 12,
+		"G>A ip4:10.9.0.1,10.1.0.1,1 error:3,3 quote:10.1.0.1,10.9.0.1,4000,53");
+	goes(13, "B>A ip4:10.1.0.77,10.1.0.1,1 error:11,0 quote:10.1.0.1,10.1.0.2,4000,53", 12,
+		"G>A ip4:10.1.0.77,10.1.0.1,1 error:11,0 quote:10.1.0.1,10.9.0.1,4000,53");
+	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,1 error:3,3 quote:10.9.0.1,10.1.0.1,53,4000", 13,
+		"A>B ip4:10.1.0.1,10.1.0.2,1 error:3,3 quote:10.1.0.2,10.1.0.1,53,4000");
+	goes(12, "A>G ip6:fd00::1,fd09::1,17 udp:4000,777 data:9", 13,
+		"A>B ip6:fd00::1,fd00::2,17 udp:4000,777 data:9");
+	goes(13, "B>A ip6:fd00::2,fd00::1,58 error:1,4 quote:fd00::1,fd00::2,4000,777", 12,
+		"G>A ip6:fd09::1,fd00::1,58 error:1,4 quote:fd00::1,fd09::1,4000,777");
+	drops(12, "A>G ip4:10.1.0.1,10.9.0.1,1 error:3,3 quote:10.9.0.1,10.1.0.1,53,4001",
+		WEFT_DROP_no_connection);
+}
+
+static void an_error_from_outside(void **state)
+{
+	char out[160];
+	start(state);
+	enter(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,17 udp:4000,53 data:9");
+	snprintf(out, sizeof(out),
+		"G>B ip4:192.0.2.77,10.1.0.2,1 error:3,4 quote:10.1.0.2,10.1.0.254,53,%u",
+		source_port());
+	goes(UPLINK, "D>U ip4:192.0.2.77,10.9.0.1,1 error:3,4 quote:10.9.0.1,198.51.100.7,53,4000",
+		13, out);
+}
+
+static void put_backend(u32 id, u32 flags)
+{
+	struct weft_backend_row row;
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_backend, &id, &row), 0);
+	row.flags = flags;
+	PUT(backend, &id, &row);
+}
+
+static struct weft_connection_row connection(const char *src, u16 sport, u16 dport, u8 protocol)
+{
+	struct weft_connection_key key = {
+		.scope = WHITE, .src_port = sport, .dst_port = dport, .protocol = protocol};
+	struct weft_connection_row row;
+	address_of(src, key.src);
+	address_of(VIP, key.dst);
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_connection, &key, &row), 0);
+	return row;
+}
+
+static void a_closed_connection_ends(void **state)
+{
+	start(state);
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:02");
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:11");
+	assert_int_equal(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags, WEFT_CONNECTION_FIN);
+	enter(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8080,4000 flags:11");
+	assert_true(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags & WEFT_CONNECTION_CLOSED);
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:02"); // the port again
+	assert_int_equal(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags, 0);
+	assert_int_equal(connections(SERVICE_NAT), 1);
+	enter(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8080,4000 flags:04");
+	assert_true(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags & WEFT_CONNECTION_CLOSED);
+}
+
+// UDP leaves a dead backend at once, TCP stays until it is closed.
+static void a_dead_backend(void **state)
+{
+	start(state);
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,53 data:9");
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:02");
+	put_backend(SERVICE_UDP, WEFT_BACKEND_PRESENT | WEFT_BACKEND_DEAD);
+	put_backend(SERVICE_NAT, WEFT_BACKEND_PRESENT | WEFT_BACKEND_DEAD);
+	struct weft_ring_row ring = {SERVICE_DSR}; // nobody of this service
+	u32 index = SERVICE_UDP;
+	PUT(ring, &index, &ring);
+	index = SERVICE_NAT;
+	PUT(ring, &index, &ring);
+	drops(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,53 data:9", WEFT_DROP_no_backend);
+	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:10 data:9", 13,
+		"A>B ip4:10.1.0.1,10.1.0.2,6 tcp:4000,8080 flags:10 data:9");
+}
+
+static void too_big_is_told(void **state)
+{
+	start(state);
+	if (is_xdp())
+		return; // TC answers
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,53 data:1423");
+	assert_string_equal(drop_name(result.record.reason), "too_big");
+	assert_int_equal(result.outputs, 1);
+	assert_int_equal(connections(SERVICE_UDP), 1);
+}
+
+int services_run(struct sequence_arena *arena)
+{
+#define TEST(function) cmocka_unit_test_prestate(function, arena)
+	const struct CMUnitTest tests[] = {
+		TEST(nat_inside),
+		TEST(nat6_inside),
+		TEST(a_datagram_without_checksum_has_none),
+		TEST(nat_from_outside),
+		TEST(what_is_not_served_is_the_hosts),
+		TEST(an_address_answers),
+		TEST(hairpin),
+		TEST(dsr),
+		TEST(host_dsr_elsewhere),
+		TEST(host_dsr_arrives),
+		TEST(host_dsr_here),
+		TEST(nobody_serves),
+		TEST(limits),
+		TEST(fragments_follow_their_first),
+		TEST(options_pass),
+		TEST(errors_find_their_way),
+		TEST(an_error_from_outside),
+		TEST(a_closed_connection_ends),
+		TEST(a_dead_backend),
+		TEST(too_big_is_told),
+	};
+	return _cmocka_run_group_tests(arena->name, tests, WEFT_ARRAY_SIZE(tests), NULL, NULL);
+}
