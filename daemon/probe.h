@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Probes: STAMP test packets (weft/probe.h) from a port's place to another's, and their answers.
 //
-//   probe.c          the command: who asks whom, sending, what has come back
+//   probe.c          the command: a session asks, and sums up at its end
+//   probe_aim.c      who asks whom
+//   probe_answer.c   what comes back to a session
 //   probe_frame.c    frames <-> probes
 //   probe_reflect.c  cards of probes: to the session that asks, or an answer to them
 //   probe_show.c     what came of a session, in words

@@ -25,3 +25,23 @@ struct probes {
 	struct event *idle;
 	bool watching;
 };
+
+struct probe_session {
+	struct request *request;
+	u32 id;
+	const char *from_name; // of the request's words
+	u32 from, network, to; // to: the place of B
+	struct probe_way way;
+	u32 bytes, count;
+	u32 interval_ms;
+	struct probe_one *ones;
+	struct probe_result result;
+	u32 highest; // question that was answered, and one more
+	struct event *timer;
+	struct probe_session *prev, *next;
+};
+
+// probe_aim.c: fills in network, places and way, from the request's words.
+int probe_aim(struct probe_session *session);
+// probe.c: the answer to this question has come.
+void probe_session_shown(struct probe_session *session, u32 number);
