@@ -34,8 +34,11 @@ static void session_free(struct probe_session *session)
 	struct probes *probes = session->request->weftd->probes;
 	if (session->id)
 		DL_DELETE(probes->sessions, session);
+	probe_guest_end(session->request->weftd, &session->guest);
 	if (session->timer)
 		event_free(session->timer);
+	free(session->result.guest_from.ns);
+	free(session->result.guest_to.ns);
 	free(session->ones);
 	free(session);
 }
@@ -48,6 +51,7 @@ static void finish(struct probe_session *s)
 	struct probe_result *r = &s->result;
 	u32 lost = r->sent - r->received;
 	struct failure failure;
+	r->guest_from.asked = s->guest.asked; // what waits until now is lost
 	request_line(request, probe_show(r));
 	if (lost) {
 		fail(&failure, -ETIMEDOUT, "lost", "%u of %u probes were not answered", lost,
@@ -83,9 +87,13 @@ static int ask(struct probe_session *s)
 		.kind = WEFT_PROBE_ASKS,
 		.clock = weft_hton32(probe_clock()),
 	};
+	probe_watch(weftd);
+	if (s->result.sent && !one[-1].answers) // else that has asked A's guest
+		probe_guest_ask(weftd, &s->guest);
 	one->sent_ns = clock_ns();
 	probe_time_put(probe.sent, one->sent_ns);
-	probe_watch(weftd);
+	if (!s->result.guest_to.why)
+		probe.seen |= WEFT_PROBE_GUEST;
 	int error = probe_send(weftd, s->from, &s->way, &probe, s->bytes);
 	if (!error)
 		s->result.sent++;
@@ -113,12 +121,19 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 	request_done(request, &failure);
 }
 
+void probe_session_look(struct probe_session *s)
+{
+	if (s->result.sent == s->count && s->result.received == s->count && !s->guest.asked_ns)
+		arm(s, 0); // that was all; from the timer, for what waits in the ring
+}
+
 void probe_session_shown(struct probe_session *s, u32 number)
 {
+	// Now, as B's is asked when the probe has come: caches are as warm.
+	probe_guest_ask(s->request->weftd, &s->guest);
 	if (s->request->json || s->count <= LINES_MAX)
 		request_line(s->request, probe_show_one(&s->result, number));
-	if (s->result.sent == s->count && s->result.received == s->count)
-		arm(s, 0); // that was all; from the timer, for what waits in the ring
+	probe_session_look(s);
 }
 
 static void probe_cancelled(struct request *request)
@@ -147,7 +162,10 @@ static int prepare(struct probe_session *s)
 			&request->failure, "size: a probe there has %u bytes at least", least);
 	s->ones = calloc(s->count, sizeof(*s->ones));
 	s->timer = evtimer_new(request->weftd->base, on_timer, s);
-	if (!s->ones || !s->timer || getrandom(&s->id, sizeof(s->id), 0) != sizeof(s->id))
+	s->result.guest_from.ns = calloc(s->count, sizeof(u32));
+	s->result.guest_to.ns = calloc(s->count, sizeof(u32));
+	if (!s->ones || !s->timer || !s->result.guest_from.ns || !s->result.guest_to.ns ||
+		getrandom(&s->id, sizeof(s->id), 0) != sizeof(s->id))
 		return fail(&request->failure, -ENOMEM, "no_memory", "out of memory");
 	s->id |= 1;
 	const struct object *to = place_at(request->weftd, s->to);
@@ -174,7 +192,7 @@ static int run_probe(struct request *request)
 		session_free(s);
 		return error;
 	}
-	error = weftd->engine_ops->send(weftd->engine, 0, NULL, 0);
+	error = weftd->engine_ops->send(weftd->engine, ENGINE_SEND_FROM, 0, NULL, 0);
 	if (error) {
 		session_free(s);
 		return fail(&request->failure, error, "engine_failed",
@@ -204,6 +222,8 @@ static const struct argument probe_arguments[] = {
 		"bytes of each frame, without a tag; as small as can be without it"},
 	{"network", NULL, ARGUMENT_NAME, 0, NULL, "network", 0, 0, NULL,
 		"in which network, if both are in several"},
+	{"guests", NULL, ARGUMENT_BOOL, 0, NULL, NULL, 0, 0, "on",
+		"ask the guests at both ends, too (ARP, ND)"},
 	{0},
 };
 
@@ -212,7 +232,9 @@ const struct command probe_commands[] = {
 	{.object = "probe",
 		.arguments = probe_arguments,
 		.help = "Measure the way from a port to another and back with test packets of "
-			"weft's own, which no guest sees: loss, reordering, delays each way",
+			"weft's own, which no guest sees: loss, reordering, delays each way; and "
+			"how "
+			"long the guests at both ends take to answer an ARP or ND request",
 		.run = run_probe,
 		.cancelled = probe_cancelled,
 		.line = probe_line},

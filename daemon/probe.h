@@ -5,6 +5,7 @@
 //   probe_aim.c      who asks whom
 //   probe_answer.c   what comes back to a session
 //   probe_frame.c    frames <-> probes
+//   probe_guest.c    guests are asked, by their own weftd
 //   probe_reflect.c  cards of probes: to the session that asks, or an answer to them
 //   probe_show.c     what came of a session, in words
 #pragma once
@@ -35,6 +36,10 @@ u32 probe_frame_least(const struct probe_way *way);
 // bytes: without the tag. Returns the length with it. The tag that makes it a probe is put in.
 u32 probe_frame_build(const u64 key[2], const struct probe_way *way, const struct weft_probe *probe,
 	u32 bytes, u8 frame[PROBE_FRAME_MAX_BYTES]);
+// What weftd asks a guest: ARP or ND, from way.src. Returns the length.
+u32 probe_question_build(const struct probe_way *way, u8 frame[PROBE_FRAME_MAX_BYTES]);
+// Of which address does the card say that it is there? False: it is no answer to a question.
+bool probe_answer_read(const struct weft_postcard *card, struct weft_ip *ip);
 // What stands in a card; false: no probe (only the engine has looked at its tag).
 bool probe_frame_read(
 	const struct weft_postcard *card, struct weft_probe *probe, struct probe_way *way);
@@ -77,6 +82,13 @@ struct probe_one {
 	bool there_in, late, back_out; // these were observed
 };
 
+// What a guest's answers took.
+struct probe_share {
+	const char *why; // it is not asked; NULL: it is
+	u32 asked, answered, count;
+	u32 *ns; // count of them
+};
+
 struct probe_result {
 	const struct probe_one *ones;
 	u32 sent, received, duplicates, reordered;
@@ -84,6 +96,7 @@ struct probe_result {
 	u32 last_asked,
 		last_count; // by the answer with the highest number: of the question, its own
 	bool one_host, one_clock;
+	struct probe_share guest_from, guest_to; // A's, B's
 };
 json_t *probe_show_one(const struct probe_result *result, u32 sequence);
 json_t *probe_show(const struct probe_result *result);

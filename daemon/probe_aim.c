@@ -110,17 +110,64 @@ static int check_places(struct probe_session *s, const struct object *network)
 	return fail_hint(failure, "say `host set probe-key SECRET`, the same on every host");
 }
 
-static const struct object *find_network(struct weftd *weftd, const struct object *from,
-	const char *to, const json_t *words, u16 *tag)
+// Those that the words leave: *second is NULL if that is one.
+static const struct object *find_network(
+	const struct probe_session *s, const struct object *from, const struct object **second)
 {
+	struct weftd *weftd = s->request->weftd;
+	const json_t *words = s->request->arguments;
 	const char *given = spec_text(words, "network", NULL);
-	const struct object *port = object_find(weftd, &noun_port, to);
-	u16 ignored;
-	for (struct object *n = object_first(weftd, &noun_network); n; n = n->hh.next)
-		if (place_in(weftd, from, n->id, tag) && (!given || !strcmp(given, n->name)) &&
-			(!port || place_in(weftd, port, n->id, &ignored)))
-			return n;
-	return NULL;
+	const struct object *to = object_find(weftd, &noun_port, spec_text(words, "to", ""));
+	const struct object *found = NULL;
+	u16 tag;
+	*second = NULL;
+	for (struct object *n = object_first(weftd, &noun_network); n; n = n->hh.next) {
+		if ((given && strcmp(given, n->name) != 0) || !place_in(weftd, from, n->id, &tag) ||
+			(to && !place_in(weftd, to, n->id, &tag)))
+			continue;
+		if (found)
+			*second = n;
+		else
+			found = n;
+	}
+	return found;
+}
+
+static int choose_network(
+	struct probe_session *s, const struct object *from, const struct object **network)
+{
+	struct failure *failure = &s->request->failure;
+	const char *to = spec_text(s->request->arguments, "to", "");
+	const struct object *second;
+	*network = find_network(s, from, &second);
+	if (!*network) {
+		fail(failure, -EINVAL, "bad_value",
+			"port %s has no network in which it could reach %.64s", from->name, to);
+		return fail_hint(failure, "look at `port show`");
+	}
+	if (second) {
+		fail(failure, -EINVAL, "bad_value", "port %s is in %s and in %s", from->name,
+			(*network)->name, second->name);
+		return fail_hint(failure, "say in which by the word `network`");
+	}
+	place_in(s->request->weftd, from, (*network)->id, &s->way.tag);
+	return 0;
+}
+
+// A's from here, B's by the weftd that has it.
+static void aim_guests(
+	struct probe_session *s, const struct explain_station *a, const struct explain_station *b)
+{
+	struct request *request = s->request;
+	struct probe_way way = {.dst = a->mac, .ip_dst = a->ip, .tag = s->way.tag};
+	const char *off =
+		json_is_false(json_object_get(request->arguments, "guests")) ? "not asked" : NULL;
+	static const char unknown[] = "its IP address is not known";
+	s->result.guest_from.why = off ? off : a->ip_known ? NULL : unknown;
+	s->result.guest_to.why = off ? off : b->ip_known ? NULL : unknown;
+	s->guest.session = s;
+	if (!s->result.guest_from.why)
+		probe_guest_aim(request->weftd, &s->guest, a->place, a->network, &way);
 }
 
 int probe_aim(struct probe_session *s)
@@ -132,18 +179,16 @@ int probe_aim(struct probe_session *s)
 	if (!from)
 		return fail(&request->failure, -ENOENT, "not_found", "there is no port '%s'",
 			s->from_name);
-	const struct object *network =
-		find_network(weftd, from, to, request->arguments, &s->way.tag);
-	if (!network) {
-		fail(&request->failure, -EINVAL, "bad_value",
-			"port %s has no network in which it could reach %.64s", from->name, to);
-		return fail_hint(&request->failure, "look at `port show`");
-	}
+	const struct object *network;
+	int error = choose_network(s, from, &network);
+	if (error)
+		return error;
 	struct explain_station a = {.network = network->id}, b = a;
-	int error = read_target(weftd, to, network, &b, &request->failure);
+	error = read_target(weftd, to, network, &b, &request->failure);
 	if (error)
 		return error;
 	station_of(weftd, from, &a);
+	aim_guests(s, &a, &b);
 	bool v6 = b.ip_known ? !address_v4(&b.ip) : a.ip_known && !address_v4(&a.ip);
 	if (!b.ip_known)
 		assume_ip(&b.ip, v6);

@@ -56,6 +56,38 @@ static void count_order(struct probe_session *s, u32 number, const struct weft_p
 	}
 }
 
+static void share_add(struct probe_share *share, u32 asked, u32 answered, u32 ns, u32 room)
+{
+	if (ns && share->count < room)
+		share->ns[share->count++] = ns;
+	share->asked = asked;
+	share->answered = answered;
+}
+
+void probe_guest_answered(struct probe_session *s)
+{
+	const struct probe_guest *guest = &s->guest;
+	share_add(&s->result.guest_from, probe_guest_asked(guest), guest->answered, guest->last_ns,
+		s->count);
+	probe_session_look(s);
+}
+
+// B's guest, asked over there: each time is told until there is another.
+static void take_guest(struct probe_session *s, const struct weft_probe *answer)
+{
+	struct probe_share *share = &s->result.guest_to;
+	u32 asked = weft_ntoh32(answer->guest_asked);
+	u32 answered = weft_ntoh32(answer->guest_answered);
+	if (!(answer->seen & WEFT_PROBE_GUEST)) {
+		if (!share->why && !share->asked)
+			share->why = "the weftd there does not ask it";
+		return;
+	}
+	if (asked >= share->asked)
+		share_add(share, asked, answered,
+			answered > share->answered ? weft_ntoh32(answer->guest_ns) : 0, s->count);
+}
+
 void probe_answered(
 	struct probe_session *s, const struct weft_probe *answer, const struct weft_postcard *card)
 {
@@ -77,6 +109,7 @@ void probe_answered(
 	s->result.received++;
 	s->result.one_clock = answer->clock == weft_hton32(probe_clock());
 	take_last(s, answer);
+	take_guest(s, answer);
 	count_order(s, number, answer);
 	probe_session_shown(s, number);
 }

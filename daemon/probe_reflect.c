@@ -19,8 +19,9 @@ LOG_MODULE(probe);
 
 enum { WATCH_SECONDS = 3 };
 
-static struct probe_asker *asker_of(struct probes *probes, u32 session, u32 from)
+static struct probe_asker *asker_of(struct weftd *weftd, u32 session, u32 from)
 {
+	struct probes *probes = weftd->probes;
 	struct probe_asker *oldest = probes->askers;
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(probes->askers); i++) {
 		struct probe_asker *asker = &probes->askers[i];
@@ -29,6 +30,7 @@ static struct probe_asker *asker_of(struct probes *probes, u32 session, u32 from
 		if (asker->seen_ns < oldest->seen_ns)
 			oldest = asker;
 	}
+	probe_guest_end(weftd, &oldest->guest);
 	*oldest = (struct probe_asker){.session = session, .from = from};
 	return oldest;
 }
@@ -46,7 +48,7 @@ int probe_send(struct weftd *weftd, u32 port, const struct probe_way *way,
 {
 	u8 frame[PROBE_FRAME_MAX_BYTES];
 	u32 length = probe_frame_build(weftd->probes->key, way, probe, bytes, frame);
-	return weftd->engine_ops->send(weftd->engine, port, frame, length);
+	return weftd->engine_ops->send(weftd->engine, ENGINE_SEND_FROM, port, frame, length);
 }
 
 static void fill_answer(struct probe_asker *asker, const struct weft_probe *asked,
@@ -74,19 +76,39 @@ static void fill_answer(struct probe_asker *asker, const struct weft_probe *aske
 	answer->last_out = weft_hton32(asker->last_out);
 }
 
+// What its guest says, as the one asks who sends probes to it.
+static void ask_guest(struct weftd *weftd, struct probe_asker *asker,
+	const struct probe_way *question, u16 tag, const struct weft_postcard *card,
+	struct weft_probe *answer)
+{
+	struct probe_guest *guest = &asker->guest;
+	struct probe_way way = *question;
+	way.tag = tag;
+	if (guest->port != card->to) {
+		probe_guest_end(weftd, guest);
+		probe_guest_aim(weftd, guest, card->to, card->network, &way);
+	}
+	answer->seen |= WEFT_PROBE_GUEST;
+	answer->guest_asked = weft_hton32(probe_guest_asked(guest));
+	answer->guest_answered = weft_hton32(guest->answered);
+	answer->guest_ns = weft_hton32(guest->last_ns);
+	probe_guest_ask(weftd, guest);
+}
+
 // From where it came to whence it came.
 static void reflect(struct weftd *weftd, const struct weft_probe *asked, const struct probe_way *to,
 	const struct weft_postcard *card)
 {
-	struct probe_asker *asker =
-		asker_of(weftd->probes, weft_ntoh32(asked->session), card->from);
+	struct probe_asker *asker = asker_of(weftd, weft_ntoh32(asked->session), card->from);
 	struct probe_way way = {to->dst, to->src, to->ip_dst, to->ip_src, 0};
 	const struct object *port = place_at(weftd, card->to);
 	struct weft_probe answer;
 	if (!port || !place_in(weftd, port, card->network, &way.tag) ||
-		weftd->engine_ops->send(weftd->engine, 0, NULL, 0))
+		weftd->engine_ops->send(weftd->engine, ENGINE_SEND_FROM, 0, NULL, 0))
 		return;
 	fill_answer(asker, asked, card, &answer);
+	if (asked->seen & WEFT_PROBE_GUEST)
+		ask_guest(weftd, asker, to, way.tag, card, &answer);
 	asker->seen_ns = clock_ns();
 	asker->sent_ns = asker->seen_ns;
 	probe_time_put(answer.sent, asker->sent_ns);
@@ -122,7 +144,8 @@ void probe_card(struct weftd *weftd, const struct weft_postcard *card)
 {
 	struct weft_probe probe;
 	struct probe_way way;
-	if (!weftd->probes || !probe_frame_read(card, &probe, &way))
+	if (!weftd->probes || probe_guest_card(weftd, card) ||
+		!probe_frame_read(card, &probe, &way))
 		return;
 	struct probe_session *session = probe_session_find(weftd, weft_ntoh32(probe.session));
 	bool entered = card->in_point == WEFT_POINT_P0; // here, else it comes from a peer
@@ -151,6 +174,7 @@ static void on_idle(evutil_socket_t fd, short what, void *context)
 	struct weftd *weftd = context;
 	(void)fd, (void)what;
 	weftd->probes->watching = false;
+	probe_guests_idle(weftd);
 	cards_end(weftd, &weftd->probes->reader);
 }
 

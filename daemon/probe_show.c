@@ -192,6 +192,35 @@ static void put_parts(json_t *shown, const struct probe_result *r, const struct 
 	free(s.values);
 }
 
+// --- guests
+
+static const struct {
+	const char *key, *says;
+	size_t at; // in struct probe_result
+} guests[] = {
+	{"guest_from", "guest A", offsetof(struct probe_result, guest_from)},
+	{"guest_to", "guest B", offsetof(struct probe_result, guest_to)},
+};
+
+static json_t *share_json(const struct probe_share *share)
+{
+	struct series s = {.values = calloc(share->count + 1, sizeof(*s.values))};
+	const char *why = share->why ? share->why : share->asked ? NULL : "too few probes";
+	json_t *json = NULL;
+	for (; s.values && s.count < share->count; s.count++)
+		s.values[s.count] = share->ns[s.count];
+	if (s.count)
+		json = series_json(&s);
+	else
+		json = json_pack("{s:i, s:n, s:n, s:n, s:n, s:n, s:n}", "count", 0, "min_ns",
+			"p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns");
+	free(s.values);
+	json_object_set_new(json, "asked", json_integer(share->asked));
+	json_object_set_new(json, "lost", json_integer(share->asked - share->answered));
+	json_object_set_new(json, "why", why ? json_string(why) : json_null());
+	return json;
+}
+
 // --- lines
 
 json_t *probe_show_one(const struct probe_result *r, u32 sequence)
@@ -235,6 +264,9 @@ json_t *probe_show(const struct probe_result *r)
 	json_object_set_new(
 		shown, "clock_error_ns", clock.known ? json_integer(clock.error_ns) : json_null());
 	put_parts(shown, r, &clock);
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(guests); i++)
+		json_object_set_new(shown, guests[i].key,
+			share_json((const void *)((const u8 *)r + guests[i].at)));
 	return shown;
 }
 
@@ -243,16 +275,41 @@ static double us(const json_t *object, const char *key)
 	return (double)json_integer_value(json_object_get(object, key)) / 1000;
 }
 
+static void print_series(FILE *out, const char *says, const json_t *part)
+{
+	fprintf(out, "%-22s %9.1f %9.1f %9.1f %9.1f %9.1f", says, us(part, "min_ns"),
+		us(part, "p50_ns"), us(part, "p90_ns"), us(part, "p99_ns"), us(part, "max_ns"));
+}
+
 static void print_parts(FILE *out, const json_t *shown)
 {
 	for (size_t p = 0; p < WEFT_ARRAY_SIZE(parts); p++) {
 		const json_t *part = json_object_get(shown, parts[p].key);
 		if (json_is_object(part))
-			fprintf(out, "%-22s %9.1f %9.1f %9.1f %9.1f %9.1f\n", parts[p].says,
-				us(part, "min_ns"), us(part, "p50_ns"), us(part, "p90_ns"),
-				us(part, "p99_ns"), us(part, "max_ns"));
+			print_series(out, parts[p].says, part);
 		else if (part)
-			fprintf(out, "%-22s not observed\n", parts[p].says);
+			fprintf(out, "%-22s not observed", parts[p].says);
+		fputs(part ? "\n" : "", out);
+	}
+}
+
+static void print_guests(FILE *out, const json_t *shown)
+{
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(guests); i++) {
+		const json_t *guest = json_object_get(shown, guests[i].key);
+		const char *why = spec_text(guest, "why", NULL);
+		long long asked = spec_number(guest, "asked", 0),
+			  lost = spec_number(guest, "lost", 0);
+		if (why) {
+			fprintf(out, "%-22s not observed: %s\n", guests[i].says, why);
+			continue;
+		}
+		if (spec_number(guest, "count", 0))
+			print_series(out, guests[i].says, guest);
+		else
+			fprintf(out, "%-22s %9s %9s %9s %9s %9s", guests[i].says, "-", "-", "-",
+				"-", "-");
+		fprintf(out, lost ? "  %lld asked, %lld lost\n" : "\n", asked, lost);
 	}
 }
 
@@ -295,6 +352,7 @@ char *probe_text(const json_t *line)
 				"p99", "max");
 		if (spec_number(line, "received", 0))
 			print_parts(out, line);
+		print_guests(out, line);
 	}
 	fclose(out);
 	return text;

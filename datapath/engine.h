@@ -114,6 +114,11 @@ struct engine_result {
 // Return non-zero to stop the walk; the walk returns it.
 typedef int engine_walk_fn(const void *key, const void *row, void *context);
 
+enum engine_send {
+	ENGINE_SEND_FROM, // as if the port had: from P0 on it is on the way of the port's frames
+	ENGINE_SEND_TO,   // to the port, as it is, in the network of its tag: a question to a guest
+};
+
 struct engine_ops {
 	const char *name;
 	bool own_overlay; // writes and reads all outer headers itself: needs no carrier
@@ -208,11 +213,11 @@ struct engine_ops {
 	u64 (*cards)(struct engine *engine,
 		void (*fn)(const struct weft_postcard *card, void *context), void *context);
 
-	// Sends a frame of weftd's own (a probe: weft/probe.h) as if the port had: from P0 on it is
-	// on the way of the port's frames. NULL: this engine cannot. length 0: only makes the way
-	// in, which takes its time once. -EMSGSIZE, -ENOBUFS, -ENOMEM, and what making that may
-	// say.
-	int (*send)(struct engine *engine, u32 port_id, const u8 *bytes, u32 length);
+	// Sends a frame of weftd's own (a probe: weft/probe.h). NULL: this engine cannot. length 0:
+	// only makes the way in, which takes its time once. -EMSGSIZE, -ENOBUFS, -ENOMEM, and what
+	// making that may say.
+	int (*send)(struct engine *engine, enum engine_send how, u32 port_id, const u8 *bytes,
+		u32 length);
 
 	// Runs one frame through the very datapath, effects and counters included, but sends
 	// nothing but the copies of a flood. now_ns is used by engines without a clock of their

@@ -56,6 +56,7 @@ weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
 		(line)->rewrite, (bytes))
 #define PROBE(line)            probe_valid((line)->packet, (line)->tables, (line)->layout)
 #define PROBE_JUDGE(line, own) probe_judge((line)->verdict, (own))
+#define PROBE_ANSWER(line)     probe_answer((line)->tables, (line)->key->in_port)
 // Nothing is observed of flat packets: they come from nowhere.
 #define OBSERVE_NOW(line)           0
 #define OBSERVE_RANDOM()            1u

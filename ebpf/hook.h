@@ -19,6 +19,7 @@
 #define BALANCE(line)          ((void)(line), balance_scratch())
 #define REWRITE(line, bytes)   hook_rewrite(line)
 #define PROBE_JUDGE(line, own) weft_probe_judge((line)->verdict, (own))
+#define PROBE_ANSWER(line)     weft_probe_answer((line)->key->in_port)
 #define PROBE(line) \
 	weft_probe_valid((line)->packet->context, (line)->packet->outer_bytes, (line)->layout)
 
@@ -54,6 +55,7 @@ weft_inline struct balance *balance_scratch(void)
 	struct weft_line_row *row = bpf_map_lookup_elem(&weft_line, &zero);
 	return row ? &row->balance : NULL;
 }
+int weft_probe_answer(u32 port);
 
 struct packet {
 	HOOK_CONTEXT *context;
@@ -199,6 +201,11 @@ __noinline int weft_probe_judge(struct weft_verdict *verdict, bool own)
 	if (verdict)
 		probe_judge(verdict, own);
 	return 0;
+}
+
+__noinline int weft_probe_answer(u32 port)
+{
+	return probe_answer(NULL, port);
 }
 
 // The netdev of a port (of port 0: the carrier); 0: it has none.

@@ -18,7 +18,8 @@ enum {
 	WEFT_DEVICE_CARRIER = WEFT_BIT(31),  // the kernel's VXLAN device
 	WEFT_DEVICE_UNDERLAY = WEFT_BIT(30), // weft decapsulates itself what it can
 	WEFT_DEVICE_ENTRY = WEFT_BIT(29),    // weftd's own frames: the last 4 bytes name their port
-	WEFT_DEVICE_PORT = WEFT_BIT(29) - 1, // mask of the port id
+	WEFT_DEVICE_OUTWARD = WEFT_BIT(28),  // there: it goes to the port, not from it
+	WEFT_DEVICE_PORT = WEFT_BIT(28) - 1, // mask of the port id
 };
 
 // Flow cache: slots per CPU, a power of two.

@@ -79,6 +79,7 @@ weft_inline void observe_begin(struct pipeline *line, u32 device)
 	line->seen = &scratch->seen;
 	if (device & WEFT_DEVICE_ENTRY) {
 		line->seen->probe = true;
+		line->seen->outward = device & WEFT_DEVICE_OUTWARD;
 		line->seen->flags = WEFT_POSTCARD_PROBE;
 	}
 }

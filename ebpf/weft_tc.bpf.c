@@ -354,7 +354,7 @@ static __noinline u32 skb_enter(struct __sk_buff *skb)
 	if (at > ENTRY_BYTES || bpf_skb_load_bytes(skb, at, &port, sizeof(port)) ||
 		bpf_skb_change_tail(skb, at, 0))
 		return 0;
-	return port & WEFT_DEVICE_PORT;
+	return port & (WEFT_DEVICE_PORT | WEFT_DEVICE_OUTWARD);
 }
 
 SEC("tc")
@@ -368,10 +368,10 @@ int weft_tc(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	line.now_ns = clock_now_ns();
 	if (device & WEFT_DEVICE_ENTRY) {
-		port = skb_enter(skb);
-		if (!port)
+		device = skb_enter(skb);
+		if (!(device & WEFT_DEVICE_PORT))
 			return TC_ACT_SHOT;
-		device = port | WEFT_DEVICE_ENTRY;
+		device |= WEFT_DEVICE_ENTRY;
 	}
 	observe_begin(&line, device);
 	if (!skb_receive(&line, device, &port, record)) {

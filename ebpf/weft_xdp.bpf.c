@@ -134,6 +134,8 @@ weft_inline bool hook_takes(struct pipeline *line, u32 action)
 	struct overlay_way way = {0};
 	if (probe_suspect(line->key) && line->verdict->flags & WEFT_VERDICT_FROM_PEER)
 		return action == WEFT_ACTION_drop; // TC hands probes to weftd
+	if (probe_answer_suspect(line->key))
+		return false; // and guests' answers
 	if (line->packet->outer_bytes)
 		return own_takes(line, action);
 	if (action == WEFT_ACTION_encap)

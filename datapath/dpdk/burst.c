@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A burst of frames through the pipeline, and out again by port.
 #include "datapath/dpdk/apply.h"
+#include "datapath/dpdk/enter.h"
 #include "datapath/dpdk/observe_line.h"
 #include "datapath/ecn.h"
 
@@ -264,7 +265,8 @@ static void enter_frame(struct dpdk_worker *worker, struct rte_mbuf *frame)
 {
 	struct observed *observed = &worker->observe.packets[worker->observe.count++];
 	struct dpdk_line line;
-	line_open(&line, worker, frame->hash.usr, 0, frame);
+	bool outward = frame->hash.usr & ENTER_TO;
+	line_open(&line, worker, frame->hash.usr & ~(u32)ENTER_TO, 0, frame);
 	line_locate(&line);
 	line_match(&line, (u32)line_generation(worker, 0), flow_time(worker->now_ns));
 	observed->frame = NULL;
@@ -272,6 +274,7 @@ static void enter_frame(struct dpdk_worker *worker, struct rte_mbuf *frame)
 		worker_time(worker, rte_rdtsc()));
 	observed->seen.flags = WEFT_POSTCARD_PROBE;
 	observed->seen.probe = true;
+	observed->seen.outward = outward;
 	run_line(&line, NULL, &observed->seen);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Frames of weftd's own on their way to the first worker, which takes them as if their port had
-// sent them.
+// sent them, or sends them to it.
 #include "datapath/dpdk/enter.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ void enter_close(struct engine *engine)
 	engine->entering = NULL;
 }
 
-int enter_send(struct engine *engine, u32 port, const u8 *bytes, u32 length)
+int enter_send(struct engine *engine, enum engine_send how, u32 port, const u8 *bytes, u32 length)
 {
 	struct rte_mbuf *frame = length ? rte_pktmbuf_alloc(eal_pool()) : NULL;
 	if (!length) // there is one from the start
@@ -42,7 +42,7 @@ int enter_send(struct engine *engine, u32 port, const u8 *bytes, u32 length)
 	int error = length > rte_pktmbuf_tailroom(frame) ? -EMSGSIZE : 0;
 	if (!error) {
 		memcpy(rte_pktmbuf_append(frame, (u16)length), bytes, length);
-		frame->hash.usr = port;
+		frame->hash.usr = port | (how == ENGINE_SEND_TO ? ENTER_TO : 0);
 		error = rte_ring_sp_enqueue(engine->entering, frame);
 	}
 	if (error)

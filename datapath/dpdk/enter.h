@@ -6,4 +6,6 @@
 
 int enter_open(struct engine *engine);
 void enter_close(struct engine *engine); // the workers have ended
-int enter_send(struct engine *engine, u32 port, const u8 *bytes, u32 length);
+int enter_send(struct engine *engine, enum engine_send how, u32 port, const u8 *bytes, u32 length);
+
+enum { ENTER_TO = WEFT_BIT(31) }; // beside the port in frame->hash.usr: ENGINE_SEND_TO

@@ -56,6 +56,7 @@ weft_inline bool packet_word(const struct packet *p, u32 at, u64 *word)
 		(line)->rewrite, (bytes))
 #define PROBE(line)            line_probe(line)
 #define PROBE_JUDGE(line, own) probe_judge((line)->verdict, (own))
+#define PROBE_ANSWER(line)     probe_answer((line)->tables, (line)->key->in_port)
 
 struct pipeline;
 static u64 line_now(struct pipeline *line);

@@ -158,7 +158,8 @@ u64 ebpf_cards(struct engine *engine, void (*fn)(const struct weft_postcard *car
 	void *context);
 
 // send.c
-int ebpf_send(struct engine *engine, u32 port_id, const u8 *bytes, u32 length);
+int ebpf_send(
+	struct engine *engine, enum engine_send how, u32 port_id, const u8 *bytes, u32 length);
 void ebpf_send_close(struct engine *engine);
 
 // inject.c

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Frames of weftd's own: they enter by a tap that weftd holds and nobody else knows. Behind the
-// frame stands the port that it comes from; the program takes that off. The tap goes with weftd.
+// frame stands the port that it comes from or goes to; the program takes that off. The tap goes
+// with weftd.
 #include "datapath/ebpf/ebpf.h"
 
 #include <errno.h>
@@ -65,10 +66,11 @@ static int open_entry(struct engine *engine)
 	return error;
 }
 
-int ebpf_send(struct engine *engine, u32 port_id, const u8 *bytes, u32 length)
+int ebpf_send(struct engine *engine, enum engine_send how, u32 port_id, const u8 *bytes, u32 length)
 {
-	struct iovec parts[] = {{(u8 *)bytes, length}, {&port_id, sizeof(port_id)}};
-	if (length + sizeof(port_id) > 0xffff)
+	u32 place = port_id | (how == ENGINE_SEND_TO ? WEFT_DEVICE_OUTWARD : 0);
+	struct iovec parts[] = {{(u8 *)bytes, length}, {&place, sizeof(place)}};
+	if (length + sizeof(place) > 0xffff)
 		return -EMSGSIZE;
 	int error = engine->entry_fd < 0 ? open_entry(engine) : 0;
 	if (error || !length)

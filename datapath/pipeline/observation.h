@@ -16,6 +16,7 @@ struct observation {
 	bool answering; // a question waits for an answer from its port
 	bool asks;      // it is one
 	bool probe;     // of weftd's own: it did not come from the port that it stands for
+	bool outward;   // a question to the guest: it goes to that port
 	u8 flags;       // enum weft_postcard_flag
 	struct weft_guest_row question;
 	struct weft_postcard card;

@@ -49,6 +49,7 @@ weft_inline void observe_in(struct tables *tables, struct observation *seen, u32
 	seen->asks = false;
 	seen->flags = 0;
 	seen->probe = false;
+	seen->outward = false;
 	seen->identity_key = host ? host->identity_key : 0;
 	seen->trace_below = host && seen->tracing ? host->trace_below : 0;
 }

@@ -4,7 +4,8 @@
 // A hook defines, before it includes this file:
 //   struct packet, packet_at, packet_tag, packet_length      (see parse.h)
 //   TABLE_GET, TABLE_ROW, TABLE_INSERT, TABLE_REPLACE         access to the tables
-//   PARSE(line, in_port), DECIDE(line), COMMIT(line), PROBE(line), PROBE_JUDGE(line, own)
+//   PARSE(line, in_port), DECIDE(line), COMMIT(line), PROBE(line), PROBE_JUDGE(line, own),
+//   PROBE_ANSWER(line)
 //                                                             these steps, or a subprogram around
 //   REWRITE(line, bytes)                                      packet_rewrite, or a subprogram
 //   BALANCE(line)                                             what DECIDE has worked out
@@ -64,8 +65,9 @@ static void observe_listen(struct pipeline *line); // guest_listen
 static void observe_card(struct pipeline *line);
 static void observe_out(struct pipeline *line, enum weft_drop drop);
 
-// A probe has reached its port: weftd gets a card of it (WEFT_POSTCARD_PROBE), nobody the frame.
-// Nothing may be known of its way (line->seen is NULL). observe_out follows, if there is.
+// A probe has reached its port, or a guest answers: weftd gets a card of it (WEFT_POSTCARD_PROBE),
+// nobody the frame. Nothing may be known of its way (line->seen is NULL). observe_out follows, if
+// there is.
 static void probe_take(struct pipeline *line);
 
 // The length that the MTU is held against: of a superpacket, its largest segment with headers.
@@ -145,6 +147,16 @@ weft_inline enum weft_drop pipeline_apply(struct pipeline *line)
 	return v->action == WEFT_ACTION_encap ? apply_encap(line) : apply_forward(line);
 }
 
+// bytes: of the packet, as they are counted.
+weft_inline enum weft_drop pipeline_change(struct pipeline *line, u32 bytes)
+{
+	enum weft_drop drop = WEFT_DROP_none;
+	(void)bytes;
+	if (line->verdict->flags & WEFT_VERDICT_REWRITE && pipeline_sends(line->verdict))
+		drop = REWRITE(line, bytes);
+	return drop ? drop : pipeline_apply(line);
+}
+
 weft_inline void pipeline_decide(struct pipeline *line, u32 in_port)
 {
 	struct weft_verdict *v = line->verdict;
@@ -154,6 +166,10 @@ weft_inline void pipeline_decide(struct pipeline *line, u32 in_port)
 	if (drop) {
 		v->action = WEFT_ACTION_drop;
 		v->reason = drop;
+	} else if (line->seen && line->seen->outward) {
+		v->action = WEFT_ACTION_forward;
+		v->port = in_port;
+		v->tag = line->key->vid;
 	} else if (!flow_find(line)) {
 		DECIDE(line);
 		struct balance *balance = BALANCE(line);
@@ -169,7 +185,8 @@ weft_inline void pipeline_observe(struct pipeline *line)
 	seen->decided_ns = OBSERVE_NOW(line);
 	if (seen->tracing) {
 		u64 identity = observe_identity(line);
-		bool traced = (u32)identity <= seen->trace_below || probe_suspect(line->key);
+		bool traced = (u32)identity <= seen->trace_below || probe_suspect(line->key) ||
+			      probe_answer_suspect(line->key) || seen->outward;
 		seen->identity = traced ? identity : 0;
 	}
 	if (seen->answering || seen->sampled)
@@ -194,6 +211,13 @@ weft_inline bool pipeline_probe(struct pipeline *line)
 	return true;
 }
 
+// Does a guest answer weftd? It may say so in no network but those of its port.
+weft_inline bool pipeline_answer(struct pipeline *line)
+{
+	return line->verdict->reason == WEFT_DROP_not_routed && probe_answer_suspect(line->key) &&
+	       PROBE_ANSWER(line);
+}
+
 // What never becomes a packet of a port: outer headers that are wrong or from nobody.
 weft_inline void pipeline_reject(
 	struct tables *tables, u32 port, enum weft_drop drop, struct weft_record *record)
@@ -213,7 +237,7 @@ weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_re
 	pipeline_decide(line, in_port);
 	if (line->seen)
 		pipeline_observe(line);
-	bool probe = pipeline_probe(line);
+	bool probe = pipeline_probe(line), answer = pipeline_answer(line);
 	u32 action = v->action;
 	bool too_big = pipeline_too_big(line);
 	if (too_big) {
@@ -240,12 +264,10 @@ weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_re
 	enum weft_drop drop = WEFT_DROP_none;
 	if (too_big)
 		drop = pipeline_refuse(line, record);
-	else if (probe && v->action == WEFT_ACTION_forward)
+	else if (answer || (probe && v->action == WEFT_ACTION_forward))
 		probe_take(line);
-	else if (v->flags & WEFT_VERDICT_REWRITE && pipeline_sends(v))
-		drop = REWRITE(line, length);
-	if (!drop && !too_big && !(probe && v->action == WEFT_ACTION_forward))
-		drop = pipeline_apply(line);
+	else
+		drop = pipeline_change(line, length);
 	if (line->seen)
 		observe_out(line, drop);
 	if (drop) {

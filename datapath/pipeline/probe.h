@@ -4,11 +4,15 @@
 // A probe of weftd's own enters as if a port had sent it; one from a peer was let in there. From
 // anywhere else it is forged. It goes to peers as any packet does; where a port would get it,
 // weftd does; it is never flooded, never answered, and teaches nothing.
+//
+// weftd asks guests, too: with what any guest answers by itself, ARP and ND, from the gateway. The
+// question goes to the port undecided; of the answers, one is weftd's, others are dropped as ever.
 #pragma once
 
 #include <weft/probe.h>
 #include <weft/tables.h>
 #include <weft/verdict.h>
+#include "datapath/pipeline/decide.h"
 #include "datapath/pipeline/identity.h"
 
 // May it be one? The only question that ordinary packets are asked.
@@ -38,6 +42,26 @@ weft_inline bool probe_valid(
 			weft_sip_word(&sip, word);
 	}
 	return weft_sip_end(&sip, WEFT_PROBE_WORDS - 1) == tag;
+}
+
+// May it answer weftd's question to a guest? Nobody else asks guests from the gateway's MAC.
+weft_inline bool probe_answer_suspect(const struct weft_key *key)
+{
+	const struct weft_mac gateway = WEFT_GATEWAY_MAC;
+	bool arp = key->ethertype == WEFT_ETH_ARP && key->l4_src == WEFT_ARP_REPLY;
+	return (arp || neighbour_advertises(key)) && parse_same_mac(&key->dst, &gateway);
+}
+
+// Of a suspect: has weftd asked?
+weft_inline bool probe_answer(struct tables *tables, u32 port)
+{
+	struct weft_index index = {port};
+	struct weft_guest_row *row = TABLE_ROW(tables, guest, &index);
+	(void)tables;
+	if (!row || !row->asked)
+		return false;
+	*(volatile u32 *)&row->asked = 0;
+	return true;
 }
 
 // own: weftd itself has sent it.

@@ -40,12 +40,14 @@ struct weft_probe {
 	u8 kind; // enum weft_probe_kind
 	u8 seen; // enum weft_probe_seen: which of the times below were observed
 	be16 reserved4;
-	be32 in_ns;     // answer: from coming in to the hand-over of the question (P3 to P5)
-	be32 last;      // the answer before this one: its sequence,
-	be32 last_late; // from `sent` until it entered the network (P0),
-	be32 last_out;  // and from there until it left the host (P2)
-	be32 clock;     // whose clock it is: hosts of one machine have one
-	be32 reserved5[3];
+	be32 in_ns;       // answer: from coming in to the hand-over of the question (P3 to P5)
+	be32 last;        // the answer before this one: its sequence,
+	be32 last_late;   // from `sent` until it entered the network (P0),
+	be32 last_out;    // and from there until it left the host (P2)
+	be32 clock;       // whose clock it is: hosts of one machine have one
+	be32 guest_asked; // the guest that the question was for, asked by its own weftd: how often,
+	be32 guest_answered; // how often it has answered, and how long it took last (0: not known)
+	be32 guest_ns;
 };
 _Static_assert(sizeof(struct weft_probe) == 8 * WEFT_PROBE_WORDS, "no padding");
 
@@ -53,6 +55,7 @@ enum weft_probe_seen {
 	WEFT_PROBE_SEEN_IN = WEFT_BIT(0),
 	WEFT_PROBE_SEEN_LAST = WEFT_BIT(1), // last_late holds
 	WEFT_PROBE_SEEN_OUT = WEFT_BIT(2),  // last_out holds
+	WEFT_PROBE_GUEST = WEFT_BIT(3),     // question: ask the guest, too; answer: it is asked
 };
 
 // SipHash-2-4 (Aumasson, Bernstein 2012) over whole words.

@@ -291,7 +291,7 @@ enum { WEFT_BINDINGS_PER_MAC = 8 };
 	F(u32, bucket, [WEFT_LATENCY_BUCKETS])
 
 // guest: a question that was handed to a port and waits for the guest's answer. Index: port id.
-// Written by the datapath alone.
+// Written by the datapath alone, but for `asked`.
 #define WEFT_ROW_guest(F) \
 	F(u64, out_ns, ) /* when it was handed over; 0: none waits. Written last */ \
 	F(be32, src, )   /* low words of its addresses */ \
@@ -299,7 +299,9 @@ enum { WEFT_BINDINGS_PER_MAC = 8 };
 	F(u32, from, )     /* where it came from */ \
 	F(u32, ports, )    /* source and destination */ \
 	F(u32, expected, ) /* TCP: acknowledgement, host order; ICMP: identifier and number */ \
-	F(u32, protocol, )
+	F(u32, protocol, ) \
+	F(u32, asked, ) /* weftd has asked the guest itself (weft/probe.h); an answer ends it */ \
+	F(u32, asked_reserved, )
 
 enum weft_table_kind {
 	WEFT_TABLE_ARRAY,   // u32 index; every row exists; rows can be mapped (engine_ops.table_at)

@@ -4,6 +4,7 @@
 #
 #   host_new a            a namespace with directories of its own
 #   host_start a [ARG..]  weftd in it; host_stop a, host_kill a (-9)
+#   clock_ahead SECONDS   weftds that start from now on have a clock of their own; 0: the machine's again
 #   on a CMD...           in its network namespace;    ctl a WORDS...  weftctl to its weftd
 #
 # ENGINE: ebpf, or dpdk; sim runs the control plane without a datapath.
@@ -86,10 +87,16 @@ answers() {
 	ctl "$1" host show >/dev/null 2>&1
 }
 
+CLOCK=()
+clock_ahead() {
+	CLOCK=()
+	[ "$1" = 0 ] || CLOCK=(unshare --time --monotonic "$1" --boottime "$1")
+}
+
 host_start() {
 	local host=$1
 	shift
-	nsenter --net="/run/netns/$(netns "$host")" "$BUILD/weftd" --name "$host" --engine "$ENGINE" --state-dir "$WORK/$host/state" \
+	nsenter --net="/run/netns/$(netns "$host")" ${CLOCK[@]+"${CLOCK[@]}"} "$BUILD/weftd" --name "$host" --engine "$ENGINE" --state-dir "$WORK/$host/state" \
 		--run-dir "$WORK/$host/run" --bpf-dir "$WORK/$host/bpf" "$@" \
 		>>"$WORK/$host/log" 2>&1 &
 	HOST_PID[$host]=$!
