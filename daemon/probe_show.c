@@ -2,8 +2,9 @@
 // What came of probes: delays each way, hop by hop, as quantiles, and how far they can be trusted.
 //
 // All times of the other end are by its clock. Where that is another machine's, the offset is that
-// of the exchange with the shortest round trip (a minimum filter, as NTP's): it is right within
-// half of that. A delay below zero is this error showing, and stays as it is.
+// of the exchange with the shortest round trip (a minimum filter, as NTP's): there and then it is
+// right within half of that; how far the clocks may have drifted apart around it comes on top. A
+// delay below zero is this error showing, and stays as it is.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,20 +32,37 @@ struct clock {
 	s64 offset_ns, error_ns; // of the other end's
 };
 
+enum { DRIFT_PPM = 15 }; // RFC 5905's frequency tolerance (PHI)
+
+// Over how long the offset is said to hold, from when it was measured.
+static u64 farthest_ns(const struct probe_result *r, u64 from_ns)
+{
+	u64 farthest = 0;
+	for (u32 i = 0; i < r->sent; i++) {
+		u64 at = r->ones[i].in_ns, ns = at > from_ns ? at - from_ns : from_ns - at;
+		if (r->ones[i].back_ns && at && ns > farthest)
+			farthest = ns;
+	}
+	return farthest;
+}
+
 static struct clock clock_of(const struct probe_result *r, bool exact)
 {
 	struct clock clock = {.known = r->one_clock, .one = r->one_clock};
 	s64 least = 0;
-	bool any = false;
+	u64 from_ns = 0;
 	for (u32 i = 0; i < r->sent && !clock.one; i++) {
 		struct delays d = delays_of(&r->ones[i]);
-		if (!d.known || d.exact != exact || (any && d.rtt >= least))
+		if (!d.known || d.exact != exact || (clock.known && d.rtt >= least))
 			continue;
-		any = clock.known = true;
+		clock.known = true;
+		from_ns = r->ones[i].in_ns;
 		least = d.rtt;
 		clock.offset_ns = (d.forward - d.back) / 2;
 		clock.error_ns = (d.rtt + 1) / 2;
 	}
+	if (clock.known && !clock.one)
+		clock.error_ns += (s64)(farthest_ns(r, from_ns) * DRIFT_PPM / 1000000);
 	return clock;
 }
 
