@@ -70,7 +70,9 @@ struct packet_case {
 	const char *outer; // changes to the outer headers of the frame that comes in
 	struct binding_expect bound[BINDINGS_MAX]; // before
 	struct binding_expect binds[BINDINGS_MAX]; // after
-	bool own_only;                             // the carrier refuses it in the kernel
+	bool answer;             // it may answer weft's own question: XDP leaves it to TC
+	bool asked;              // before: weftd has asked the port's guest
+	bool own_only;           // the carrier refuses it in the kernel
 	const char *sim_only;    // why neither a test run nor a device takes the frame
 	const char *no_test_run; // why the kernel refuses it in a TC test run; it is sent live
 	bool in_bench;           // measured by `packets --bench`: the frame leaves as it came

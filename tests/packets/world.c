@@ -208,6 +208,10 @@ void world_before(const struct engine_ops *ops, struct engine *engine, const str
 		PUT(service_usage, &id, &service_usage);
 	for (u32 id = 1; id < PLACES; id++)
 		PUT(port_usage, &id, &usage);
+	for (u32 id = 1; id < PLACES; id++) {
+		struct weft_guest_row guest = {.asked = c->asked && id == c->port};
+		PUT(guest, &id, &guest);
+	}
 	for (u32 id = BLUE; id < NETWORKS; id++)
 		PUT(network_usage, &id, &usage);
 	for (const struct binding_expect *e = c->bound; e->network; e++) {

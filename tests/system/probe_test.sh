@@ -62,8 +62,9 @@ tagged=02:00:00:00:00:33
 send g3 --src $tagged --vlan 7
 wait_for 5 json_is a '"v3"' ".[] | select(.mac == \"$tagged\").port | tojson" fdb show
 refused a 2 "bytes at least" probe v1 v2 size 60
-watch_guest g1 g2 g3
+watch_guest g1 g2 g3 g4
 on g1 ip neigh replace 10.1.0.2 lladdr "$(mac_of g2 eth0)" dev eth0 nud permanent
+on g2 ip neigh replace 10.1.0.1 lladdr "$(mac_of g1 eth0)" dev eth0 nud permanent
 before=$(counters a)
 probe a v1 v2 count 30 interval 5 guests off
 summary_is '["not asked","not asked"]' '[.guest_from.why, .guest_to.why]'
@@ -89,7 +90,7 @@ summary_is true '[.guest_from, .guest_to] | all(.min_ns > 0 and .min_ns <= .p50_
 expect a "$(jq -c 'map(. + 30)' <<<"$counted")" '.[] | select(.name == "v1") | [.rx_packets, .tx_packets]' port show
 wait_for 5 seen_is g1 30 "arp and ether src $gateway and arp[14:4] = 0" # from no address: there is no gateway
 wait_for 5 seen_is g2 30 "arp and ether dst $gateway"
-equal 0 "$(seen g3 '')" "questions and answers that g3 saw"
+equal 0 "$(seen g3 "ether host $gateway")" "questions and answers that g3 saw"
 for guest in g1 g2; do
 	on $guest sysctl -q -w net.ipv6.conf.eth0.disable_ipv6=0
 	on $guest ip addr add fd00::${guest#g}/64 dev eth0 nodad
@@ -128,7 +129,7 @@ on g4 sysctl -q -w net.ipv4.conf.all.arp_ignore=8
 forged g4
 expect a '[["not_routed","decide",1]]' '[.[] | select(.port == "v4") | [.reason, .hop, .packets]]' drops show
 probe a v4 10.2.0.3 count 1 &
-wait_for 5 seen_is g3 3 "ether src $gateway" # its question is under way, too: to the station behind v3
+wait_for 5 seen_is g4 11 "arp[6:2] = 1 and ether src $gateway" # it is asked
 forged g1
 wait $!
 summary_is '[0,1]' '[.guest_from.count, .guest_from.lost]'
@@ -202,7 +203,7 @@ between_hosts() { # between_hosts WHAT
 		summary_is '[50,50,0,0,"one",0]' '[.sent, .received, .lost, .duplicates, .clock, .clock_error_ns]'
 	else
 		summary_is '[50,50,0,0,"estimated"]' '[.sent, .received, .lost, .duplicates, .clock]'
-		summary_is true "(.clock_offset_ns - $AHEAD * 1000000000 | fabs) <= .clock_error_ns and .clock_error_ns <= .rtt.min_ns"
+		summary_is true "(.clock_offset_ns - $AHEAD * 1000000000 | fabs) <= .clock_error_ns and .clock_error_ns <= .rtt.min_ns + 100000"
 	fi
 	summary_is true '.guest_from.count == 50 and .guest_to.count >= 40 and .guest_to.lost == 0'
 	summary_is true '.rtt.count >= 45 and .forward_here.min_ns > 0 and .back_there.count >= 45'
