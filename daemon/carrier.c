@@ -11,6 +11,7 @@
 #include <weft/log.h>
 #include "daemon/drops.h"
 #include "daemon/host.h"
+#include "daemon/latency.h"
 #include "daemon/network.h"
 #include "daemon/underlay.h"
 
@@ -74,8 +75,11 @@ static void find_underlay(struct weftd *weftd, struct engine_overlay *overlay)
 static int attach(struct carrier *c, u32 ifindex, struct failure *failure)
 {
 	struct engine_overlay overlay = {.carrier = ifindex}, least = overlay;
-	if (network_any_vni(c->weftd, true))
+	overlay.watch = !network_any_vni(c->weftd, true);
+	if (!overlay.watch || latency_sees_underlay(c->weftd))
 		find_underlay(c->weftd, &overlay);
+	if (!overlay.underlays)
+		overlay.watch = 0;
 	if (overlay.underlays && memcmp(&overlay, &c->refused, sizeof(overlay)) == 0)
 		return tell_engine(c, &least, failure); // once is enough
 	int error = tell_engine(c, &overlay, failure);
@@ -84,7 +88,8 @@ static int attach(struct carrier *c, u32 ifindex, struct failure *failure)
 	if (!error || !overlay.underlays)
 		return error;
 	c->refused = overlay;
-	snprintf(c->note, sizeof(c->note), "the carrier takes all: %.280s", failure->message);
+	snprintf(c->note, sizeof(c->note), "%s: %.280s",
+		overlay.watch ? "P3 is not observed" : "the carrier takes all", failure->message);
 	log_warn("%s", c->note);
 	return tell_engine(c, &least, failure);
 }

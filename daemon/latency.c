@@ -8,6 +8,7 @@
 #include <string.h>
 #include <weft/log.h>
 #include "daemon/cards.h"
+#include "daemon/carrier.h"
 #include "daemon/command_table.h"
 #include "daemon/host.h"
 #include "daemon/peer.h"
@@ -88,6 +89,12 @@ void latency_follow(struct weftd *weftd)
 		set_below(&host->sample_below, latency_sample_below(weftd, NULL), &any);
 	any |= follow_places(weftd, &noun_port);
 	observe(weftd, any || cards_read(weftd));
+	carrier_update(weftd);
+}
+
+bool latency_sees_underlay(struct weftd *weftd)
+{
+	return latency_sample_below(weftd, NULL) || cards_read(weftd);
 }
 
 // --- histograms

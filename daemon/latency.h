@@ -13,6 +13,8 @@ void latency_follow(struct weftd *weftd);
 // What a port's packets are held against was put into its row. Does not look at the others, as a
 // rule.
 void latency_port_sampled(struct weftd *weftd, u32 was, u32 below);
+// Is the underlay's traffic timed? Then P3 is asked for, whoever decapsulates.
+bool latency_sees_underlay(struct weftd *weftd);
 // Forgets what was kept of this port or peer; 0: of all. Returns how many histograms.
 u64 latency_forget(struct weftd *weftd, u32 place);
 

@@ -77,6 +77,7 @@ struct engine_overlay {
 	u32 carrier; // ifindex
 	u32 underlay[ENGINE_UNDERLAYS];
 	u32 underlays;
+	u32 watch; // 1: nothing is decapsulated there, frames are only seen to come in
 	bool xdp[ENGINE_UNDERLAYS]; // as in engine_port
 };
 
@@ -162,7 +163,8 @@ struct engine_ops {
 
 	// The devices that carry the overlay, in place of those of the last call: the carrier (a
 	// VXLAN device in collect-metadata mode; 0: none) and the underlay devices on which weft
-	// may decapsulate itself. Errors as port_attach; what was carried before may then be off.
+	// may decapsulate itself, or only sees P3. Errors as port_attach; what was carried before
+	// may then be off.
 	int (*overlay_set)(
 		struct engine *engine, const struct engine_overlay *overlay, const char **why);
 

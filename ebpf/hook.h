@@ -89,6 +89,7 @@ struct weft_scratch_row {
 	struct reply reply;
 	struct bpf_tunnel_key tunnel;
 	struct observation seen;
+	struct overlay outer;
 	struct weft_key key; // of a packet that is looked at, not run
 	struct weft_layout layout;
 };

@@ -46,8 +46,12 @@ __noinline int weft_expect(struct __sk_buff *skb)
 {
 	struct weft_scratch_row *scratch = scratch_row();
 	struct weft_expected_row *row = expected_row();
-	u32 outer = skb->protocol == weft_hton16(WEFT_ETH_IPV6) ? OVERLAY6_BYTES : OWN_BYTES;
-	if (!row || !scratch || weft_parse(skb, outer, 0, &scratch->key, &scratch->layout))
+	struct packet p = {.context = skb};
+	if (!row || !scratch || !skb_load(&p, OVERLAY6_BYTES + WEFT_PARSE_BYTES) ||
+		weft_outer(skb, &scratch->outer) == OWN_NONE)
+		return 0;
+	u32 outer = scratch->outer.ipv6 ? OVERLAY6_BYTES : OWN_BYTES;
+	if (weft_parse(skb, outer, 0, &scratch->key, &scratch->layout))
 		return 0;
 	struct observation *seen = &scratch->seen;
 	u64 identity =

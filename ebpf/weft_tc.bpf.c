@@ -7,7 +7,6 @@
 #include <linux/pkt_cls.h>
 #include "ebpf/carrier.h"
 #include "ebpf/own_path.h"
-#include "ebpf/tc_observe.h"
 
 // Since Linux 6.3; the headers of Debian 12 are older.
 #define ADJ_ROOM_DECAP_L3_IPV6 (1ull << 8)
@@ -55,6 +54,18 @@ weft_inline bool packet_sum(struct packet *p, u32 at, u32 pseudo, u32 plain, boo
 		return false;
 	return !plain || !bpf_l4_csum_replace(p->context, at, 0, plain, flags);
 }
+
+// The headers must lie in the linear part; a small frame from a tap already does.
+weft_inline bool skb_load(struct packet *p, u32 window)
+{
+	struct __sk_buff *skb = p->context;
+	u32 want = skb->len < window ? skb->len : window;
+	if ((u64)skb->data + want > (u64)skb->data_end && bpf_skb_pull_data(skb, want))
+		return false;
+	return packet_open(p, skb, 0);
+}
+
+#include "ebpf/tc_observe.h"
 
 // The tag that the frame has on its way, while copies leave with different ones.
 struct skb_tag {
@@ -309,16 +320,6 @@ weft_inline bool hook_takes(struct pipeline *line, u32 action)
 	return !line->packet->outer_bytes || own_takes(line, action);
 }
 
-// The headers must lie in the linear part; a small frame from a tap already does.
-weft_inline bool skb_load(struct packet *p, u32 window)
-{
-	struct __sk_buff *skb = p->context;
-	u32 want = skb->len < window ? skb->len : window;
-	if ((u64)skb->data + want > (u64)skb->data_end && bpf_skb_pull_data(skb, want))
-		return false;
-	return packet_open(p, skb, 0);
-}
-
 // Which port the frame comes from. False: it is dealt with, packet->code says how.
 weft_inline bool skb_receive(
 	struct pipeline *line, u32 device, u32 *port, struct weft_record *record)
@@ -327,6 +328,10 @@ weft_inline bool skb_receive(
 	u32 window = WEFT_PARSE_BYTES + (device & WEFT_DEVICE_UNDERLAY ? OVERLAY6_BYTES : 0);
 	*port = device & WEFT_DEVICE_PORT;
 	bool mine = p->context->pkt_type == PACKET_HOST && !p->context->vlan_present;
+	if (device & WEFT_DEVICE_WATCHED && !*port) {
+		p->code = TC_ACT_UNSPEC;
+		return false;
+	}
 	if (device & WEFT_DEVICE_UNDERLAY && mine && packet_open(p, p->context, 0) &&
 		own_is_tcp(p)) {
 		p->code = TC_ACT_UNSPEC;
@@ -375,7 +380,7 @@ int weft_tc(struct __sk_buff *skb)
 	}
 	observe_begin(&line, device);
 	if (!skb_receive(&line, device, &port, record)) {
-		if (line.seen && packet.code == TC_ACT_UNSPEC && device & WEFT_DEVICE_UNDERLAY)
+		if (line.seen && packet.code == TC_ACT_UNSPEC)
 			weft_expect(skb);
 		if (record)
 			record->passed = packet.code == TC_ACT_UNSPEC;

@@ -15,7 +15,7 @@ static u32 roles_of(const struct engine_overlay *overlay, u32 ifindex)
 	u32 roles = overlay->carrier == ifindex ? WEFT_DEVICE_CARRIER : 0;
 	for (u32 i = 0; i < overlay->underlays; i++)
 		if (overlay->underlay[i] == ifindex)
-			roles |= WEFT_DEVICE_UNDERLAY;
+			roles |= overlay->watch ? WEFT_DEVICE_WATCHED : WEFT_DEVICE_UNDERLAY;
 	return roles;
 }
 

@@ -206,7 +206,8 @@ between_hosts() { # between_hosts WHAT
 		summary_is true "(.clock_offset_ns - $AHEAD * 1000000000 | fabs) <= .clock_error_ns and .clock_error_ns <= .rtt.min_ns + 100000"
 	fi
 	summary_is true '.guest_from.count == 50 and .guest_to.count >= 40 and .guest_to.lost == 0'
-	summary_is true '.rtt.count >= 45 and .forward_here.min_ns > 0 and .back_there.count >= 45'
+	summary_is true '.rtt.count >= 45 and .forward_here.min_ns > 0 and .back_there.count >= 45 and
+		.forward_link.count >= 45 and .back_link.count >= 45'
 	echo "$1: $(jq -s -c 'last | [.rtt, .forward, .back] | map(.p50_ns)' "$WORK/probe")"
 	probe q w2 "$(mac_of h1 eth0)" count 20 interval 10 size 1400
 	equal '[0,0]' "[$(seen h1),$(seen h2)]" "$1: probes that the guests saw"

@@ -145,6 +145,33 @@ static void the_engine_refuses(void **state)
 	shows(rig, "network show blue", "state", "\"up\"");
 }
 
+static void watched(struct rig *rig, u32 underlays, u32 watch)
+{
+	settle(rig);
+	assert_int_equal(told.overlay.carrier, if_nametoindex("weft-carrier"));
+	assert_int_equal(told.overlay.underlays, underlays);
+	assert_int_equal(told.overlay.watch, watch);
+}
+
+static void who_times_sees_the_underlay(void **state)
+{
+	struct rig *rig = *state;
+	start(rig);
+	rig->ops.own_overlay = false;
+	rig_do(rig, "network add blue vni 5 overlay carrier");
+	rig_do(rig, "peer add h2 address 192.0.2.2");
+	watched(rig, 1, 1);
+	rig_do(rig, "host set sample 0");
+	watched(rig, 0, 0);
+	rig_do(rig, "network set blue overlay own");
+	watched(rig, 1, 0);
+	rig_do(rig, "network set blue overlay carrier");
+	watched(rig, 0, 0);
+	rig_do(rig, "host set sample 1");
+	watched(rig, 1, 1);
+	assert_int_equal(carrier_remove(&rig->weftd, NULL), 0);
+}
+
 static bool underlay_make(void)
 {
 	return system("ip link add weft-u0 type veth peer name weft-u1 && ip link set weft-u0 up "
@@ -158,6 +185,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(no_carrier, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(peers_need_a_next_hop, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			who_times_sees_the_underlay, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(the_engine_refuses, rig_setup, rig_teardown),
 	};
 	if (!rig_own_netns() || !underlay_make()) {
