@@ -52,6 +52,7 @@ SYSTEM_C := $(patsubst tests/system/%.c,$(BUILD)/tests/system/%,$(wildcard tests
 TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
 DPDK_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/dpdk/tools/*.c))
 DPDK_C   := $(patsubst tests/dpdk/%.c,$(BUILD)/tests/dpdk/%,$(wildcard tests/dpdk/*_test.c))
+BUSY     := $(BUILD)/tests/busy
 PACKETS  := $(BUILD)/tests/packets
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 
@@ -70,14 +71,17 @@ $(BUILD)/.packages: Makefile
 
 deps: $(BUILD)/.packages ## install the Debian packages that weft needs
 
+bpf_compile = $(Q)$(BPF_CLANG) -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror $(BPF_CPPFLAGS) -Iinclude -I. \
+		-I/usr/include/$(shell uname -m)-linux-gnu -c $< -o $@
+bpf_skeleton = $(Q)PATH=$$PATH:/usr/sbin bpftool gen skeleton $< name $(subst .,_,$*)_bpf > $@
+
 $(BUILD)/bpf/%.bpf.o: ebpf/%.bpf.c $(BPF_DEPS) | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,BPF)
-	$(Q)$(BPF_CLANG) -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror $(BPF_CPPFLAGS) -Iinclude -I. \
-		-I/usr/include/$(shell uname -m)-linux-gnu -c $< -o $@
+	$(bpf_compile)
 
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
-	$(Q)PATH=$$PATH:/usr/sbin bpftool gen skeleton $< name $(subst .,_,$*)_bpf > $@
+	$(bpf_skeleton)
 
 $(BUILD)/obj/%.o: %.c | $(BUILD)/.packages $(SKELETONS)
 	@mkdir -p $(@D)
@@ -96,7 +100,7 @@ module: | $(BUILD)/.packages $(SKELETONS)
 
 # What they share with the programs is there first: two makes must not write one object.
 dpdk-tests: module $(DATAPATH) $(call objects,daemon/log.c) | $(BUILD)/.packages
-	@! pkg-config --exists libdpdk || $(MAKE) --no-print-directory $(DPDK_TOOLS) $(DPDK_C)
+	@! pkg-config --exists libdpdk || $(MAKE) --no-print-directory $(DPDK_TOOLS) $(DPDK_C) $(BUSY)/weft-dpdk.so
 
 DPDK_CFLAGS = $(subst -I,-isystem ,$(shell pkg-config --cflags libdpdk))
 DPDK_LIBS   = $(shell pkg-config --libs libdpdk) -Wl,--push-state,--no-as-needed -lrte_mempool_ring -Wl,--pop-state -lcap-ng
@@ -117,6 +121,30 @@ $(BUILD)/tests/dpdk/tools/%: $(BUILD)/obj/tests/dpdk/tools/%.o
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(DPDK_LIBS) -o $@
 
+## For tests alone: both engines with a stage more, which is busy (tests/busy). The rest is what `make` builds.
+$(BUSY)/%.bpf.o: tests/busy/%.bpf.c ebpf/%.bpf.c $(wildcard tests/busy/*.h) $(BPF_DEPS) | $(BUILD)/.packages
+	@mkdir -p $(@D)
+	$(call say,BPF)
+	$(bpf_compile)
+
+$(BUSY)/%.skel.h: $(BUSY)/%.bpf.o
+	$(bpf_skeleton)
+
+$(BUILD)/obj/busy/load.o: datapath/ebpf/load.c $(BUSY)/weft_tc.skel.h | $(BUILD)/.packages $(SKELETONS)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -I$(BUSY) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUSY)/weftd: $(call objects,daemon/main.c) $(DAEMON) $(filter-out %/ebpf/load.o,$(DATAPATH)) $(BUILD)/obj/busy/load.o
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -rdynamic $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/obj/tests/busy/%.o: CPPFLAGS += $(DPDK_CFLAGS) -DALLOW_EXPERIMENTAL_API -fPIC
+$(BUSY)/weft-dpdk.so: $(filter-out %/dpdk/burst.o,$(DPDK)) $(call objects,tests/busy/burst.c)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -shared $(LDFLAGS) $^ $(DPDK_LIBS) -o $@
+
 $(BUILD)/weftctl: $(call objects,$(wildcard ctl/*.c))
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lcurl -ljansson -o $@
@@ -133,10 +161,11 @@ $(BUILD)/weftlab: $(LAB) $(filter-out %/main.o,$(GUEST)) $(call objects,daemon/n
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lnl-route-3 -lnl-3 -lyaml -ljansson -o $@
 
+$(BUILD)/tests/taptimes: TOOL_LIBS := -lpcap
 $(BUILD)/tests/%: $(BUILD)/obj/tests/tools/%.o
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lbpf -lxxhash -lpthread -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lbpf -lxxhash -lpthread $(TOOL_LIBS) -o $@
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(DAEMON) $(DATAPATH)
 	@mkdir -p $(@D)
@@ -160,7 +189,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(WORLD) $(DAEMON) $(DATAPATH)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -fsanitize=fuzzer $^ $(LIBS) -lcmocka -o $@
 
-tests: all $(UNIT) $(SYSTEM_C) $(TOOLS) $(PACKETS) dpdk-tests ## build every test
+tests: all $(UNIT) $(SYSTEM_C) $(TOOLS) $(PACKETS) $(BUSY)/weftd dpdk-tests ## build every test
 
 test: tests ## run every suite (root)
 	@BUILD=$(BUILD) tests/run.sh lint unit packets packets-clang-19 asan fuzz dpdk vm system system-dpdk

@@ -96,7 +96,7 @@ clock_ahead() {
 host_start() {
 	local host=$1
 	shift
-	nsenter --net="/run/netns/$(netns "$host")" ${CLOCK[@]+"${CLOCK[@]}"} "$BUILD/weftd" --name "$host" --engine "$ENGINE" --state-dir "$WORK/$host/state" \
+	nsenter --net="/run/netns/$(netns "$host")" ${CLOCK[@]+"${CLOCK[@]}"} "${WEFTD:-$BUILD/weftd}" --name "$host" --engine "$ENGINE" --state-dir "$WORK/$host/state" \
 		--run-dir "$WORK/$host/run" --bpf-dir "$WORK/$host/bpf" "$@" \
 		>>"$WORK/$host/log" 2>&1 &
 	HOST_PID[$host]=$!

@@ -7,9 +7,11 @@
 #   times_end                           frames go, all that was seen of them is here
 #   beside FROM POINTS...               the two, side by side: $WORK/rows, see below
 #   exact POINTS...                     what must hold of every row
+#   captured FILE                       the same of what libpcap saw (taptimes --captured FILE); beside it
 #
-# A row: number, write() begins, ends, read() begins, ends, P0 ... P6, in ns; 0: not seen.
-declare -A COLUMN=([writes]=2 [reads]=4 [P0]=6 [P1]=7 [P2]=8 [P3]=9 [P4]=10 [P5]=11 [P6]=12)
+# A row: number, write() begins, ends, read() begins, ends, P0 ... P6, in ns; 0: not seen. After `captured`: when it left
+# A's tap and went to B's.
+declare -A COLUMN=([writes]=2 [reads]=4 [P0]=6 [P1]=7 [P2]=8 [P3]=9 [P4]=10 [P5]=11 [P6]=12 [leaves]=13 [passes]=14)
 # shellcheck disable=SC2034 # of lib.sh
 NICE=(nice -n -15) # a weftd that waits for a busy core for a second loses postcards
 NEAR=20000 # ns between what two observers say of one moment
@@ -114,6 +116,21 @@ exact() { # what is missing, out of order, or not between what the guests say
 			exit wrong || NR == 0 || (missing > 1 && missing * 1000 > NR) # of a few hundred one is not 0.1 %
 		}' "$WORK/rows" >"$WORK/exact" || die "$(head -n 20 "$WORK/exact"; tail -n 1 "$WORK/exact")"
 	tail -n 1 "$WORK/exact"
+}
+
+captured() { # captured FILE: libpcap saw frames leave the guest at P0, and pass on between P5 and P6
+	awk 'NR == FNR { seen[$1] = $2 " " $3; next } { print $0, seen[$1] }' "$1" "$WORK/rows" >"$WORK/rows-captured"
+	mv "$WORK/rows-captured" "$WORK/rows"
+	awk -v near="$NEAR" '
+		{
+			off = $6 - $13
+			if (off < -near || off > near || $14 < $11 - near || $14 > $12 + near)
+				if (elsewhere++ < 4) print "captured elsewhere: " $0
+		}
+		END { printf "%d frames, %d captured elsewhere\n", NR, elsewhere; exit NR == 0 || elsewhere * 100 > NR }
+	' "$WORK/rows" >"$WORK/exact" || die "$(cat "$WORK/exact")"
+	tail -n 1 "$WORK/exact"
+	near "$NEAR" $((NEAR + $(hop leaves P0))) "libpcap and P0"
 }
 
 hop() { # hop FROM TO [PARITY]: the median, of all rows, or of the odd (1) or even (0) ones

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "capture.h"
 #include "packet.h"
 #include "tap.h"
 
@@ -34,6 +35,8 @@ struct options {
 	uint16_t gso_size;
 	uint32_t payload;
 	const char *ready;
+	const char *captured;
+	bool two_ports;
 	bool counts_only;
 };
 
@@ -62,7 +65,7 @@ static atomic_bool over, going;
 
 struct made {
 	struct tap_frame frame;
-	size_t serial_at, len;
+	size_t l4, serial_at, len;
 };
 static struct made made[2];
 
@@ -89,6 +92,7 @@ static void make_frame(int from)
 		data[headers + i] = (uint8_t)(i * 7);
 	memcpy(data + headers, &magic, sizeof(magic));
 	data[headers + 8] = (uint8_t)from; /* the answer is another packet than the question */
+	m->l4 = l4;
 	m->serial_at = headers + sizeof(magic);
 	m->len = headers + opt.payload;
 	pseudo = htons((uint16_t)sum_pseudo(opt.ipv6, data + l3, proto, m->len - l4));
@@ -112,6 +116,10 @@ static void give(int from, uint32_t serial, struct times *times)
 	struct made *m = &made[from];
 
 	memcpy(m->frame.data + m->serial_at, &serial, sizeof(serial));
+	if (opt.two_ports) { /* the checksum is the kernel's to complete */
+		uint16_t port = htons((uint16_t)(end[from].port + (serial & 1)));
+		memcpy(m->frame.data + m->l4, &port, sizeof(port));
+	}
 	if (opt.tcp) { /* a stream goes on */
 		uint32_t seq = htonl(1 + serial * opt.payload);
 		memcpy(m->frame.data + m->serial_at - sizeof(struct tcphdr), &seq, sizeof(seq));
@@ -123,17 +131,15 @@ static void give(int from, uint32_t serial, struct times *times)
 }
 
 /* The tag may have gone or come, a superpacket may be its first segment: look for our mark. */
-static bool serial_of(const struct tap_frame *frame, ssize_t len, int at, uint32_t *serial)
+static bool serial_of(const uint8_t *frame, ssize_t len, int at, uint32_t *serial)
 {
 	const uint32_t magic = MAGIC;
 	const uint8_t *mark;
 
-	if (len < (ssize_t)(TAP_HDR_LEN + HEADERS_MAX / 2) ||
-		memcmp(frame->data, end[at].mac, ETH_ALEN))
+	if (len < HEADERS_MAX / 2 || memcmp(frame, end[at].mac, ETH_ALEN))
 		return false;
-	len -= TAP_HDR_LEN + 4;
-	mark = memmem(
-		frame->data, len < HEADERS_MAX ? (size_t)len : HEADERS_MAX, &magic, sizeof(magic));
+	len -= (ssize_t)sizeof(*serial);
+	mark = memmem(frame, len < HEADERS_MAX ? (size_t)len : HEADERS_MAX, &magic, sizeof(magic));
 	if (mark)
 		memcpy(serial, mark + sizeof(magic), sizeof(*serial));
 	return mark;
@@ -148,7 +154,7 @@ static bool take(int at, uint32_t *serial)
 	uint64_t done = now_ns();
 	struct times *times = at ? there : back;
 
-	if (len <= 0 || !serial_of(&frame, len, at, serial))
+	if (len <= 0 || !serial_of(frame.data, len - (ssize_t)TAP_HDR_LEN, at, serial))
 		return false;
 	if (*serial & WARM_UP) {
 		atomic_fetch_add(&warm[at], 1);
@@ -267,6 +273,45 @@ static void guest_a(void)
 		usleep(1000);
 }
 
+/* --- libpcap, as a third who says when --- */
+
+static pcap_t *capture[2];
+
+/* When each frame to B passed tap `at`. */
+static void captured(int at, uint64_t times[])
+{
+	uint64_t ahead = capture_ahead_ns(), deadline = now_ns() + LOST_NS;
+	struct pcap_pkthdr *head;
+	const u_char *frame;
+	uint32_t serial, left = opt.count;
+
+	while (left && now_ns() < deadline) {
+		if (pcap_next_ex(capture[at], &head, &frame) != 1 ||
+			!serial_of(frame, head->caplen, 1, &serial) || serial >= opt.count ||
+			times[serial])
+			continue;
+		times[serial] = capture_ns(head, ahead);
+		left--;
+	}
+	pcap_close(capture[at]);
+}
+
+static void write_captured(void)
+{
+	uint64_t *times = calloc(2 * (size_t)opt.count, sizeof(*times));
+	FILE *out = fopen(opt.captured, "we");
+
+	if (!times || !out)
+		err(EXIT_BROKEN, "%s", opt.captured);
+	captured(0, times);
+	captured(1, times + opt.count);
+	for (uint32_t i = 0; i < opt.count; i++)
+		fprintf(out, "%u %llu %llu\n", i, (unsigned long long)times[i],
+			(unsigned long long)times[opt.count + i]);
+	fclose(out);
+	free(times);
+}
+
 /* --- main --- */
 
 static const char usage[] =
@@ -284,6 +329,9 @@ static const char usage[] =
 	"  --vlan-a VID --vlan-b VID\n"
 	"  --offload LIST   what both guests accept (csum,tso4,tso6)\n"
 	"  --ready FILE     make it when frames get through, send more, begin at SIGUSR1\n"
+	"  --two-ports      frames with odd numbers come from another port of L4\n"
+	"  --captured FILE  a line for each: its number, when libpcap saw it on A's tap and on "
+	"B's\n"
 	"  --counts         only how many were sent and taken\n";
 
 static void set_option(int c)
@@ -325,6 +373,12 @@ static void set_option(int c)
 	case 'r':
 		opt.ready = optarg;
 		break;
+	case 'P':
+		opt.two_ports = true;
+		break;
+	case 'C':
+		opt.captured = optarg;
+		break;
 	case 'c':
 		opt.counts_only = true;
 		break;
@@ -364,8 +418,8 @@ int main(int argc, char **argv)
 		{"count", 1, NULL, 'n'}, {"interval-us", 1, NULL, 'i'}, {"hold-us", 1, NULL, 'h'},
 		{"echo", 0, NULL, 'e'}, {"type", 1, NULL, 'T'}, {"payload", 1, NULL, 'p'},
 		{"gso-size", 1, NULL, 'g'}, {"vlan-a", 1, NULL, 'A'}, {"vlan-b", 1, NULL, 'B'},
-		{"offload", 1, NULL, 'o'}, {"ready", 1, NULL, 'r'}, {"counts", 0, NULL, 'c'},
-		{"help", 0, NULL, '?'}, {}};
+		{"offload", 1, NULL, 'o'}, {"ready", 1, NULL, 'r'}, {"two-ports", 0, NULL, 'P'},
+		{"captured", 1, NULL, 'C'}, {"counts", 0, NULL, 'c'}, {"help", 0, NULL, '?'}, {}};
 	pthread_t thread;
 	sigset_t go;
 	int c;
@@ -385,6 +439,8 @@ int main(int argc, char **argv)
 	make_frame(1);
 	tap[0] = tap_open_at(opt.tap[0], opt.offloads);
 	tap[1] = tap_open_at(opt.tap[1], opt.offloads);
+	for (c = 0; opt.captured && c < 2; c++)
+		capture[c] = capture_open(opt.tap[c]);
 	if (pthread_create(&thread, NULL, guest_b, NULL))
 		errx(EXIT_BROKEN, "pthread_create");
 	warm_up(&go);
@@ -396,5 +452,7 @@ int main(int argc, char **argv)
 	if (!opt.interval_ns)
 		both_guests();
 	print_all();
+	if (opt.captured)
+		write_captured();
 	return atomic_load(&received) == opt.count ? 0 : EXIT_UNMET;
 }
