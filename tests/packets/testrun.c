@@ -221,6 +221,45 @@ static void bench_case(struct engine *engine, const char *hook, const struct pac
 		hook, c->name, ns[RUNS / 2], ns[0], ns[RUNS - 1]);
 }
 
+// The ports' packets, one of so many; 0: none.
+static void sample_ports(struct engine *engine, u32 one_in)
+{
+	for (u32 port = 1; port < PORTS; port++) {
+		struct weft_port_row row;
+		bpf_map_lookup_elem(engine->fd[WEFT_TABLE_port], &port, &row);
+		row.sample_below = weft_sample_below(one_in);
+		row.flags |= WEFT_PORT_TAP;
+		bpf_map_update_elem(engine->fd[WEFT_TABLE_port], &port, &row, BPF_ANY);
+	}
+}
+
+// What it costs to time packets: in turns, for the machine is another one every second.
+static void bench_sampling(struct engine *engine, const struct packet_case *c)
+{
+	static const u32 one_in[] = {0, 1024, 1};
+	enum { TURNS = 31, REPEAT = 100000, KINDS = WEFT_ARRAY_SIZE(one_in) };
+	double ns[KINDS][TURNS];
+	struct frame in = frame_build(c->in);
+	world_before(&engine_xdp, engine, c, world_now_ns());
+	come_in_by(engine, c->port);
+	for (int i = 0; i < TURNS * KINDS; i++) {
+		u8 out[ENGINE_FRAME_BYTES];
+		LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in.bytes,
+			.data_size_in = in.length, .data_out = out, .data_size_out = sizeof(out),
+			.repeat = REPEAT);
+		sample_ports(engine, one_in[i % KINDS]);
+		if (bpf_prog_test_run_opts(engine->program, &options))
+			return;
+		ns[i % KINDS][i / KINDS] = options.duration;
+	}
+	for (int kind = 0; kind < KINDS; kind++) {
+		qsort(ns[kind], TURNS, sizeof(double), compare_doubles);
+		printf("{\"bench\":\"observe\",\"switch\":\"weft\",\"hook\":\"tc\",\"sample\":%u,"
+		       "\"metric\":\"ns_per_packet\",\"median\":%.0f,\"min\":%.0f,\"max\":%.0f}\n",
+			one_in[kind], ns[kind][TURNS / 2], ns[kind][0], ns[kind][TURNS - 1]);
+	}
+}
+
 static void bench_size(const struct engine *engine, const char *hook)
 {
 	struct bpf_prog_info info = {0};
@@ -246,6 +285,9 @@ int testrun_bench(void)
 		for (size_t i = 0; i < packet_case_count; i++)
 			if (packet_cases[i].in_bench)
 				bench_case(engine, hook, &packet_cases[i]);
+		for (size_t i = 0; !xdp && i < packet_case_count; i++)
+			if (!strcmp(packet_cases[i].name, "unicast, access to access"))
+				bench_sampling(engine, &packet_cases[i]);
 		testrun_stop(engine);
 	}
 	return 0;
