@@ -2,11 +2,13 @@
 // Packets that are timed, in BPF: what is known of them between two programs.
 #pragma once
 
+#include <weft/wire.h>
 #include "ebpf/maps.h"
 
 // On the way to the reader of a tap. The skb's own time stamp names the flight: it survives a
-// redirect, and TC, the tap and its reader share nothing else. One that is
-// overtaken by WEFT_FLIGHTS later ones is not observed.
+// redirect, and TC, the tap and its reader share nothing else. What is not IP has its name in the
+// control block: the kernel redirects it without a time. One that is overtaken by WEFT_FLIGHTS
+// later ones is not observed.
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -50,6 +52,11 @@ weft_inline void observe_post(struct weft_postcard *card)
 	struct weft_observed_row *row = bpf_map_lookup_elem(&weft_observed, &zero);
 	if (bpf_ringbuf_output(&weft_postcards, card, sizeof(*card), 0) && row)
 		__sync_fetch_and_add(&row->cards_lost, 1);
+}
+
+weft_inline bool ip_protocol(be16 protocol)
+{
+	return protocol == weft_hton16(WEFT_ETH_IPV4) || protocol == weft_hton16(WEFT_ETH_IPV6);
 }
 
 weft_inline u32 flight_next(void)

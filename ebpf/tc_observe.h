@@ -187,8 +187,14 @@ weft_inline void observe_depart(
 	if (!port || !(port->flags & WEFT_PORT_TAP))
 		return;
 	struct weft_flight *flight = bpf_map_lookup_elem(&weft_flight, &slot);
-	if (!flight || bpf_skb_set_tstamp(skb, name, BPF_SKB_TSTAMP_DELIVERY_MONO))
+	if (!flight)
 		return;
+	if (bpf_skb_set_tstamp(skb, name, BPF_SKB_TSTAMP_DELIVERY_MONO)) {
+		if (ip_protocol(skb->protocol))
+			return;
+		skb->cb[0] = (u32)name; // of other frames the kernel forgets the time
+		skb->cb[1] = (u32)(name >> 32);
+	}
 	*(volatile u64 *)&flight->name = 0;
 	flight->out_ns = out_ns;
 	flight->identity = seen->identity;

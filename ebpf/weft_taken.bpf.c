@@ -7,6 +7,12 @@
 
 struct sk_buff {
 	s64 tstamp;
+	be16 protocol;
+	char cb[48];
+} __attribute__((preserve_access_index));
+
+struct qdisc_skb_cb {
+	unsigned char data[20]; // __sk_buff's cb
 } __attribute__((preserve_access_index));
 
 const volatile bool weft_landed_only; // the engine keeps the histogram itself
@@ -23,11 +29,22 @@ weft_inline void taken_post(const struct weft_flight *flight, u64 now_ns)
 	observe_post(&card);
 }
 
+// 0: none, for sure.
+weft_inline u64 taken_name(const struct sk_buff *skb)
+{
+	u64 name = (u64)skb->tstamp;
+	if (name || ip_protocol(skb->protocol))
+		return name;
+	const struct qdisc_skb_cb *cb = (const void *)skb->cb;
+	bpf_probe_read_kernel(&name, sizeof(name), cb->data);
+	return name;
+}
+
 SEC("tp_btf/skb_copy_datagram_iovec")
 int weft_taken(u64 *arguments)
 {
 	const struct sk_buff *skb = (void *)arguments[0];
-	u64 name = (u64)skb->tstamp;
+	u64 name = taken_name(skb);
 	u32 index = name & (WEFT_FLIGHTS - 1);
 	if (!name)
 		return 0;

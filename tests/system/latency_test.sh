@@ -82,7 +82,7 @@ near "$(awk '$9 { printf "%.0f\n", $8 - $2 }' "$WORK/both" | median)" \
 
 # --- what a guest may send: tags, IPv6, superpackets
 ctl a port set t2 network none trunk blue:10
-for kind in "--type udp6" "--type tcp4 --payload 20000 --gso-size 1400" "--type tcp6 --payload 20000 --gso-size 1400"; do
+for kind in "--type udp6" "--type other" "--type tcp4 --payload 20000 --gso-size 1400" "--type tcp6 --payload 20000 --gso-size 1400"; do
 	# shellcheck disable=SC2086 # words
 	measure --count 100 --interval-us 1000 --vlan-b 10 $kind
 	echo "$kind, to a trunk port"

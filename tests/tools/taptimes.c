@@ -22,6 +22,7 @@
 #define DEADLINE_NS (20 * NS_PER_SEC)
 #define BURST       64
 #define HEADERS_MAX 128
+#define OTHER_TYPE  0x88b5 /* for experiments (IEEE 802) */
 
 struct options {
 	const char *tap[2];
@@ -30,7 +31,7 @@ struct options {
 	uint64_t interval_ns;
 	uint64_t hold_ns;
 	bool echo;
-	bool ipv6, tcp;
+	bool ipv6, tcp, other;
 	uint16_t vlan[2];
 	uint16_t gso_size;
 	uint32_t payload;
@@ -87,6 +88,10 @@ static void make_frame(int from)
 	}
 	memcpy(data + l3 - 2, bare + 2 * ETH_ALEN, headers - 2 * ETH_ALEN);
 	headers += l3 - ETH_HLEN;
+	if (opt.other) {
+		memcpy(data + l3 - 2, &(uint16_t){htons(OTHER_TYPE)}, 2);
+		headers = l3;
+	}
 	l4 = l3 + (opt.ipv6 ? sizeof(struct ip6_hdr) : sizeof(struct iphdr));
 	for (i = 0; i < opt.payload; i++)
 		data[headers + i] = (uint8_t)(i * 7);
@@ -95,6 +100,8 @@ static void make_frame(int from)
 	m->l4 = l4;
 	m->serial_at = headers + sizeof(magic);
 	m->len = headers + opt.payload;
+	if (opt.other)
+		return;
 	pseudo = htons((uint16_t)sum_pseudo(opt.ipv6, data + l3, proto, m->len - l4));
 	m->frame.vnet.hdr = (struct virtio_net_hdr){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
@@ -323,7 +330,7 @@ static const char usage[] =
 	"  --count N --interval-us N    (1000, 100); 0: as fast as it goes\n"
 	"  --hold-us N      B waits so long before it reads every other one\n"
 	"  --echo           B answers, A waits for it before the next\n"
-	"  --type T         udp4, udp6, tcp4, tcp6 (udp4)\n"
+	"  --type T         udp4, udp6, tcp4, tcp6, other: no IP (udp4)\n"
 	"  --payload N      bytes (64)\n"
 	"  --gso-size N     of TCP with more payload: superpackets\n"
 	"  --vlan-a VID --vlan-b VID\n"
@@ -354,6 +361,7 @@ static void set_option(int c)
 		opt.echo = true;
 		break;
 	case 'T':
+		opt.other = !strcmp(optarg, "other");
 		opt.tcp = optarg[0] == 't';
 		opt.ipv6 = optarg[0] && optarg[strlen(optarg) - 1] == '6';
 		break;
