@@ -94,6 +94,7 @@ static int load(struct weftd *weftd, struct failure *failure)
 	if (err)
 		return err;
 	objects_apply_all(weftd);
+	port_twins_sweep(weftd);
 	underlay_update(weftd);
 	latency_follow(weftd);
 	err = weftd->engine_ops->commit(weftd->engine);

@@ -82,6 +82,7 @@ void link_bind(struct link_watch *watch, struct link *link);
 struct link_change {
 	u32 flags, flags_mask; // IFF_UP, IFF_PROMISC
 	u32 mtu;
+	const struct weft_mac *mac;
 	const char *alias; // "" removes it
 	bool quiet;        // no IPv6 link-local address: the host has nothing to say on a tap
 };

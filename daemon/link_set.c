@@ -26,6 +26,8 @@ int link_set(struct links *links, struct link *link, const struct link_change *c
 	nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO);
 	if (change->mtu)
 		nla_put_u32(msg, IFLA_MTU, change->mtu);
+	if (change->mac)
+		nla_put(msg, IFLA_ADDRESS, sizeof(*change->mac), change->mac);
 	if (change->alias)
 		nla_put(msg, IFLA_IFALIAS, (int)strlen(change->alias), change->alias);
 	if (change->quiet) {

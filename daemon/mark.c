@@ -12,6 +12,8 @@ static const struct {
 	{"adopted", MARK_adopted},
 	{"promisc", MARK_promisc},
 	{"new", MARK_new},
+	{"twin", MARK_twin},
+	{"wire", MARK_wire},
 };
 
 // Takes one field up to the next ':' or the end; NULL: it does not fit.

@@ -12,6 +12,8 @@ enum mark_word {
 	MARK_adopted = WEFT_BIT(0), // of a kind that weft creates, but this one it did not
 	MARK_promisc = WEFT_BIT(1), // was promiscuous before
 	MARK_new = WEFT_BIT(2),     // to be set up once it is attached
+	MARK_twin = WEFT_BIT(3),    // by it the kernel has a pci port
+	MARK_wire = WEFT_BIT(4),    // the twin's other end
 };
 
 struct mark {

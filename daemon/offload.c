@@ -57,12 +57,39 @@ static u32 offload_bit(const char *feature)
 		{"tx-tcp6-segmentation", OFFLOAD_tso6},
 		{"tx-udp-segmentation", OFFLOAD_uso},
 		{"tx-vlan-hw-insert", OFFLOAD_tag},
+		{"tx-gre-segmentation", OFFLOAD_tunnel},
+		{"tx-gre-csum-segmentation", OFFLOAD_tunnel},
+		{"tx-ipxip4-segmentation", OFFLOAD_tunnel},
+		{"tx-ipxip6-segmentation", OFFLOAD_tunnel},
+		{"tx-udp_tnl-segmentation", OFFLOAD_tunnel},
+		{"tx-udp_tnl-csum-segmentation", OFFLOAD_tunnel},
+		{"tx-sctp-segmentation", OFFLOAD_tunnel},
 	};
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(known); i++) {
 		if (strncmp(known[i].feature, feature, ETH_GSTRING_LEN) == 0)
 			return known[i].bit;
 	}
 	return 0;
+}
+
+// Any socket; the names of features are known then, or there are none. -1: no socket.
+static int offload_open(const char *device)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && !feature_names)
+		read_names(fd, device);
+	return fd;
+}
+
+static u32 feature_count(void)
+{
+	u32 count = feature_names ? feature_names->len : 0;
+	return count < 32 * FEATURE_BLOCKS ? count : 32 * FEATURE_BLOCKS;
+}
+
+static u32 feature_offload(u32 feature)
+{
+	return offload_bit((const char *)feature_names->data + feature * ETH_GSTRING_LEN);
 }
 
 u32 offload_get(const char *device)
@@ -73,18 +100,31 @@ u32 offload_get(const char *device)
 			FEATURE_BLOCKS * sizeof(struct ethtool_get_features_block)];
 	} features = {.head = {.cmd = ETHTOOL_GFEATURES, .size = FEATURE_BLOCKS}};
 	u32 offloads = 0;
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = offload_open(device);
 	if (fd < 0)
 		return 0;
-	if (!feature_names)
-		read_names(fd, device);
-	if (feature_names && ethtool(fd, device, &features) == 0) {
-		for (u32 i = 0; i < feature_names->len && i < 32 * FEATURE_BLOCKS; i++) {
+	if (!ethtool(fd, device, &features))
+		for (u32 i = 0; i < feature_count(); i++)
 			if (features.head.features[i / 32].active & WEFT_BIT(i % 32))
-				offloads |= offload_bit(
-					(const char *)feature_names->data + i * ETH_GSTRING_LEN);
-		}
-	}
+				offloads |= feature_offload(i);
 	close(fd);
 	return offloads;
+}
+
+void offload_off(const char *device, u32 offloads)
+{
+	union {
+		struct ethtool_sfeatures head;
+		u8 room[sizeof(struct ethtool_sfeatures) +
+			FEATURE_BLOCKS * sizeof(struct ethtool_set_features_block)];
+	} features = {.head = {.cmd = ETHTOOL_SFEATURES}};
+	int fd = offload_open(device);
+	if (fd < 0)
+		return;
+	for (u32 i = 0; i < feature_count(); i++)
+		if (feature_offload(i) & offloads)
+			features.head.features[i / 32].valid |= WEFT_BIT(i % 32);
+	features.head.size = (feature_count() + 31) / 32; // not more than the kernel has
+	ethtool(fd, device, &features);
+	close(fd);
 }

@@ -26,7 +26,8 @@ static const struct argument port_arguments[] = {
 		"tap, vhost-user: a VM's NIC; device: an existing netdev; pci: a NIC without the "
 		"kernel"},
 	{"dev", NULL, ARGUMENT_DEVICE, ARGUMENT_FIXED, NULL, NULL, 0, 0, NULL,
-		"its device; default: the port's name; pci: the address, as in 0000:01:00.0"},
+		"its device; default: the port's name; pci: the address, as in 0000:01:00.0, or "
+		"a virtual device of DPDK's, as in net_memif0,role=client"},
 	{"network", NULL, ARGUMENT_NAME, 0, NULL, "network", 0, 0, NULL,
 		"access port: frames without a tag belong to this network"},
 	{"trunk", "tags", ARGUMENT_TAGS, 0, NULL, "network", 1, 4094, NULL,
@@ -57,6 +58,10 @@ static const struct argument port_arguments[] = {
 	{"xdp", NULL, ARGUMENT_BOOL, 0, NULL, NULL, 0, 0, NULL,
 		"device, with the dpdk engine: by AF_XDP if its driver can; default: on for "
 		"hardware"},
+	{"underlay", NULL, ARGUMENT_BOOL, ARGUMENT_FIXED, NULL, NULL, 0, 0, NULL,
+		"pci: the traffic between hosts and the kernel's own take this NIC, which the "
+		"kernel "
+		"sees as weft-NAME; in place of a network"},
 	{0},
 };
 
@@ -107,11 +112,13 @@ static int port_new(struct weftd *weftd, struct object *object, struct failure *
 	port->object = object;
 	port->type = port_type_of(object->spec);
 	port->watch.changed = port_link_changed;
-	if (!port->type || (port_has_netdev(port) && link_watch_add(weftd->links, &port->watch,
-							     port_dev(object->spec)))) {
+	const char *dev = port_dev(object->spec);
+	if (!port->type ||
+		(port_has_netdev(port) && link_watch_add(weftd->links, &port->watch, dev))) {
+		bool twin = port->type && port_twin_any(link_watch_find(weftd->links, dev));
 		free(port);
-		return fail(failure, -EEXIST, "in_use", "%s is another port already",
-			port_dev(object->spec));
+		return fail(failure, -EEXIST, "in_use", "%s is %s", dev,
+			twin ? "weft's own device" : "another port already");
 	}
 	object->live = port;
 	return 0;
@@ -146,6 +153,7 @@ static int port_apply(
 static void port_forget(struct object *object)
 {
 	struct port *port = object->live;
+	port_twin_forget(port);
 	free(port->places);
 	free(port->why);
 	free(port);
@@ -163,6 +171,8 @@ static int port_remove(struct weftd *weftd, struct object *object, struct failur
 		error = port_link_release(port, failure);
 	else
 		port_detach(port);
+	if (port->twin)
+		error = port_twin_release(port, failure);
 	port_rows_clear(port);
 	port_forget(object);
 	return error;

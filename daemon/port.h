@@ -5,6 +5,7 @@
 //   port_check.c  what the words name, and whether they can be
 //   port_attach.c the port and the engine: attach, detach, what the engine says of it
 //   port_link.c   the port and its netdev: find, make, mark, follow, give back
+//   port_twin.c   a pci port that is underlay: the netdev by which the kernel has it
 //   port_rows.c   the port's rows in the engine: networks, tags, floods, limits
 //   port_show.c   what show says
 //   port_words.c  what a hypervisor needs to hear
@@ -33,8 +34,7 @@ struct port_type {
 	// Without a netdev: where the engine finds its other end. A path stands for one port only.
 	void (*path)(struct weftd *weftd, const json_t *spec, char path[PORT_PATH_BYTES]);
 	// Before the engine gets it: what else it must know. NULL: nothing.
-	int (*prepare)(
-		const struct port *port, struct engine_port *attach, struct failure *failure);
+	int (*prepare)(struct port *port, struct engine_port *attach, struct failure *failure);
 	// And once it has it. NULL: nothing.
 	int (*settle)(
 		const struct port *port, const struct engine_port *attach, struct failure *failure);
@@ -70,13 +70,14 @@ struct port {                    // object->live
 	struct weftd *weftd;
 	struct object *object;
 	const struct port_type *type;
-	bool attached; // the engine has it,
-	u32 ifindex;   // with this netdev; 0: without one
-	bool xdp;      // by AF_XDP, if its driver can
-	bool created;  // weft made the device
-	bool bring_up; // it is new to weft: up once it is attached
-	bool carrier;  // as it was last
-	char *why;     // why it is not attached; owned
+	bool attached;          // the engine has it,
+	u32 ifindex;            // with this netdev, or twin; 0: without one
+	struct port_twin *twin; // NULL: it has none
+	bool xdp;               // by AF_XDP, if its driver can
+	bool created;           // weft made the device
+	bool bring_up;          // it is new to weft: up once it is attached
+	bool carrier;           // as it was last
+	char *why;              // why it is not attached; owned
 	// As the engine has them:
 	struct weft_port_row row;
 	struct port_place *places;
@@ -127,6 +128,22 @@ int port_link_attach(struct port *port, struct failure *failure); // once its ro
 int port_link_release(struct port *port, struct failure *failure);
 void port_link_changed(struct link_watch *watch, struct link *link);
 void port_trouble(struct port *port, const char *why); // why it is not attached; NULL: it is
+
+// port_twin.c. The twin is a veth: the operator gives it addresses, and its other end, the wire, is
+// the engine's. It outlives weftd and is found again by its mark.
+#define PORT_TWIN_PREFIX "weft-"
+bool port_twin_wanted(const json_t *spec);
+// Finds or makes it, and tells the engine's part of it.
+int port_twin_take(struct port *port, struct engine_port *attach, struct failure *failure);
+void port_twin_follow(struct port *port); // the NIC has changed: carrier, MAC, MTU
+int port_twin_release(struct port *port, struct failure *failure); // deletes it
+void port_twin_forget(struct port *port);                          // weftd ends: it stays
+const struct link *port_twin(const struct port *port);             // NULL: it has none
+enum port_twin_end { PORT_TWIN, PORT_WIRE, PORT_TWIN_ENDS };
+bool port_twin_is(const struct link_watch *watch, enum port_twin_end end); // NULL: no
+bool port_twin_any(const struct link_watch *watch);
+void port_twins_down(struct weftd *weftd);  // nobody carries their frames from now
+void port_twins_sweep(struct weftd *weftd); // at start: those that no port has
 
 // port_rows.c
 bool port_tag_read(const char *text, char network[64], u32 *tag); // "blue:10"

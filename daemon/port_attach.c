@@ -82,6 +82,7 @@ void port_detach(struct port *port)
 		weftd->engine_ops->port_detach(weftd->engine, port->object->id);
 	port->attached = false;
 	port->ifindex = 0;
+	port_twin_follow(port);
 }
 
 int port_now(const struct port *port, struct engine_port_state *now)
@@ -121,6 +122,7 @@ void port_follow_carrier(struct port *port)
 			: now.why ? now.why
 				  : "nobody is there");
 	port->carrier = carrier;
+	port_twin_follow(port);
 }
 
 static void on_change(u32 port_id, void *context)
@@ -153,6 +155,7 @@ int port_events_open(struct weftd *weftd, struct failure *failure)
 void port_events_close(struct weftd *weftd)
 {
 	port_retry_close(weftd);
+	port_twins_down(weftd);
 	if (weftd->port_events)
 		event_free(weftd->port_events);
 	weftd->port_events = NULL;

@@ -160,6 +160,13 @@ static int check_mode(const json_t *spec, struct failure *failure)
 {
 	bool access = json_object_get(spec, "network"), trunk = spec_list(spec, "tags");
 	const char *name = spec_text(spec, "name", "");
+	if (port_twin_wanted(spec)) {
+		if (!access && !trunk && !json_object_get(spec, "native"))
+			return 0;
+		return fail(failure, -EINVAL, "bad_value",
+			"port %s is an underlay: the hosts' traffic goes there, and no network's",
+			name);
+	}
 	if (access && trunk) {
 		fail(failure, -EINVAL, "bad_value",
 			"port %s cannot have both `network` and `trunk`", name);
@@ -282,6 +289,30 @@ static int check_xdp(
 		"leave it out, or start weftd with --engine dpdk, where its module is installed");
 }
 
+// The twin is named like the port.
+static int check_underlay(const json_t *spec, struct failure *failure)
+{
+	const char *name = spec_text(spec, "name", "");
+	size_t most = IFNAMSIZ - sizeof(PORT_TWIN_PREFIX);
+	if (!json_object_get(spec, "underlay"))
+		return 0;
+	if (port_type_of(spec)->kind != ENGINE_PORT_PCI) {
+		fail(failure, -EINVAL, "bad_value",
+			"`underlay` is for ports of type pci: the kernel has a %s already",
+			port_type_of(spec)->name);
+		return fail_hint(failure,
+			"a netdev is underlay by itself: when the way to a peer leads over it");
+	}
+	if (!port_twin_wanted(spec) || strlen(name) <= most)
+		return 0;
+	fail(failure, -EINVAL, "bad_value", "%s%s is too long to be the name of a device",
+		PORT_TWIN_PREFIX, name);
+	return fail_hint(failure,
+		"the kernel sees an underlay's NIC by that name: name the port with at most %zu "
+		"characters",
+		most);
+}
+
 static int check_type(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
@@ -295,6 +326,8 @@ static int check_type(
 		error = check_words(type, spec, failure);
 	if (!error)
 		error = check_xdp(weftd, old, spec, failure);
+	if (!error)
+		error = check_underlay(spec, failure);
 	if (error || !type->check)
 		return error;
 	const struct link *link =

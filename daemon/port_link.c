@@ -74,7 +74,7 @@ static int accept_device(const struct port *port, const struct link *link, struc
 	if (link->hardware != ARPHRD_ETHER)
 		return fail(failure, -EINVAL, "wrong_device", "%s carries no Ethernet frames (%s)",
 			link->name, link->kind[0] ? link->kind : "hardware");
-	if (link->watch && carrier_is(link->watch))
+	if (link->watch && (carrier_is(link->watch) || port_twin_any(link->watch)))
 		return fail(
 			failure, -EINVAL, "wrong_device", "%s is weft's own device", link->name);
 	if (link->watch && link->watch != &port->watch)

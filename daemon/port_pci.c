@@ -10,7 +10,7 @@ static int pci_check(
 {
 	const char *dev = port_dev(spec);
 	(void)weftd, (void)link;
-	if (dev && strchr(dev, ':'))
+	if (dev && (strchr(dev, ':') || strncmp(dev, "net_", 4) == 0))
 		return 0;
 	if (dev)
 		fail(failure, -EINVAL, "bad_value", "%s is no PCI address", dev);
@@ -26,6 +26,11 @@ static void pci_path(struct weftd *weftd, const json_t *spec, char path[PORT_PAT
 	snprintf(path, PORT_PATH_BYTES, "%s", dev ? dev : "");
 }
 
+static int pci_prepare(struct port *port, struct engine_port *attach, struct failure *failure)
+{
+	return port_twin_wanted(port->object->spec) ? port_twin_take(port, attach, failure) : 0;
+}
+
 const struct port_type port_type_pci = {
 	.name = "pci",
 	.kind = ENGINE_PORT_PCI,
@@ -34,6 +39,7 @@ const struct port_type port_type_pci = {
 	.without_why = "the NIC is weft's alone, and no guest opens it",
 	.check = pci_check,
 	.path = pci_path,
+	.prepare = pci_prepare,
 	.carrier_state = "down",
 	.carrier_why = "the NIC has no link: its other end is down",
 };

@@ -44,6 +44,15 @@ static void tell_driver(const struct port *port, const struct link *link, struct
 		warn_of_veth(port, link, s);
 }
 
+static void warn_of_twin(const struct port *port, struct port_state *s)
+{
+	const struct link *twin = port_twin(port);
+	if (twin && !(twin->flags & IFF_UP))
+		snprintf(s->why, sizeof(s->why),
+			"%s, by which the kernel has it, was set down: ip link set dev %s up",
+			twin->name, twin->name);
+}
+
 // Up, and yet not all that its networks carry gets through, or not as it was asked.
 static struct port_state state_up(const struct port *port, const struct engine_port_state *now)
 {
@@ -53,6 +62,8 @@ static struct port_state state_up(const struct port *port, const struct engine_p
 	struct port_state s = state_of("up", port->why);
 	if (!port->why && link)
 		tell_driver(port, link, &s);
+	if (!port->why)
+		warn_of_twin(port, &s);
 	if (port->why || port->type->follows_mtu || !now->mtu || now->mtu >= mtu)
 		return s;
 	int used = snprintf(s.why, sizeof(s.why), "its network has mtu %u, and %s only %u", mtu,
@@ -154,16 +165,24 @@ static void show_driver(const struct port *port, json_t *shown)
 		json_object_set_new(shown, "xdp", json_boolean(port->xdp));
 }
 
+static const char *mode_of(const json_t *spec)
+{
+	if (port_twin_wanted(spec))
+		return "underlay";
+	return spec_list(spec, "tags") ? "trunk" : "access";
+}
+
 json_t *port_show(struct weftd *weftd, const struct object *object)
 {
 	const struct port *port = object->live;
 	const struct link *link = port ? port->watch.link : NULL;
+	const struct link *twin = port ? port_twin(port) : NULL;
 	json_t *tags = spec_list(object->spec, "tags");
 	struct port_state state = port_state(object);
 	struct engine_port_state there, *now = port && !port_now(port, &there) ? &there : NULL;
-	json_t *shown = json_pack("{s:s?, s:s, s:O?, s:o, s:b, s:s, s:s?}", "dev",
-		link ? link->name : port_dev(object->spec), "mode", tags ? "trunk" : "access",
-		"tags", tags, "offloads", offloads(link), "host",
+	json_t *shown = json_pack("{s:s?, s:s?, s:s, s:O?, s:o, s:b, s:s, s:s?}", "dev",
+		link ? link->name : port_dev(object->spec), "twin", twin ? twin->name : NULL,
+		"mode", mode_of(object->spec), "tags", tags, "offloads", offloads(link), "host",
 		port && port->row.flags & WEFT_PORT_HOST, "state", state.state, "why",
 		state.why[0] ? state.why : NULL);
 	if (!tags)

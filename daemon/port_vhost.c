@@ -82,8 +82,7 @@ static int make_dir(const struct port *port, struct failure *failure)
 		strerror(errno));
 }
 
-static int vhost_prepare(
-	const struct port *port, struct engine_port *attach, struct failure *failure)
+static int vhost_prepare(struct port *port, struct engine_port *attach, struct failure *failure)
 {
 	const json_t *spec = port->object->spec;
 	attach->client = is_client(spec);

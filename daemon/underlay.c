@@ -14,6 +14,7 @@
 #include "daemon/host.h"
 #include "daemon/network.h"
 #include "daemon/peer.h"
+#include "daemon/port.h"
 #include "daemon/underlay_parts.h"
 
 enum { COALESCE_MS = 20 };
@@ -223,13 +224,19 @@ u32 underlay_rows(struct weftd *weftd)
 	return rows;
 }
 
-// Where peers may send to this host, whichever way it takes itself. What another owns, a port above
-// all, is none: its machines could speak for a peer.
+// Does another own the device, a port above all? Its machines could speak for a peer. A twin is the
+// host's.
+static bool owned(const struct link *link)
+{
+	return link->watch && !port_twin_is(link->watch, PORT_TWIN);
+}
+
+// Where peers may send to this host, whichever way it takes itself.
 static u32 add_addressed(struct weftd *weftd, u32 ifindex[], u32 count, u32 capacity)
 {
 	struct link *link = link_first(weftd->links);
 	for (; link && count < capacity; link = link->by_index.next)
-		if (link->has_address && link->hardware == ARPHRD_ETHER && !link->watch &&
+		if (link->has_address && link->hardware == ARPHRD_ETHER && !owned(link) &&
 			!link->master && !holds(ifindex, count, link->ifindex))
 			ifindex[count++] = link->ifindex;
 	return count;

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { VIRTUAL_BYTES = 256 }; // of a device of DPDK's
+
 // Digits only, so that " 1", "+1" and "0x1" are wrong words and not surprises.
 bool value_digits(const char *text, long long *number, const char **end)
 {
@@ -42,6 +44,15 @@ static bool pci_address(const char *text, char out[16])
 	return device < 32 && function < 8;
 }
 
+// A virtual device of DPDK's with its arguments: "net_memif0,role=client".
+static bool virtual_device(const char *text)
+{
+	size_t length = strlen(text), printed = 0;
+	while (text[printed] > ' ' && text[printed] < 127)
+		printed++;
+	return strncmp(text, "net_", 4) == 0 && printed == length && length < VIRTUAL_BYTES;
+}
+
 // As the kernel's dev_valid_name(), less what would not print. A PCI address is never such a name.
 json_t *value_parse_device(
 	const struct argument *argument, const char *text, struct failure *failure)
@@ -55,7 +66,7 @@ json_t *value_parse_device(
 		ok = text[i] > ' ' && text[i] < 127 && !strchr("/:%", text[i]);
 	if (pci_address(text, address))
 		return json_string(address);
-	if (!ok)
+	if (!ok && !virtual_device(text))
 		return value_bad(argument, text, failure,
 			"a device name (up to 15 characters, no blanks / : %) or a PCI address");
 	return json_string(text);

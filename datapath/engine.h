@@ -32,21 +32,24 @@ enum engine_port_kind {
 
 struct engine_port {
 	u32 id;           // port id, 1 .. capacity - 1
-	u32 ifindex;      // the netdev; 0 for sim and ports without one
+	u32 ifindex;      // the netdev, of a pci port its twin; 0 for sim and ports without one
 	const char *name; // for messages
 	enum engine_port_kind kind;
 	const char *path; // vhost-user: the socket; pci: the address, "0000:01:00.0"
 	bool client;      // vhost-user: the hypervisor listens and weft connects
 	u32 queues;       // vhost-user: most pairs of queues; 0: 1
 	bool xdp;         // netdev, if the engine has own_xdp: by AF_XDP where its driver can
+	u32 wire;         // pci: the other end of its twin; 0: no twin
+	u32 mtu;          // pci: it is to have this, if it can; 0: its own
 };
 
 // Of a port without a netdev: netlink tells of the others.
 struct engine_port_state {
-	bool carrier;    // somebody is there: the guest's driver, a link
-	u32 queues;      // pairs in use
-	u32 mtu;         // 0: not known
-	const char *why; // without carrier: a static sentence
+	bool carrier;        // somebody is there: the guest's driver, a link
+	u32 queues;          // pairs in use
+	u32 mtu;             // 0: not known
+	struct weft_mac mac; // pci; zero: not known
+	const char *why;     // without carrier: a static sentence
 };
 
 // What a worker did since the engine started. Its times add up to its life.
@@ -153,7 +156,8 @@ struct engine_ops {
 	// puts none there, and does not know engine_port.xdp.
 	bool (*own_xdp)(struct engine *engine, u32 program);
 
-	// What has taken the netdev of a port or of the underlay: "xdp" or "packet"; NULL: nothing.
+	// What has taken the netdev of a port or of the underlay: "xdp" or "packet", a twin: "pci";
+	// NULL: nothing.
 	// *why: a static sentence why it is not "xdp", though that was asked for; NULL: it was not.
 	// As own_xdp, only for engines that have both.
 	const char *(*driver)(struct engine *engine, u32 ifindex, const char **why);

@@ -91,6 +91,29 @@ static const struct dpdk_driver *const drivers[] = {
 	[ENGINE_PORT_PCI] = &dpdk_pci,
 };
 
+// Where the slots of underlay devices end, and those of wires begin.
+static u32 underlay_end(const struct engine *engine)
+{
+	return engine->port_capacity + ENGINE_UNDERLAYS;
+}
+
+// A free one; 0: there is none.
+static u32 wire_slot(const struct engine *engine)
+{
+	for (u32 slot = underlay_end(engine); slot < engine->slots; slot++)
+		if (!engine->ports[slot])
+			return slot;
+	return 0;
+}
+
+// The other end of the pair that the port is one of.
+static u32 pass_of(const struct engine *engine, u32 slot, const struct engine_port *config)
+{
+	if (slot >= underlay_end(engine))
+		return config->id;
+	return config->wire ? wire_slot(engine) : 0;
+}
+
 static struct dpdk_port *port_new(
 	struct engine *engine, u32 slot, const struct engine_port *config, struct dpdk_queue **out)
 {
@@ -105,6 +128,7 @@ static struct dpdk_port *port_new(
 	*port = (struct dpdk_port){
 		.id = slot < engine->port_capacity ? slot : 0,
 		.slot = slot,
+		.pass = pass_of(engine, slot, config),
 		.engine = engine,
 		.ifindex = config->ifindex,
 		.pool = eal_pool(),
@@ -225,6 +249,8 @@ void attach_close(struct engine *engine, u32 slot)
 	if (!port)
 		return;
 	struct dpdk_queue *queues = engine->queues[slot];
+	if (port->id && port->pass)
+		attach_close(engine, port->pass);
 	port_hide(engine, port);
 	port->driver->close(port);
 	port_free(port, queues);
@@ -250,7 +276,7 @@ static bool is_underlay(const struct engine *engine, u32 ifindex)
 static u32 underlay_slot_for(struct engine *engine, u32 ifindex, bool *open)
 {
 	u32 room = 0;
-	for (u32 slot = engine->port_capacity; slot < engine->slots; slot++) {
+	for (u32 slot = engine->port_capacity; slot < underlay_end(engine); slot++) {
 		*open = engine->ports[slot] && engine->ports[slot]->ifindex == ifindex;
 		if (*open)
 			return slot;
@@ -279,7 +305,7 @@ static int underlay_open(struct engine *engine, u32 index, u32 *slot, const char
 // Closes what is no underlay device any more, or a port by now.
 static void underlay_sweep(struct engine *engine)
 {
-	for (u32 slot = engine->port_capacity; slot < engine->slots; slot++) {
+	for (u32 slot = engine->port_capacity; slot < underlay_end(engine); slot++) {
 		const struct dpdk_port *port = engine->ports[slot];
 		if (port && (!is_underlay(engine, port->ifindex) ||
 				    port_slot_of(engine, port->ifindex)))
@@ -327,6 +353,25 @@ int attach_overlay(struct engine *engine, const struct engine_overlay *overlay, 
 	return underlay_follow(engine, why ? why : &unheard);
 }
 
+// The port and, behind a twin, its wire. Until that is there, what goes to it is dropped.
+static int port_open(
+	struct engine *engine, const struct engine_port *config, bool underlay, const char **why)
+{
+	const struct engine_port wire = {
+		.id = config->id, .ifindex = config->wire, .name = config->name};
+	if (config->wire && !wire_slot(engine)) {
+		*why = "weft drives no more NICs that have a twin: 16 at most";
+		return -ENOSPC;
+	}
+	int error = slot_open(engine, config->id, config, underlay, why);
+	if (error || !config->wire)
+		return error;
+	error = slot_open(engine, engine->ports[config->id]->pass, &wire, false, why);
+	if (error)
+		attach_close(engine, config->id);
+	return error;
+}
+
 int attach_port(struct engine *engine, const struct engine_port *config, const char **why)
 {
 	const char *unheard;
@@ -352,7 +397,7 @@ int attach_port(struct engine *engine, const struct engine_port *config, const c
 	bool underlay = is_underlay(engine, config->ifindex);
 	if (underlay)
 		leave_underlay(engine, config->ifindex);
-	int error = slot_open(engine, config->id, config, underlay, why);
+	int error = port_open(engine, config, underlay, why);
 	if (underlay) {
 		const char **followed = error ? &unheard : why;
 		int failed = underlay_follow(engine, followed);

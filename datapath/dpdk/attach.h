@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Ports and underlay devices come and go while workers run.
 //
-// A slot of engine->ports is a port id, or behind the last id an underlay device that is no port. A
-// device that is both has the port's slot alone.
+// A slot of engine->ports is a port id, behind the last id an underlay device that is no port, or
+// behind those a wire: the other end of the twin by which the kernel has a pci port. A device that
+// is port and underlay has the port's slot alone, and so does a twin.
 #pragma once
 
 #include "datapath/dpdk/dpdk.h"

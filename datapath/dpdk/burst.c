@@ -142,15 +142,35 @@ static bool is_tunnel_superpacket(const struct rte_mbuf *frame)
 	       frame->l2_len > sizeof(struct eth_header) + 2 * sizeof(struct vlan_header);
 }
 
-// From an underlay device: whose frame it is. Returns false when there is nothing for the pipeline;
-// the frame is free then.
-static bool receive_outer(struct dpdk_worker *worker, u32 *in_port, u32 *vni,
-	struct rte_mbuf *frame, struct weft_record *record)
+// Of a NIC and its twin: to the other end, as it is. The NIC's port counts it.
+static void pass_frame(
+	struct dpdk_worker *worker, const struct dpdk_port *port, struct rte_mbuf *frame)
+{
+	struct weft_port_count_row *count = &worker->counts[port->id ? port->id : port->pass];
+	if (port->id) {
+		count->rx_packets++;
+		count->rx_bytes += frame->pkt_len;
+	} else {
+		count->tx_packets++;
+		count->tx_bytes += frame->pkt_len;
+	}
+	worker_stage(worker, port->pass, port->pass, 0, frame);
+}
+
+// From an underlay device (port NULL: any) or one of a pair: whose frame it is. Returns false when
+// there is nothing for the pipeline; the frame is somebody else's then.
+static bool receive_outer(struct dpdk_worker *worker, const struct dpdk_port *port, u32 *in_port,
+	u32 *vni, struct rte_mbuf *frame, struct weft_record *record)
 {
 	struct packet p;
 	struct overlay o = {0};
 	packet_open(&p, frame);
-	enum overlay_kind kind = overlay_receive(&worker->tables, &p, &o);
+	enum overlay_kind kind =
+		port && !port->underlay ? OVERLAY_NO : overlay_receive(&worker->tables, &p, &o);
+	if (kind == OVERLAY_NO && port && port->pass) {
+		pass_frame(worker, port, frame);
+		return false;
+	}
 	if (kind == OVERLAY_NO) {
 		bool ports = *in_port && !is_tunnel_superpacket(frame);
 		if (record)
@@ -181,7 +201,8 @@ static u32 open_lines(struct dpdk_worker *worker, const struct dpdk_port *port,
 	u32 opened = 0;
 	for (u32 i = 0; i < count; i++) {
 		u32 in_port = port->id, vni = 0;
-		if (port->underlay && !receive_outer(worker, &in_port, &vni, frames[i], NULL))
+		if (unlikely(port->underlay || port->pass) &&
+			!receive_outer(worker, port, &in_port, &vni, frames[i], NULL))
 			continue;
 		line_open(&lines[opened++], worker, in_port, vni, frames[i]);
 	}
@@ -295,7 +316,7 @@ void worker_inject(struct dpdk_worker *worker, u32 port, struct rte_mbuf *frame)
 	struct dpdk_line line;
 	struct weft_record *record = &worker->result->record;
 	u32 vni = 0;
-	if (!port && !receive_outer(worker, &port, &vni, frame, record))
+	if (!port && !receive_outer(worker, NULL, &port, &vni, frame, record))
 		return;
 	line_open(&line, worker, port, vni, frame);
 	line_locate(&line);

@@ -80,6 +80,8 @@ void claims_follow(struct engine *engine, struct dpdk_port *port)
 	if (port->id) {
 		claim_port(engine, port->id, &claim);
 		claim_vips(engine, port, &claim);
+	} else if (port->pass) {
+		claim.flags |= WEFT_CLAIM_ALL;
 	}
 	if (port->underlay)
 		claim_underlay(engine, &claim);
@@ -88,7 +90,8 @@ void claims_follow(struct engine *engine, struct dpdk_port *port)
 
 int claims_open(struct engine *engine, struct dpdk_port *port, const char **why)
 {
-	int error = port->ifindex ? claim_open(&port->claim, port->ifindex, false, why) : 0;
+	bool netdev = port->ifindex && port->driver != &dpdk_pci; // a twin is the kernel's
+	int error = netdev ? claim_open(&port->claim, port->ifindex, false, why) : 0;
 	if (!error)
 		claims_follow(engine, port);
 	return error;

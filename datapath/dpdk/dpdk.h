@@ -13,7 +13,7 @@
 #include "datapath/pipeline/balance.h"
 #include "datapath/table.h"
 
-enum { DPDK_FLOW_SLOTS = 1 << 18 };
+enum { DPDK_FLOW_SLOTS = 1 << 18, DPDK_WIRES = ENGINE_UNDERLAYS };
 
 // A queue of a port, as its worker sees it.
 struct dpdk_queue {
@@ -91,7 +91,7 @@ struct engine {
 	bool walking;              // nothing is reclaimed now
 	u64 grace;                 // token of the running grace period
 	bool retiring;
-	struct dpdk_port **ports;   // by slot: port ids, then underlay devices without a port
+	struct dpdk_port **ports;   // by slot: port ids, underlay devices without a port, wires
 	struct dpdk_queue **queues; // of each slot: DPDK_QUEUES
 	u32 port_capacity, slots;
 	u32 underlay[ENGINE_UNDERLAYS];                // their slots; 0: none

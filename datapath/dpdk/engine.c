@@ -40,7 +40,7 @@ static bool engine_allocate(struct engine *engine, const struct engine_config *c
 	tables_init(&engine->tables, config->capacity);
 	rte_spinlock_init(&engine->write_lock);
 	engine->port_capacity = table_capacity(engine->tables.port);
-	engine->slots = engine->port_capacity + ENGINE_UNDERLAYS;
+	engine->slots = engine->port_capacity + ENGINE_UNDERLAYS + DPDK_WIRES;
 	engine->ports = calloc(engine->slots, sizeof(*engine->ports));
 	engine->queues = calloc(engine->slots, sizeof(*engine->queues));
 	engine->changed = calloc(engine->slots, 1);
@@ -122,7 +122,7 @@ static const char *dpdk_driver_of(struct engine *engine, u32 ifindex, const char
 		if (!port || port->ifindex != ifindex)
 			continue;
 		*why = port->packet_why;
-		return port->driver == &dpdk_xdp ? "xdp" : "packet";
+		return port->driver == &dpdk_netdev ? "packet" : port->driver->name;
 	}
 	return NULL;
 }

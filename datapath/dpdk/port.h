@@ -61,8 +61,9 @@ struct dpdk_port {
 	u32 id;        // 0: an underlay device that is no port
 	u32 slot;      // of engine->ports
 	bool underlay; // frames between hosts come here; claim.h tells which
+	u32 pass; // of a NIC with a twin and of its wire: the other's slot, for pass_frame; else 0
 	struct engine *engine;
-	u32 ifindex;         // 0: no netdev
+	u32 ifindex;         // its netdev, or its twin; 0: none
 	struct claim *claim; // of its netdev's frames
 	char name[64];
 	const struct dpdk_driver *driver;

@@ -401,7 +401,7 @@ static int open_rx(struct netdev *device, const struct dpdk_port *port)
 	setsockopt(device->rx, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
 	for (size_t i = 0; !error && i < WEFT_ARRAY_SIZE(options); i++)
 		error = set(device->rx, options[i].option, options[i].value);
-	error = error ? error : filter(device->rx, port->id == 0);
+	error = error ? error : filter(device->rx, port->id == 0 && !port->pass);
 	error = error ? error : open_ring(device);
 	return error ? error : bind_to(device->rx, port->ifindex, ETH_P_ALL);
 }

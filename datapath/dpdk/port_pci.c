@@ -16,6 +16,7 @@
 enum {
 	DESCRIPTORS = 1024,
 	LOOK_NS = 50000,
+	L2_BYTES = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN,
 	LOOK_POLLS = 1 << 16, // busy: what the NIC has lost is read so often
 };
 
@@ -45,7 +46,14 @@ static u32 takes_of(const struct rte_eth_dev_info *info, uint64_t *offloads)
 	return takes;
 }
 
-static int device_start(struct dpdk_port *port, struct pci_port *pci)
+// Frames longer than an mbuf come in several. Only where they must: drivers are slower with it.
+static u64 scatter(const struct rte_eth_dev_info *info, const struct dpdk_port *port, u32 mtu)
+{
+	u32 room = rte_pktmbuf_data_room_size(port->pool) - RTE_PKTMBUF_HEADROOM;
+	return mtu + L2_BYTES > room ? info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER : 0;
+}
+
+static int device_start(struct dpdk_port *port, struct pci_port *pci, u32 mtu)
 {
 	struct rte_eth_dev_info info;
 	struct rte_eth_conf conf = {.intr_conf.rxq = 1};
@@ -54,6 +62,8 @@ static int device_start(struct dpdk_port *port, struct pci_port *pci)
 	if (error)
 		return error;
 	u32 takes = takes_of(&info, &conf.txmode.offloads);
+	conf.intr_conf.lsc = *info.dev_flags & RTE_ETH_DEV_INTR_LSC ? 1 : 0;
+	conf.rxmode.offloads = scatter(&info, port, mtu);
 	pci->interrupts = !rte_eth_dev_configure(pci->id, 1, 1, &conf);
 	if (!pci->interrupts) {
 		conf.intr_conf.rxq = 0;
@@ -66,6 +76,8 @@ static int device_start(struct dpdk_port *port, struct pci_port *pci)
 		error = rte_eth_rx_queue_setup(pci->id, 0, rx, (unsigned)socket, NULL, port->pool);
 	if (!error)
 		error = rte_eth_tx_queue_setup(pci->id, 0, tx, (unsigned)socket, NULL);
+	if (!error && mtu)
+		rte_eth_dev_set_mtu(pci->id, (u16)RTE_MIN(mtu, (u32)UINT16_MAX)); // state says
 	if (!error)
 		error = rte_eth_dev_start(pci->id);
 	if (error)
@@ -84,6 +96,24 @@ static void device_wake(struct dpdk_port *port, struct pci_port *pci)
 	port->wake_fd[0] = fd >= 0 ? fd : pci->timer;
 }
 
+// From a thread of DPDK's.
+static int link_changed(u16 id, enum rte_eth_event_type event, void *context, void *result)
+{
+	struct dpdk_port *port = context;
+	(void)id, (void)event, (void)result;
+	if (port->changed)
+		port->changed(port);
+	return 0;
+}
+
+// The device's name: a virtual one's arguments stand behind a comma.
+static int device_find(const char *path, u16 *id)
+{
+	char name[RTE_ETH_NAME_MAX_LEN];
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(path, ","), path);
+	return rte_eth_dev_get_port_by_name(name, id);
+}
+
 static int pci_open(struct dpdk_port *port, const struct engine_port *config, const char **why)
 {
 	struct pci_port *pci = calloc(1, sizeof(*pci));
@@ -95,10 +125,10 @@ static int pci_open(struct dpdk_port *port, const struct engine_port *config, co
 	       "vfio-pci (dpdk-devbind.py -b vfio-pci ADDRESS)";
 	int error = pci->timer < 0 ? -errno : rte_dev_probe(config->path);
 	if (!error)
-		error = rte_eth_dev_get_port_by_name(config->path, &pci->id);
+		error = device_find(config->path, &pci->id);
 	if (!error) {
 		*why = "the device cannot be started";
-		error = device_start(port, pci);
+		error = device_start(port, pci, config->mtu);
 		if (error) {
 			rte_eth_dev_stop(pci->id);
 			rte_eth_dev_close(pci->id);
@@ -110,7 +140,9 @@ static int pci_open(struct dpdk_port *port, const struct engine_port *config, co
 		return error;
 	}
 	device_wake(port, pci);
+	rte_eth_dev_callback_register(pci->id, RTE_ETH_EVENT_INTR_LSC, link_changed, port);
 	port->driver_state = pci;
+	port->ifindex = config->ifindex;
 	port->rx_queues = port->tx_queues = 1;
 	return 0;
 }
@@ -120,6 +152,9 @@ static void pci_close(struct dpdk_port *port)
 	struct pci_port *pci = port->driver_state;
 	struct rte_eth_dev_info info;
 	bool known = !rte_eth_dev_info_get(pci->id, &info);
+	while (rte_eth_dev_callback_unregister(
+		       pci->id, RTE_ETH_EVENT_INTR_LSC, link_changed, port) == -EAGAIN)
+		; // it runs
 	rte_eth_dev_stop(pci->id);
 	rte_eth_dev_close(pci->id);
 	if (known && info.device)
@@ -198,6 +233,7 @@ static void pci_state(struct dpdk_port *port, struct engine_port_state *out)
 		out->carrier = true;
 	if (!rte_eth_dev_get_mtu(pci->id, &mtu))
 		out->mtu = mtu;
+	rte_eth_macaddr_get(pci->id, (struct rte_ether_addr *)&out->mac);
 	out->why = out->carrier ? NULL : out->why;
 }
 

@@ -157,10 +157,11 @@ void shared_status(struct engine *engine, enum weft_table id, struct engine_tabl
 	};
 }
 
-// An underlay device is no port: its frames stand with port 0.
+// An underlay device is no port: its frames stand with port 0, a wire's with its NIC's port.
 void shared_lost(struct engine *engine, u32 slot, enum weft_drop reason, u32 frames)
 {
-	u32 port = slot < engine->port_capacity ? slot : 0;
+	const struct dpdk_port *end = dpdk_port_at(engine, slot);
+	u32 port = slot < engine->port_capacity ? slot : end ? end->pass : 0;
 	struct weft_index index = {port * WEFT_DROPS_PER_PORT + (u32)reason};
 	struct weft_drop_row *row = TABLE_ROW(&engine->tables, drop, &index);
 	if (row)

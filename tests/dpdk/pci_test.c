@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <poll.h>
 #include <rte_eal.h>
+#include <rte_ethdev.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "datapath/dpdk/port.h"
+#include "tests/dpdk/frontend.h"
 
 static struct rte_mempool *pool;
 
@@ -21,12 +24,27 @@ static struct rte_mbuf *frame_make(u8 mark, u32 bytes)
 	return frame;
 }
 
+static u32 changes; // of links, as the driver said
+
+static void count_change(struct dpdk_port *port)
+{
+	(void)port;
+	__atomic_fetch_add(&changes, 1, __ATOMIC_RELAXED); // a thread of DPDK's
+}
+
+static void open_device(struct dpdk_port *port, const char *path, u32 mtu)
+{
+	const struct engine_port config = {
+		.kind = ENGINE_PORT_PCI, .name = "x", .path = path, .mtu = mtu};
+	const char *why = NULL;
+	*port = (struct dpdk_port){
+		.pool = pool, .driver = &dpdk_pci, .wake_fd = {-1}, .changed = count_change};
+	assert_int_equal(dpdk_pci.open(port, &config, &why), 0);
+}
+
 static void open_ring(struct dpdk_port *port, const char *name)
 {
-	const struct engine_port config = {.kind = ENGINE_PORT_PCI, .name = name, .path = name};
-	const char *why = NULL;
-	*port = (struct dpdk_port){.pool = pool, .driver = &dpdk_pci, .wake_fd = {-1}};
-	assert_int_equal(dpdk_pci.open(port, &config, &why), 0);
+	open_device(port, name, 0);
 }
 
 static void frames_go_out_and_come_in(void **state)
@@ -111,6 +129,70 @@ static void a_device_can_be_opened_again(void **state)
 	}
 }
 
+// Arguments of a virtual device stand behind its name. What the twin shows comes from here.
+static void the_state_is_the_devices(void **state)
+{
+	struct dpdk_port port;
+	struct engine_port_state now;
+	u16 id;
+	(void)state;
+	open_device(&port, "net_null0,no-rx=1,size=60", 0);
+	dpdk_pci.state(&port, &now);
+	assert_int_equal(now.mtu, 1500);
+	assert_true(now.carrier);
+	struct rte_ether_addr mac;
+	assert_int_equal(rte_eth_dev_get_port_by_name("net_null0", &id), 0);
+	assert_int_equal(rte_eth_macaddr_get(id, &mac), 0);
+	assert_memory_equal(&now.mac, &mac, sizeof(mac));
+	dpdk_pci.close(&port);
+	open_device(&port, "net_null0,no-rx=1,size=60", 9000);
+	dpdk_pci.state(&port, &now);
+	assert_int_equal(now.mtu, 9000);
+	dpdk_pci.close(&port);
+	open_device(&port, "net_ring_m", 9000); // it cannot
+	dpdk_pci.state(&port, &now);
+	assert_int_equal(now.mtu, 1500);
+	dpdk_pci.close(&port);
+}
+
+static void wait_for_change(u32 before)
+{
+	for (int i = 0; i < 5000 && __atomic_load_n(&changes, __ATOMIC_RELAXED) == before; i++)
+		poll(NULL, 0, 1);
+	assert_int_not_equal(__atomic_load_n(&changes, __ATOMIC_RELAXED), before);
+}
+
+// net_vhost: the link is up while somebody is at the socket.
+static void the_link_is_told(void **state)
+{
+	struct dpdk_port port;
+	struct engine_port_state now;
+	struct frontend guest;
+	char path[64], device[128];
+	(void)state;
+	snprintf(path, sizeof(path), "/tmp/weft-pci-test-%d", getpid());
+	snprintf(device, sizeof(device), "net_vhost0,iface=%s", path);
+	open_device(&port, device, 0);
+	dpdk_pci.state(&port, &now);
+	assert_false(now.carrier);
+	assert_non_null(strstr(now.why, "link"));
+	u32 before = __atomic_load_n(&changes, __ATOMIC_RELAXED);
+	frontend_init(&guest);
+	frontend_connect(&guest, path);
+	frontend_start(&guest, FRONTEND_PLAIN, 1);
+	wait_for_change(before);
+	dpdk_pci.state(&port, &now);
+	assert_true(now.carrier);
+	assert_null(now.why);
+	before = __atomic_load_n(&changes, __ATOMIC_RELAXED);
+	frontend_hang_up(&guest);
+	wait_for_change(before);
+	dpdk_pci.state(&port, &now);
+	assert_false(now.carrier);
+	frontend_free(&guest);
+	dpdk_pci.close(&port);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -119,11 +201,14 @@ int main(void)
 		cmocka_unit_test(a_quiet_device_wakes_by_time),
 		cmocka_unit_test(what_is_no_device_is_refused),
 		cmocka_unit_test(a_device_can_be_opened_again),
+		cmocka_unit_test(the_state_is_the_devices),
+		cmocka_unit_test(the_link_is_told),
 	};
 	char *arguments[] = {"pci_test", "--no-huge", "-m", "64", "--no-pci", "--no-shconf",
 		"--no-telemetry", "--lcores", "0@(0-1)", "--file-prefix", "weft-pci-test",
 		"--log-level", "critical", NULL};
-	if (rte_eal_init((int)WEFT_ARRAY_SIZE(arguments) - 1, arguments) < 0)
+	if (unshare(CLONE_NEWNET) ||
+		rte_eal_init((int)WEFT_ARRAY_SIZE(arguments) - 1, arguments) < 0)
 		return 1;
 	pool = rte_pktmbuf_pool_create("pci", 8191, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	return pool ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
