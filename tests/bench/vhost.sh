@@ -22,6 +22,7 @@ OVS_DPDK=${OVS_DPDK:-/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk}
 HUGE_FILE=/proc/sys/vm/nr_hugepages
 SWITCH_SECONDS=20
 ovs_settings=() # more of OVS's other_config
+weft_settings=  # more of weftd's dpdk
 vugen_options=()
 
 # --- memory ---
@@ -207,7 +208,7 @@ weft_works() {
 weft_start() {
 	local dir=$RIG/main
 	mkdir -p "$dir/state" "$dir/run"
-	echo 'dpdk: {cores: "0"}' >"$dir/config.yaml"
+	echo "dpdk: {cores: \"0\"${weft_settings:+, $weft_settings}}" >"$dir/config.yaml"
 	start weftd "$BUILD/weftd" --engine dpdk --config "$dir/config.yaml" \
 		--state-dir "$dir/state" --run-dir "$dir/run" --bpf-dir "$dir"
 	started weftd weft main host show

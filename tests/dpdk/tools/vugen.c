@@ -16,7 +16,7 @@
 
 struct settings {
 	const char *run;
-	uint64_t size, flows, macs, both, seconds, rate;
+	uint64_t size, flows, macs, both, back, seconds, rate;
 };
 
 static struct histogram histogram;
@@ -83,7 +83,7 @@ static void rate_print(const struct way *ways, int n, double mean_mpps)
 
 static void run_rate(const struct settings *set)
 {
-	struct way ways[PORTS] = {way_new(0), way_new(1)};
+	struct way ways[PORTS] = {way_new(set->back), way_new(!set->back)};
 	uint64_t received, begin, slices = set->seconds * 1000 / SLICE_MS;
 	int n = set->both ? 2 : 1;
 	double mean;
@@ -142,7 +142,7 @@ static void latency_send(struct way *way, struct pace *pace, uint64_t now)
 		way->count =
 			frames_take(way->frames, way->burst, (uint16_t)(due < BURST ? due : BURST));
 		for (i = 0; i < way->count; i++)
-			frame_stamp(way->burst[i], pace->due += pace->interval);
+			frame_stamp(way->frames, way->burst[i], pace->due += pace->interval);
 	}
 	if (!way->count)
 		return;
@@ -161,7 +161,7 @@ static void latency_receive(struct way *way, struct pace *pace)
 	for (i = 0; i < got; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(burst[i], void *));
 	for (i = 0; i < got; i++) {
-		if (!frame_read(burst[i], &stamp))
+		if (!frame_read(&frames[way->to], burst[i], &stamp))
 			continue;
 		way->received++;
 		if (!pace->spoilt)
@@ -242,12 +242,15 @@ static void usage(FILE *to)
 	      "  --no-huge        memory without huge pages\n"
 	      "  --queue-size N   of each virtqueue (256)\n"
 	      "  --packed         packed virtqueues\n"
+	      "  --vxlan MAC      B is a host, 10.255.0.102, with VXLAN (VNI 100) to the "
+	      "switch's,\n"
+	      "                   10.255.0.101 with this MAC\n"
 	      "Runs; each prints a JSON line:\n"
-	      "  rate             flat out from A to B, both=1: and back\n"
+	      "  rate             flat out from A to B, both=1: and back; back=1: from B to A\n"
 	      "  rtt              one frame there and back, again and again\n"
 	      "  latency          one way at rate=N frames a second\n"
 	      "  idle             nothing; the line is printed at its start\n"
-	      "Settings: size=64 flows=1 macs=1 (of A) seconds=2 rate=1000 both=0\n",
+	      "Settings: size=64 flows=1 macs=1 (of A) seconds=2 rate=1000 both=0 back=0\n",
 		to);
 }
 
@@ -261,6 +264,7 @@ static bool parse_setting(struct settings *set, const char *word)
 		{"flows=", &set->flows, 1, 1 << 24},
 		{"macs=", &set->macs, 1, 1 << 24},
 		{"both=", &set->both, 0, 1},
+		{"back=", &set->back, 0, 1},
 		{"seconds=", &set->seconds, 1, 3600},
 		{"rate=", &set->rate, 1, 100000000},
 	};
@@ -297,7 +301,7 @@ static void play(char **words, int n, bool check)
 		run = find_run(words[i]);
 		if (!run)
 			errx(EXIT_BROKEN, "'%s': a run is rate, rtt, latency or idle", words[i]);
-		set = (struct settings){words[i++], 64, 1, 1, 0, 2, 1000};
+		set = (struct settings){words[i++], 64, 1, 1, 0, 0, 2, 1000};
 		for (; i < n && strchr(words[i], '='); i++)
 			if (!parse_setting(&set, words[i]))
 				errx(EXIT_BROKEN, "'%s': no such setting or value", words[i]);
@@ -314,7 +318,7 @@ static int options_parse(int argc, char **argv, struct start *start, char *devic
 	static const struct option options[] = {{"cpu", required_argument, NULL, 'c'},
 		{"server", no_argument, NULL, 's'}, {"no-huge", no_argument, NULL, 'n'},
 		{"queue-size", required_argument, NULL, 'q'}, {"packed", no_argument, NULL, 'p'},
-		{"help", no_argument, NULL, 'h'}, {}};
+		{"vxlan", required_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'}, {}};
 	unsigned long long size = 256;
 	int word, server = 0, packed = 0;
 
@@ -334,6 +338,10 @@ static int options_parse(int argc, char **argv, struct start *start, char *devic
 			break;
 		case 'p':
 			packed = 1;
+			break;
+		case 'v':
+			parse_mac(optarg, outer_end[0].mac);
+			frames[1].outer = OUTER_BYTES;
 			break;
 		default:
 			usage(word == 'h' ? stdout : stderr);

@@ -55,9 +55,10 @@ static inline uint16_t way_receive(struct way *way)
 {
 	struct rte_mbuf *burst[BURST];
 	uint16_t got = rte_eth_rx_burst(way->to, 0, burst, BURST), i;
+	uint32_t bytes = way->frames->size + frames[way->to].outer;
 
 	for (i = 0; i < got; i++)
-		way->received += burst[i]->pkt_len == way->frames->size;
+		way->received += burst[i]->pkt_len == bytes;
 	if (got)
 		rte_pktmbuf_free_bulk(burst, got);
 	return got;
@@ -75,7 +76,7 @@ static inline bool send_one(int from, uint64_t stamp)
 
 	if (!frames_take(&frames[from], &mbuf, 1))
 		return false;
-	frame_stamp(mbuf, stamp);
+	frame_stamp(&frames[from], mbuf, stamp);
 	if (rte_eth_tx_burst((uint16_t)from, 0, &mbuf, 1))
 		return true;
 	rte_pktmbuf_free(mbuf);
@@ -92,7 +93,7 @@ static inline bool receive_one(int at, uint64_t stamp, uint64_t deadline)
 	do {
 		if (!rte_eth_rx_burst((uint16_t)at, 0, &mbuf, 1))
 			continue;
-		found = frame_read(mbuf, &seen) && seen == stamp;
+		found = frame_read(&frames[at], mbuf, &seen) && seen == stamp;
 		rte_pktmbuf_free(mbuf);
 		if (found)
 			return true;
