@@ -321,7 +321,7 @@ weft_inline bool hook_takes(struct pipeline *line, u32 action)
 }
 
 // Which port the frame comes from. False: it is dealt with, packet->code says how.
-weft_inline bool skb_receive(
+static __noinline bool skb_receive(
 	struct pipeline *line, u32 device, u32 *port, struct weft_record *record)
 {
 	struct packet *p = line->packet;
