@@ -112,9 +112,11 @@ static void fly(struct dpdk_worker *worker, const struct observed *observed)
 	struct dpdk_port *port = dpdk_port_at(worker->engine, observed->slot);
 	u32 queue = port && port->tx_queues ? observed->queue % port->tx_queues : 0;
 	if (!port || observed->seen.card.out_point != WEFT_POINT_P5 ||
-		(!port->driver->mark && !observed->name) || observe->flying == OBSERVE_FLIGHTS)
+		(!port->driver->mark && !observed->name))
 		return;
-	observe->waiting += !observed->name;
+	if (observe->flying == OBSERVE_FLIGHTS)
+		memmove(observe->flights, observe->flights + 1,
+			--observe->flying * sizeof(observe->flights[0]));
 	observe->flights[observe->flying++] = (struct observe_flight){
 		.slot = observed->slot,
 		.queue = (u16)queue,
@@ -185,21 +187,30 @@ static u64 flight_look(const struct dpdk_worker *worker, const struct observe_fl
 	return taken < 0 ? 1 : taken ? worker_time(worker, rte_rdtsc()) : 0;
 }
 
+// Not taken yet: it is looked for again.
+static void fly_on(struct observe *observe, const struct observe_flight *flight, u64 age_ns)
+{
+	u64 look_in_ns = flight->name ? OBSERVE_LOOK_NS : age_ns / OBSERVE_SHARE;
+	if (look_in_ns < observe->look_in_ns)
+		observe->look_in_ns = look_in_ns;
+	observe->waiting += !flight->name && age_ns < OBSERVE_AWAKE_NS;
+	observe->flights[observe->flying++] = *flight;
+}
+
 void observe_look(struct dpdk_worker *worker)
 {
 	struct observe *observe = &worker->observe;
-	u32 kept = 0, waiting = 0;
-	for (u32 i = 0; i < observe->flying; i++) {
+	u32 flying = observe->flying;
+	observe->flying = observe->waiting = 0;
+	observe->look_in_ns = OBSERVE_LOOK_NS;
+	for (u32 i = 0; i < flying; i++) {
 		const struct observe_flight *flight = &observe->flights[i];
+		u64 age_ns = histogram_between(flight->out_ns, worker->now_ns);
 		u64 life_ns = flight->name ? OBSERVE_NAMED_NS : OBSERVE_FLIGHT_NS;
 		u64 taken_ns = flight_look(worker, flight);
-		if (taken_ns > 1) {
+		if (taken_ns > 1)
 			land(worker, flight, taken_ns);
-		} else if (!taken_ns && worker->now_ns - flight->out_ns < life_ns) {
-			waiting += !flight->name;
-			observe->flights[kept++] = *flight;
-		}
+		else if (!taken_ns && age_ns < life_ns)
+			fly_on(observe, flight, age_ns);
 	}
-	observe->flying = kept;
-	observe->waiting = waiting;
 }

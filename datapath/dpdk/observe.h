@@ -18,10 +18,12 @@ struct tables;
 void observe_insert(struct tables *tables, const void *key);
 
 enum {
-	OBSERVE_FLIGHTS = 256,         // of a worker; one too many is not observed
-	OBSERVE_FLIGHT_NS = 2000000,   // looked for so long; what is taken later is not observed
+	OBSERVE_FLIGHTS = 256,         // of a worker; one too many, and the oldest is not observed
+	OBSERVE_AWAKE_NS = 2000000,    // a worker stays awake for a guest so long
+	OBSERVE_SHARE = 32,            // then it looks after another 1/32 of the time so far
+	OBSERVE_FLIGHT_NS = 200000000, // and so long; what is taken later is not observed
 	OBSERVE_NAMED_NS = 1000000000, // the same of frames with names: the kernel looks
-	OBSERVE_LOOK_MS = 5,           // a worker that has nothing else to do looks so often
+	OBSERVE_LOOK_NS = 5000000,     // and who has nothing else to do asks it so often
 	OBSERVE_CARDS = 4096,          // that wait for weftd
 };
 
@@ -53,6 +55,7 @@ struct observe {
 	u32 count;
 	u32 sampled;         // bits: frames of the burst that are for the histograms
 	u32 flying, waiting; // waiting: for a driver to be asked, so the worker stays awake
+	u64 look_in_ns;      // while any flies: a worker that sleeps wakes then
 	struct observe_flight flights[OBSERVE_FLIGHTS];
 };
 

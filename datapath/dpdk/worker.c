@@ -361,11 +361,12 @@ static void worker_sleep(struct dpdk_worker *worker)
 {
 	struct rte_rcu_qsbr *rcu = worker->engine->rcu;
 	struct epoll_event events[PEEK_EVENTS];
+	const struct timespec patience = {.tv_nsec = (long)worker->observe.look_in_ns};
 	u64 from_ns = worker_now(worker);
 	cpu_wake_before(&worker->wake);
 	rte_rcu_qsbr_thread_offline(rcu, worker->index);
-	int count = epoll_wait(worker->epoll_fd, events, PEEK_EVENTS,
-		worker->observe.flying ? OBSERVE_LOOK_MS : -1);
+	int count = epoll_pwait2(worker->epoll_fd, events, PEEK_EVENTS,
+		worker->observe.flying ? &patience : NULL, NULL);
 	rte_rcu_qsbr_thread_online(rcu, worker->index);
 	worker_heed(worker, events, count);
 	cpu_wake_after(&worker->wake);

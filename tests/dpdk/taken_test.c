@@ -5,6 +5,7 @@
 #include "tests/unit/unit.h"
 
 #include "datapath/dpdk/vring.h"
+#include "tests/dpdk/worker_rig.h"
 
 enum { SIZE = 256, ROUNDS = 400000 };
 
@@ -137,6 +138,64 @@ static void nothing_is_seen_of_a_closed_ring(void **state)
 	assert_int_equal(vring_taken(&driver.ring, 0), -1);
 }
 
+// --- and when it takes its time
+
+static int guest_says;
+
+static u16 late_mark(struct dpdk_port *port, u32 queue)
+{
+	(void)port, (void)queue;
+	return 0;
+}
+
+static int late_taken(struct dpdk_port *port, u32 queue, u16 mark)
+{
+	(void)port, (void)queue, (void)mark;
+	return guest_says;
+}
+
+// The worker looks at a frame that was handed over so long ago.
+static const struct observe *look_after(u64 age_ns)
+{
+	struct dpdk_worker *worker = dpdk_injector(rig.engine);
+	worker->now_ns = worker_time(worker, rte_rdtsc());
+	for (u32 i = 0; i < worker->observe.flying; i++)
+		worker->observe.flights[i].out_ns = worker->now_ns - age_ns;
+	observe_look(worker);
+	return &worker->observe;
+}
+
+static void late_guests_are_seen(void **state)
+{
+	struct dpdk_driver late = rig_driver;
+	struct weft_latency_key queue = {RIG_FROM, RIG_TO, WEFT_SPAN_queue};
+	struct weft_latency_row row;
+	(void)state;
+	rig_start(&(struct engine_config){.dpdk = {.memory_mb = 64}});
+	late.mark = late_mark, late.taken = late_taken;
+	rig.engine->ports[RIG_TO]->driver = &late;
+	struct observe *observe = &dpdk_injector(rig.engine)->observe;
+	observe->flights[0] = (struct observe_flight){
+		.slot = RIG_TO, .from = RIG_FROM, .to = RIG_TO, .sampled = true};
+	observe->flying = 1;
+	guest_says = 0;
+	assert_int_equal(look_after(1000000)->waiting, 1);
+	for (u64 age_ns = 2000000; age_ns < 200000000; age_ns *= 3) {
+		assert_int_equal(look_after(age_ns)->waiting, 0); // the worker may sleep
+		assert_int_equal(observe->flying, 1);
+		assert_true(observe->look_in_ns <= age_ns / 32);
+	}
+	guest_says = 1;
+	assert_int_equal(look_after(100000000)->flying, 0);
+	assert_int_equal(engine_dpdk->table_get(rig.engine, WEFT_TABLE_latency, &queue, &row), 0);
+	assert_int_equal(row.count, 1);
+	assert_in_range(row.min_ns, 100000000, 110000000);
+	guest_says = 0;
+	observe->flying = 1; // the same again, and nobody takes it
+	assert_int_equal(look_after(200000000)->flying, 0);
+	rig_stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +203,7 @@ int main(void)
 		cmocka_unit_test(seen_when_it_asks),
 		cmocka_unit_test(seen_when_it_offers),
 		cmocka_unit_test(nothing_is_seen_of_a_closed_ring),
+		cmocka_unit_test(late_guests_are_seen),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
