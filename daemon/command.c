@@ -167,6 +167,8 @@ json_t *command_start(struct weftd *weftd, const json_t *request, struct outlet 
 		.command = parsed.command,
 		.arguments = parsed.arguments,
 		.json = json_is_true(json_object_get(request, "json")),
+		.points =
+			parsed.command->joined && json_is_true(json_object_get(request, "points")),
 	};
 	if (parsed.command->cancelled)
 		answer = pending_run(&to_run, outlet);

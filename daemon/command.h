@@ -32,7 +32,8 @@ enum argument_kind {
 	ARGUMENT_TEXT,      // anything printable up to 255 bytes             -> string
 	ARGUMENT_ANY_MAC,   // the same, a group's too                         -> lower-case string
 	ARGUMENT_FILE,      // a file that the client opens; `-` is its stdin -> string: the content
-	ARGUMENT_DATA, // the same, of any bytes                -> string: the content in base64
+	ARGUMENT_DATA,   // the same, of any bytes                -> string: the content in base64
+	ARGUMENT_OUTPUT, // a file that the client writes; `-`: its stdout  -> string
 };
 
 enum argument_flag {
@@ -58,6 +59,7 @@ struct request {
 	const struct command *command;
 	json_t *arguments; // object: key -> canonical value; only what was given. Borrowed.
 	bool json;         // the client wants data
+	bool points;       // and joins what several hosts say: weft/control.h
 	json_t *result;    // out: array of objects. Owned by the request.
 	char *text; // out: what is printed when !json; NULL: rendered from result. Owned (malloc).
 	struct failure failure;  // out
@@ -80,6 +82,7 @@ struct command {
 	void (*cancelled)(struct request *request);
 	// The text of one line, malloc. NULL: a table of `columns` that grows.
 	char *(*line)(const struct request *request, const json_t *object);
+	bool joined; // it answers in points if it is asked to: weft/control.h
 };
 
 // List 4: every command (daemon/command_list.c): the verbs of each noun, then the others.

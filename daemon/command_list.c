@@ -7,7 +7,7 @@ extern const struct noun noun_host, noun_network, noun_port, noun_peer, noun_fdb
 extern const struct command host_commands[], port_commands[], fdb_commands[], drops_commands[];
 extern const struct command cpu_commands[], latency_commands[], trace_commands[];
 extern const struct command explain_commands[], path_commands[], path_measure_commands[],
-	probe_commands[];
+	path_points_commands[], probe_commands[];
 extern const struct command neighbour_commands[];
 extern const struct command log_commands[], apply_commands[], watch_commands[];
 
@@ -30,6 +30,7 @@ const struct command *const command_groups[] = {
 	explain_commands,
 	path_commands,
 	path_measure_commands,
+	path_points_commands,
 	cpu_commands,
 	latency_commands,
 	trace_commands,

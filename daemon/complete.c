@@ -92,7 +92,8 @@ static void offer_value(
 		offer_choices(c, argument->choices);
 	else if (argument->kind == ARGUMENT_BOOL)
 		offer_choices(c, "on|off");
-	else if (argument->kind == ARGUMENT_FILE || argument->kind == ARGUMENT_DATA)
+	else if (argument->kind == ARGUMENT_FILE || argument->kind == ARGUMENT_DATA ||
+		 argument->kind == ARGUMENT_OUTPUT)
 		*c->file = true;
 	else if (!is_new_name(command, argument))
 		offer_names(c, noun_find(argument->refers ? argument->refers : ""), before);

@@ -29,42 +29,24 @@ static void add_step(struct path *p, const char *step, const char *does, const c
 			step, "verdict", does, "why", why, "hop", "p50_ns", "p99_ns"));
 }
 
-bool path_target(const char *text, json_t **ip, json_t **number)
+bool path_target(const char *text, struct target *target)
 {
-	static const struct argument address = {.word = "to", .kind = ARGUMENT_ADDRESS},
-				     port = {.word = "to",
-					     .kind = ARGUMENT_NUMBER,
-					     .min = 1,
-					     .max = 65535};
-	char copy[64], *end = copy, *digits = NULL;
-	snprintf(copy, sizeof(copy), "%s", text);
-	char *first = strchr(copy, ':');
-	if (*copy == '[' && (end = strchr(copy, ']'))) {
-		digits = end[1] == ':' ? end + 2 : NULL;
-		*end = '\0';
-		memmove(copy, copy + 1, strlen(copy));
-	} else if (first && !strchr(first + 1, ':')) {
-		*first = '\0';
-		digits = first + 1;
-	}
-	*ip = value_parse(&address, copy, NULL);
-	*number = digits ? value_parse(&port, digits, NULL) : NULL;
-	return *ip && (!digits || *number);
+	static const struct argument address = {.word = "to", .kind = ARGUMENT_ADDRESS};
+	if (!target_read(text, target))
+		return false;
+	json_t *ip = value_parse(&address, target->name, NULL);
+	if (!ip)
+		return false;
+	snprintf(target->name, sizeof(target->name), "%s", json_string_value(ip));
+	json_decref(ip);
+	return true;
 }
 
-static bool read_address(struct path *p, const char *text)
+// The words of explain that say where it goes.
+static void go_to(struct path *p, const struct target *target)
 {
-	json_t *ip, *number;
-	bool ok = path_target(text, &ip, &number);
-	if (ok) {
-		p->v6 = strchr(json_string_value(ip), ':');
-		json_object_set(p->words, "ip_dst", ip);
-		if (number)
-			json_object_set(p->words, "dport", number);
-	}
-	json_decref(ip);
-	json_decref(number);
-	return ok;
+	p->v6 = target->v6;
+	json_object_set_new(p->words, "ip_dst", json_string(target->name));
 }
 
 static bool shares(const struct port *port, u32 network)
@@ -108,8 +90,9 @@ static void aim_at_port(struct path *p, const struct object *to, u32 network)
 	struct explain_station s = {.network = network, .place = to->id};
 	char text[ADDRESS_TEXT_BYTES];
 	if (explain_know_ip(p->weftd, false, &s) || explain_know_ip(p->weftd, true, &s)) {
-		address_text(&s.ip, text);
-		read_address(p, text);
+		struct target there = {.v6 = !address_v4(&s.ip)};
+		address_text(&s.ip, there.name);
+		go_to(p, &there);
 		return;
 	}
 	if (explain_know_mac(p->weftd, &s))
@@ -186,22 +169,35 @@ static int walk_packet(struct path *p)
 	return error;
 }
 
+const struct object *path_port(struct weftd *weftd, const char *text, struct target *target)
+{
+	return target_read(text, target) ? object_find(weftd, &noun_port, target->name) : NULL;
+}
+
+int path_no_target(const char *to, struct failure *failure)
+{
+	fail(failure, -ENOENT, "not_found", "%.64s is no port, and no address or address:port", to);
+	return fail_hint(failure, "`port show` lists the ports");
+}
+
 int path_dry(struct weftd *weftd, const char *from, const char *to, json_t *steps,
 	struct failure *failure)
 {
 	struct path p = {weftd, json_pack("{s:s}", "port", from), steps, false, failure};
 	const struct object *sender = place_named(weftd, p.words, failure);
-	const struct object *target = object_find(weftd, &noun_port, to);
+	struct target there;
+	const struct object *target = path_port(weftd, to, &there);
 	int error = sender ? 0 : -ENOENT;
-	if (!error && !target && !read_address(&p, to)) {
-		error = fail(failure, -ENOENT, "not_found",
-			"%.64s is no port, and no address or address:port", to);
-		fail_hint(failure, "`port show` lists the ports");
-	}
+	if (!error && !target && !path_target(to, &there))
+		error = path_no_target(to, failure);
 	if (!error) {
+		if (!target)
+			go_to(&p, &there);
 		u32 network = choose_network(&p, sender, target);
 		if (target)
 			aim_at_port(&p, target, network);
+		if (there.port && json_object_get(p.words, "ip_dst"))
+			json_object_set_new(p.words, "dport", json_integer(there.port));
 		if (json_object_get(p.words, "ip_dst"))
 			error = ask_question(&p);
 	}

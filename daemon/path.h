@@ -2,25 +2,48 @@
 // The way from a port to an address, by the tables of this host.
 #pragma once
 
+#include "daemon/target.h"
 #include "daemon/weftd.h"
+
+struct weft_postcard;
 
 // Appends a step for each thing that would happen: {"step", "host", "what", "verdict", "why",
 // "hop", "p50_ns", "p99_ns"}; the last three are null, as nothing was measured. Nothing is sent.
 int path_dry(struct weftd *weftd, const char *from, const char *to, json_t *steps,
 	struct failure *failure);
 
-// "10.1.0.2", "10.1.0.2:80", "fd00::1", "[fd00::1]:80" -> an address and a port (NULL: none given),
-// the caller's. False: it is none; what could be read is there all the same.
-bool path_target(const char *text, json_t **ip, json_t **number);
+// An address, canonical, and a port. False: it is no address.
+bool path_target(const char *text, struct target *target);
+// A port of this host, by NAME[:PORT]; NULL: it is none, and the target may be filled all the same.
+const struct object *path_port(struct weftd *weftd, const char *text, struct target *target);
+int path_no_target(const char *to, struct failure *failure); // it is neither
+
+// A packet from one place to the other, or back; to 0: to wherever it goes.
+enum path_way { PATH_THERE, PATH_BACK, PATH_WAYS };
+// PATH_WAYS: between others.
+enum path_way path_way(const struct weft_postcard *card, u32 from, u32 to);
+
+// In place of what a command makes of packets: the packets, point by point, for a client that joins
+// those of several hosts ("points" in weft/control.h). The words are `from` and `to`,
+// `measure` or `request`; the command's `cancelled` ends in trace_cancelled (trace.h).
+int path_points(struct request *request);
 
 #define PATH_ARGUMENTS \
 	{.word = "from", \
-		.kind = ARGUMENT_NAME, \
+		.kind = ARGUMENT_TEXT, \
 		.flags = ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, \
 		.refers = "port", \
-		.help = "the port that talks"}, \
+		.help = "the port that talks, or (of several hosts) its address"}, \
 	{ \
 		.word = "to", .kind = ARGUMENT_TEXT, \
 		.flags = ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, .refers = "port", \
-		.help = "a port, an address, or address:port ([address]:port with IPv6)" \
+		.help = "a port or an address, and :port if one is meant ([address]:port with " \
+			"IPv6)" \
+	}
+
+// Whoever asks draws, not weftd.
+#define PATH_PLOT \
+	{ \
+		.word = "--plot", .key = "plot", .kind = ARGUMENT_OUTPUT, \
+		.help = "draw it, as SVG; `-` or no file: here, in text" \
 	}

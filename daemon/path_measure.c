@@ -14,10 +14,11 @@
 #include "daemon/pending.h"
 #include "daemon/place.h"
 #include "daemon/port.h"
+#include "daemon/trace.h"
 #include "datapath/card.h"
 #include "datapath/pipeline/histogram.h"
 
-enum { THERE, BACK, WAYS };
+enum { THERE = PATH_THERE, BACK = PATH_BACK, WAYS = PATH_WAYS };
 enum { DECIDE, HAND_OVER, QUEUE, BEYOND, HOPS };
 enum { FLYING_MAX = 4096 };
 
@@ -72,14 +73,11 @@ static void land(struct measure *m, const struct weft_postcard *card)
 	free(flying);
 }
 
-// WAYS: the packet is between others.
-static u32 way_of(const struct measure *m, const struct weft_postcard *card)
+enum path_way path_way(const struct weft_postcard *card, u32 from, u32 to)
 {
-	bool there = card->from == m->from && (!m->to || card->to == m->to);
-	bool back = card->to == m->from && (!m->to || card->from == m->to);
-	if ((!there && !back) || !filter_passes(m->filter, card))
-		return WAYS;
-	return there ? THERE : BACK;
+	if (card->from == from && (!to || card->to == to))
+		return PATH_THERE;
+	return card->to == from && (!to || card->from == to) ? PATH_BACK : PATH_WAYS;
 }
 
 static void take_card(const struct weft_postcard *card, void *context)
@@ -90,8 +88,8 @@ static void take_card(const struct weft_postcard *card, void *context)
 		land(m, card);
 		return;
 	}
-	u32 way = way_of(m, card);
-	if (way == WAYS || card->action == WEFT_ACTION_drop)
+	u32 way = path_way(card, m->from, m->to);
+	if (way == WAYS || !filter_passes(m->filter, card) || card->action == WEFT_ACTION_drop)
 		return;
 	if (card->in_ns) // else not observed
 		count(&m->hops[way][DECIDE], card->in_ns, card->decided_ns);
@@ -156,6 +154,10 @@ static void measure_free(struct measure *m)
 
 static void cancelled(struct request *request)
 {
+	if (request->points) {
+		trace_cancelled(request);
+		return;
+	}
 	struct measure *m = request->context;
 	cards_end(request->weftd, &m->reader);
 	put_all(m);
@@ -173,21 +175,18 @@ static void on_end(evutil_socket_t fd, short what, void *context)
 // "10.1.0.2:80" -> "host 10.1.0.2 and port 80"
 static int aim(struct measure *m, const char *to, struct failure *failure)
 {
-	const struct object *port = object_find(m->request->weftd, &noun_port, to);
-	json_t *ip = NULL, *number = NULL;
+	struct target target;
+	const struct object *port = path_port(m->request->weftd, to, &target);
 	char text[128];
-	if (port) {
+	int used = 0;
+	if (port)
 		m->to = port->id;
-		return 0;
-	}
-	path_target(to, &ip, &number); // the dry half has read it, too
-	int used = snprintf(text, sizeof(text), "host %s", json_string_value(ip));
-	if (number)
-		snprintf(text + used, sizeof(text) - (size_t)used, " and port %lld",
-			json_integer_value(number));
-	json_decref(ip);
-	json_decref(number);
-	return filter_new(text, &m->filter, failure);
+	else if (path_target(to, &target)) // the dry half has read it, too
+		used = snprintf(text, sizeof(text), "host %s", target.name);
+	if (target.port)
+		used += snprintf(text + used, sizeof(text) - (size_t)used, "%sport %u",
+			used ? " and " : "", target.port);
+	return used ? filter_new(text, &m->filter, failure) : 0;
 }
 
 static int put_dry(struct request *request, const char *from, const char *to)
@@ -207,6 +206,8 @@ static int run_measure(struct request *request)
 	struct weftd *weftd = request->weftd;
 	const char *from = spec_text(request->arguments, "from", "");
 	const char *to = spec_text(request->arguments, "to", "");
+	if (request->points)
+		return path_points(request);
 	const struct timeval time = {
 		.tv_sec = spec_number(request->arguments, "measure_seconds", 1)};
 	int error = put_dry(request, from, to);
@@ -239,7 +240,8 @@ static const struct argument arguments[] = {
 	{"measure", "measure_seconds", ARGUMENT_DURATION, ARGUMENT_REQUIRED, NULL, NULL, 1, 3600,
 		NULL, "for how long"},
 	{"sample", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, 1000000000, "1",
-		"look at one of so many packets"},
+		"look at one of so many packets, the hops of one host"},
+	PATH_PLOT,
 	{0},
 };
 
@@ -248,9 +250,10 @@ const struct command path_measure_commands[] = {
 	{.object = "path",
 		.arguments = arguments,
 		.help = "Say what would happen when a port talks to an address, then measure the "
-			"hops of "
-			"the packets between the two",
+			"hops of the packets between the two; of several hosts, or to be drawn, as "
+			"one way",
 		.columns = "step,host,what,verdict,hop,count,p50_ns,p99_ns,why",
+		.joined = true,
 		.run = run_measure,
 		.cancelled = cancelled},
 	{0},

@@ -12,8 +12,10 @@
 #include "daemon/filter.h"
 #include "daemon/latency.h"
 #include "daemon/network.h"
+#include "daemon/path.h"
 #include "daemon/pending.h"
 #include "daemon/place.h"
+#include "daemon/trace.h"
 #include "datapath/card.h"
 
 enum {
@@ -25,6 +27,7 @@ enum {
 struct followed {
 	u64 identity;
 	u64 first_ns;
+	u32 to;    // whoever takes it says no more
 	u32 times; // a card of its arrival came: more than once is a copy, or another packet
 	UT_hash_handle hh;
 };
@@ -35,6 +38,7 @@ struct trace {
 	struct filter *filter;
 	struct followed *followed;
 	struct event *end;
+	u32 from, to; // ids; 0: any
 	u64 lost_before, repeats, packets;
 	long long left; // packets; -1: no end
 };
@@ -103,6 +107,7 @@ static void put_frame(json_t *line, const struct weft_postcard *card)
 	static const char letters[] = "FSRPAUEC";
 	struct weft_key key;
 	struct weft_layout layout;
+	struct card_echo echo;
 	char flags[sizeof(letters)] = "";
 	size_t length = 0;
 	if (!card_parse(card, &key, &layout))
@@ -120,6 +125,9 @@ static void put_frame(json_t *line, const struct weft_postcard *card)
 			flags[length++] = letters[i];
 	flags[length] = '\0';
 	json_object_set_new(line, "flags", length ? json_string(flags) : json_null());
+	json_object_set_new(line, "echo",
+		card_echo(card, &echo) ? json_sprintf("%u.%u", echo.id, echo.sequence)
+				       : json_null());
 	if (card->bytes >= layout.header_bytes)
 		json_object_set_new(line, "payload_bytes",
 			json_integer((json_int_t)card->bytes - layout.header_bytes));
@@ -167,7 +175,32 @@ static void put_card(
 
 // --- packets
 
-static struct followed *follow(struct trace *trace, const struct weft_postcard *card)
+static bool is_meant(const struct trace *trace, const struct weft_postcard *card)
+{
+	return (!trace->from || path_way(card, trace->from, trace->to) != PATH_WAYS) &&
+	       filter_passes(trace->filter, card);
+}
+
+static struct followed *find(const struct trace *trace, u64 identity)
+{
+	struct followed *followed;
+	HASH_FIND(hh, trace->followed, &identity, sizeof(identity), followed);
+	return followed;
+}
+
+// A ping of IPv6 and its answer have no bytes that tell them apart but their type, which is not in
+// their identity.
+static u64 known_as(const struct trace *trace, const struct weft_postcard *card)
+{
+	struct card_echo echo;
+	const struct followed *answer;
+	if (card->out_point != WEFT_POINT_P6)
+		return card_echo(card, &echo) && echo.answer ? ~card->identity : card->identity;
+	answer = find(trace, ~card->identity);
+	return answer && answer->to == card->to ? ~card->identity : card->identity;
+}
+
+static struct followed *follow(struct trace *trace, u64 identity, const struct weft_postcard *card)
 {
 	struct followed *followed = trace->followed;
 	if (HASH_COUNT(trace->followed) == FOLLOWED_MAX) { // the oldest is the first
@@ -177,7 +210,7 @@ static struct followed *follow(struct trace *trace, const struct weft_postcard *
 	followed = calloc(1, sizeof(*followed));
 	if (!followed)
 		abort();
-	followed->identity = card->identity;
+	followed->identity = identity;
 	followed->first_ns = card->in_ns ? card->in_ns : card->decided_ns;
 	HASH_ADD(hh, trace->followed, identity, sizeof(followed->identity), followed);
 	return followed;
@@ -187,19 +220,21 @@ static void take_card(const struct weft_postcard *card, void *context)
 {
 	static const struct timeval grace = {.tv_usec = GRACE_MS * 1000};
 	struct trace *trace = context;
-	struct followed *followed;
 	if ((u32)card->identity > trace->reader.below)
 		return; // of a reader who wants more of them
-	HASH_FIND(hh, trace->followed, &card->identity, sizeof(card->identity), followed);
+	u64 identity = known_as(trace, card);
+	struct followed *followed = find(trace, identity);
 	bool arrival = card->out_point != WEFT_POINT_P6;
 	if (!followed) {
-		if (!arrival || !trace->left || !filter_passes(trace->filter, card))
+		if (!arrival || !trace->left || !is_meant(trace, card))
 			return;
-		followed = follow(trace, card);
+		followed = follow(trace, identity, card);
 		trace->packets++;
 		if (trace->left > 0 && --trace->left == 0)
 			event_add(trace->end, &grace);
 	}
+	if (arrival)
+		followed->to = card->to;
 	if (arrival && followed->times++) {
 		trace->repeats++;
 		followed->first_ns = card->in_ns ? card->in_ns : card->decided_ns;
@@ -221,7 +256,7 @@ static void put_end(struct trace *trace)
 			(json_int_t)(cards_lost(weftd) - trace->lost_before)));
 }
 
-static void trace_cancelled(struct request *request)
+void trace_cancelled(struct request *request)
 {
 	struct trace *trace = request->context;
 	cards_end(request->weftd, &trace->reader);
@@ -248,32 +283,42 @@ static int run_until(struct trace *trace, long long seconds)
 	return request_later(trace->request, 0);
 }
 
-static int run_trace(struct request *request)
+int trace_begin(struct request *request, const struct trace_aim *aim, json_t *begun)
 {
 	struct weftd *weftd = request->weftd;
-	long long one_in = spec_number(request->arguments, "sample", 1);
 	struct trace *trace = calloc(1, sizeof(*trace));
 	if (!trace)
-		return fail(&request->failure, -ENOMEM, "no_memory", "out of memory");
+		abort();
 	trace->end = evtimer_new(weftd->base, on_end, trace);
 	trace->request = request;
 	trace->left = spec_number(request->arguments, "count", -1);
+	trace->from = aim->from;
+	trace->to = aim->to;
 	trace->reader = (struct card_reader){.card = take_card,
 		.full = is_full,
 		.context = trace,
-		.below = weft_sample_below((u32)one_in)};
-	int error = filter_new(
-		spec_text(request->arguments, "filter", NULL), &trace->filter, &request->failure);
+		.below = weft_sample_below((u32)spec_number(request->arguments, "sample", 1))};
+	int error = filter_new(aim->filter, &trace->filter, &request->failure);
 	if (!error)
 		error = cards_begin(weftd, &trace->reader, &request->failure);
 	if (error) {
 		trace_free(trace);
+		json_decref(begun);
 		return error;
 	}
 	trace->lost_before = cards_lost(weftd);
 	request->context = trace;
-	request_line(request, json_pack("{s:n, s:s}", "packet", "state", "tracing"));
-	return run_until(trace, spec_number(request->arguments, "for_seconds", 0));
+	json_object_set_new(begun, "packet", json_null());
+	json_object_set_new(begun, "state", json_string("tracing"));
+	request_line(request, begun);
+	return run_until(trace, aim->seconds);
+}
+
+static int run_trace(struct request *request)
+{
+	const struct trace_aim aim = {.filter = spec_text(request->arguments, "filter", NULL),
+		.seconds = spec_number(request->arguments, "for_seconds", 0)};
+	return trace_begin(request, &aim, json_object());
 }
 
 // --- text

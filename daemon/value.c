@@ -197,6 +197,7 @@ static const struct {
 	[ARGUMENT_ANY_MAC] = {"any-mac", "MAC", value_parse_any_mac, false},
 	[ARGUMENT_FILE] = {"file", "FILE", parse_file, false},
 	[ARGUMENT_DATA] = {"data", "FILE", parse_file, false},
+	[ARGUMENT_OUTPUT] = {"output", "FILE", parse_text, false},
 };
 
 static bool list_has(const json_t *list, const json_t *value)

@@ -63,3 +63,22 @@ bool card_answers(const struct weft_postcard *card, const struct weft_guest_row 
 	return parse(&packet, card->from, &key, &layout) == WEFT_DROP_none &&
 	       holds(card, &layout) && guest_answers(&packet, &key, &layout, question);
 }
+
+bool card_echo(const struct weft_postcard *card, struct card_echo *echo)
+{
+	u8 bytes[WEFT_PARSE_BYTES];
+	struct packet packet = open_card(card, bytes);
+	struct icmp_header icmp;
+	struct weft_key key;
+	struct weft_layout layout;
+	if (parse(&packet, card->from, &key, &layout) != WEFT_DROP_none || !holds(card, &layout))
+		return false;
+	bool v6 = key.protocol == WEFT_IP_ICMPV6;
+	if (!layout.l4_bytes || (!v6 && key.protocol != WEFT_IP_ICMP))
+		return false;
+	memcpy(&icmp, bytes + layout.l4_bytes, sizeof(icmp));
+	echo->id = weft_ntoh16(icmp.id);
+	echo->sequence = weft_ntoh16(icmp.sequence);
+	echo->answer = icmp.type == (v6 ? WEFT_ICMPV6_ECHO_REPLY : WEFT_ICMP_ECHO_REPLY);
+	return echo->answer || icmp.type == (v6 ? WEFT_ICMPV6_ECHO : WEFT_ICMP_ECHO);
+}

@@ -19,6 +19,11 @@
 // line was cut off. Who hangs up ends the command. A request with "stream": true is refused if its
 // answer would not be a stream.
 //
+// Commands whose "joined" is true are about packets that several hosts see. A request of theirs
+// with "points": true is answered by the packets themselves, for the client to join (ctl/path): one
+// object {"state": "tracing", ...} when it has begun, the way by the host's tables as `path` has
+// it, then a line for each point as `trace` has them.
+//
 // HTTP status: 200 done, 400 wrong words, 404 no such object or path, 409 refused, 413 too large.
 // The body carries the truth; the status follows it. Each answer names its host in a header.
 #pragma once

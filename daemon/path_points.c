@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// `weftctl path A B request N`, and `measure` over several hosts: this host's part, the points at
+// which it sees the packets between the two. The client asks, joins and measures.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/address.h"
+#include "daemon/command_table.h"
+#include "daemon/explain.h"
+#include "daemon/path.h"
+#include "daemon/pending.h"
+#include "daemon/port.h"
+#include "daemon/probe.h"
+#include "daemon/trace.h"
+#include "daemon/value.h"
+
+enum { REQUESTS_MAX = 2000 };
+
+struct ends {
+	const struct object *from, *to; // ports of this host; NULL: they are elsewhere
+	struct target from_address;     // of a sender that is given by its address
+	struct target target;
+	bool known; // the target is an address
+};
+
+// The station behind a port that was heard last.
+static bool find_address(struct weftd *weftd, const struct object *object, struct target *target)
+{
+	const struct port *port = object->live;
+	for (u32 i = 0; port && i < port->place_count; i++) {
+		struct explain_station s = {
+			.network = port->places[i].network, .place = object->id};
+		if (!explain_know_ip(weftd, false, &s) && !explain_know_ip(weftd, true, &s))
+			continue;
+		target->v6 = !address_v4(&s.ip);
+		address_text(&s.ip, target->name);
+		return true;
+	}
+	return false;
+}
+
+static void find_ends(struct request *request, struct ends *ends)
+{
+	struct weftd *weftd = request->weftd;
+	const char *from = spec_text(request->arguments, "from", "");
+	const char *to = spec_text(request->arguments, "to", "");
+	ends->from = object_find(weftd, &noun_port, from);
+	if (!ends->from && !path_target(from, &ends->from_address))
+		ends->from_address = (struct target){0};
+	ends->to = path_port(weftd, to, &ends->target);
+	ends->known = ends->to ? find_address(weftd, ends->to, &ends->target)
+			       : path_target(to, &ends->target);
+}
+
+// What is no address is perhaps a port of another host. An answer and its question are not one
+// sample.
+static int check_words(struct request *request, const struct ends *ends)
+{
+	const char *to = spec_text(request->arguments, "to", "");
+	struct target target;
+	if (spec_number(request->arguments, "sample", 1) != 1)
+		return fail_words(&request->failure,
+			"a way is joined from every packet: `sample` is for one host's hops");
+	if (ends->known || (target_read(to, &target) && name_valid(target.name)))
+		return 0;
+	return path_no_target(to, &request->failure);
+}
+
+// Of a request only its own packets, whatever else the two say to each other.
+static void put_filter(FILE *out, const struct request *request, const struct ends *ends)
+{
+	const struct target *to = &ends->target;
+	const char *and = "";
+	if (json_object_get(request->arguments, "request")) {
+		fputs(to->port ? "tcp" : "(icmp or icmp6)", out);
+		and = " and ";
+	}
+	if (ends->from_address.name[0]) {
+		fprintf(out, "%shost %s", and, ends->from_address.name);
+		and = " and ";
+	}
+	if (ends->known && !ends->to) {
+		fprintf(out, "%shost %s", and, to->name);
+		and = " and ";
+	}
+	if (to->port)
+		fprintf(out, "%sport %u", and, to->port);
+}
+
+static json_t *begun(const struct ends *ends)
+{
+	const struct target *to = &ends->target;
+	json_t *line = json_pack("{s:b, s:I}", "from", ends->from || ends->from_address.name[0],
+		"clock", (json_int_t)probe_clock());
+	if (ends->known && to->port)
+		json_object_set_new(
+			line, "to", json_sprintf(to->v6 ? "[%s]:%u" : "%s:%u", to->name, to->port));
+	else
+		json_object_set_new(line, "to", ends->known ? json_string(to->name) : json_null());
+	return line;
+}
+
+static int put_dry(struct request *request)
+{
+	json_t *steps = json_array(), *step;
+	size_t i;
+	int error = path_dry(request->weftd, spec_text(request->arguments, "from", ""),
+		spec_text(request->arguments, "to", ""), steps, &request->failure);
+	if (!error)
+		json_array_foreach (steps, i, step)
+			request_line(request, json_incref(step));
+	json_decref(steps);
+	return error;
+}
+
+int path_points(struct request *request)
+{
+	struct ends ends = {0};
+	char *filter = NULL;
+	size_t size;
+	FILE *out = open_memstream(&filter, &size);
+	if (!out)
+		abort();
+	find_ends(request, &ends);
+	put_filter(out, request, &ends);
+	fclose(out);
+	const struct object *one = ends.from ? ends.from : ends.to;
+	const struct trace_aim aim = {
+		.filter = *filter ? filter : NULL,
+		.from = one                                       ? one->id
+			: ends.known || ends.from_address.name[0] ? 0
+								  : TRACE_NOBODY,
+		.to = ends.from && ends.to ? ends.to->id : 0,
+		.seconds = spec_number(request->arguments, "measure_seconds", 0),
+	};
+	// Whose port the sender is knows what would happen, if it knows the other end, too.
+	int error = check_words(request, &ends);
+	if (!error && ends.from && (ends.to || ends.known))
+		error = put_dry(request);
+	if (!error)
+		error = trace_begin(request, &aim, begun(&ends));
+	free(filter);
+	return error;
+}
+
+static int run_request(struct request *request)
+{
+	if (request->points)
+		return path_points(request);
+	return fail(&request->failure, -ENOTSUP, "no_points",
+		"it is weftctl that sends requests and joins what the hosts see of them");
+}
+
+static const struct argument arguments[] = {
+	PATH_ARGUMENTS,
+	{.word = "request",
+		.kind = ARGUMENT_NUMBER,
+		.flags = ARGUMENT_REQUIRED,
+		.min = 1,
+		.max = REQUESTS_MAX,
+		.help = "how many requests weftctl sends: HTTP to a port, else pings"},
+	{.word = "netns",
+		.kind = ARGUMENT_TEXT,
+		.help = "the network namespace of weftctl's machine that sends them; else this "
+			"one"},
+	{.word = "with",
+		.kind = ARGUMENT_TEXT,
+		.help = "words that run a command where they are to be sent from: 'ssh client'"},
+	PATH_PLOT,
+	{0},
+};
+
+extern const struct command path_points_commands[];
+const struct command path_points_commands[] = {
+	{.object = "path",
+		.arguments = arguments,
+		.help = "Send requests, and say where their time goes, from the client's view down "
+			"to every hop of the hosts that are asked",
+		.joined = true,
+		.run = run_request,
+		.cancelled = trace_cancelled},
+	{0},
+};
