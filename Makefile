@@ -18,7 +18,7 @@ PACKAGES_BUILD := gcc make clang-14 clang-19 llvm-14 bpftool libbpf-dev libelf-d
 	libpcap-dev libdpdk-dev pkg-config
 PACKAGES_RUN   := iproute2 iputils-ping qemu-system-x86 cpio kmod
 PACKAGES_TEST  := libcmocka-dev iperf3 tcpdump ethtool jq curl procps shellcheck \
-	clang-format-14 libclang-rt-14-dev gnuplot-nox bash-completion openvswitch-switch \
+	clang-format-14 libclang-rt-14-dev libxml2-utils gnuplot-nox bash-completion openvswitch-switch \
 	openvswitch-switch-dpdk
 PACKAGES_DEB   := libbpf1 libelf1 zlib1g libevent-2.1-7 libnl-3-200 libnl-route-3-200 libjansson4 \
 	libyaml-0-2 libsqlite3-0 libcurl4 libcap-ng0 libsystemd0 libpcap0.8
@@ -145,9 +145,9 @@ $(BUSY)/weft-dpdk.so: $(filter-out %/dpdk/burst.o,$(DPDK)) $(call objects,tests/
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -shared $(LDFLAGS) $^ $(DPDK_LIBS) -o $@
 
-$(BUILD)/weftctl: $(call objects,$(wildcard ctl/*.c))
+$(BUILD)/weftctl: $(call objects,$(wildcard ctl/*.c ctl/path/*.c))
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lcurl -ljansson -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lcurl -ljansson -lm -o $@
 
 $(BUILD)/weft-guest: $(GUEST)
 	$(call say,LINK)
@@ -157,7 +157,7 @@ $(BUILD)/weft-wire: $(WIRE)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lm -o $@
 
-$(BUILD)/weftlab: $(LAB) $(filter-out %/main.o,$(GUEST)) $(call objects,daemon/near.c)
+$(BUILD)/weftlab: $(LAB) $(filter-out %/main.o,$(GUEST)) $(call objects,daemon/near.c daemon/target.c)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lnl-route-3 -lnl-3 -lyaml -ljansson -o $@
 
@@ -167,6 +167,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/tools/%.o
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lbpf -lxxhash -lpthread $(TOOL_LIBS) -o $@
 
+$(BUILD)/tests/unit/path_test: $(call objects,ctl/path/walk.c ctl/path/way.c)
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(DAEMON) $(DATAPATH)
 	@mkdir -p $(@D)
 	$(call say,LINK)

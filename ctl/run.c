@@ -15,6 +15,7 @@ enum form { UNKNOWN, WHOLE, LINES };
 
 struct run {
 	struct client *client;
+	struct run_taker *taker;
 	enum form form;
 	char *text; // of a stream: the line that is not complete yet
 	size_t length;
@@ -65,6 +66,8 @@ static void print_line(struct run *run, const char *line, size_t length)
 	if (json_is_true(json_object_get(object, "done"))) {
 		run->last = true;
 		*run->status = client_print_answer(run->client, object);
+	} else if (run->taker) {
+		run->taker->line(run->taker, run->client, object);
 	} else if (object && run->client->many) {
 		print_object(run, object);
 	} else {
@@ -174,25 +177,37 @@ static bool any_running(const struct run *runs, size_t count)
 	return false;
 }
 
-static void wait_for_all(CURLM *multi, struct run *runs, size_t count)
+static void finish_those_that_are(CURLM *multi)
+{
+	CURLMsg *message;
+	int left;
+	struct run *run;
+
+	while ((message = curl_multi_info_read(multi, &left))) {
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &run);
+		finish(run, message->data.result);
+	}
+}
+
+static void wait_for_all(CURLM *multi, struct run *runs, size_t count, struct run_taker *taker)
 {
 	long began = now_seconds();
 
 	while (any_running(runs, count)) {
-		CURLMsg *message;
-		int number;
-		struct run *run;
+		struct curl_waitfd wake = {.fd = -1, .events = CURL_WAIT_POLLIN};
+		int number, wait_ms = 1000;
 
 		curl_multi_perform(multi, &number);
-		while ((message = curl_multi_info_read(multi, &number))) {
-			if (message->msg != CURLMSG_DONE)
-				continue;
-			curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &run);
-			finish(run, message->data.result);
-		}
+		finish_those_that_are(multi);
 		give_up(runs, count, began);
+		if (taker)
+			wait_ms = taker->turn(taker, &wake.fd);
+		if (wait_ms < 0)
+			return;
 		if (any_running(runs, count))
-			curl_multi_poll(multi, NULL, 0, 1000, NULL);
+			curl_multi_poll(multi, &wake, wake.fd >= 0, wait_ms, NULL);
 	}
 }
 
@@ -204,7 +219,8 @@ static int status_of_all(const int *statuses, size_t count)
 	return statuses[0];
 }
 
-int run_request(struct client *clients, int *statuses, size_t count, const json_t *request)
+int run_request(struct client *clients, int *statuses, size_t count, const json_t *request,
+	struct run_taker *taker)
 {
 	struct run *runs = calloc(count, sizeof(*runs));
 	char *body = json_dumps(request, JSON_COMPACT);
@@ -215,11 +231,12 @@ int run_request(struct client *clients, int *statuses, size_t count, const json_
 	if (!runs || !body || !multi)
 		abort();
 	for (size_t i = 0; i < count; i++) {
-		runs[i] = (struct run){.client = &clients[i], .status = &statuses[i]};
+		runs[i] =
+			(struct run){.client = &clients[i], .taker = taker, .status = &statuses[i]};
 		if (!statuses[i])
 			begin(&runs[i], multi, body);
 	}
-	wait_for_all(multi, runs, count);
+	wait_for_all(multi, runs, count, taker);
 	for (size_t i = 0; i < count; i++) {
 		if (runs[i].headers)
 			curl_multi_remove_handle(multi, clients[i].curl);

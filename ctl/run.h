@@ -6,6 +6,16 @@
 
 enum { SOCKETS_MAX = 64 };
 
+// Who takes what comes in lines, in place of printing it.
+struct run_taker {
+	// One object; the last one of a stream goes by its status.
+	void (*line)(struct run_taker *taker, const struct client *client, const json_t *line);
+	// Between lines. Returns after how many ms at the latest it wants its turn again, or -1:
+	// that was enough, hang up. *fd: a descriptor to be woken by, too.
+	int (*turn)(struct run_taker *taker, int *fd);
+};
+
 // Those with a status that is not 0 already are left out. Prints everything; returns the exit
 // status: that of all, or "done in part" where they differ.
-int run_request(struct client *clients, int *statuses, size_t count, const json_t *request);
+int run_request(struct client *clients, int *statuses, size_t count, const json_t *request,
+	struct run_taker *taker); // NULL: they are printed

@@ -9,14 +9,17 @@
 #include <string.h>
 #include <weft/control.h>
 #include "ctl/base64.h"
+#include "ctl/path/join.h"
 #include "ctl/run.h"
+#include "ctl/words.h"
 
 static const char usage[] =
 	"Usage: weftctl [-s SOCKET] [-j] [--timeout SECONDS] OBJECT [VERB [NAME] [key value ...]]\n"
 	"\n"
 	"  -s SOCKET            the socket of weftd (else $WEFT_SOCKET, else " WEFT_RUN_DIR
 	"/" WEFT_SOCKET_NAME ");\n"
-	"                       more than once for commands that answer in lines, as watch does\n"
+	"                       more than once for commands that answer in lines, as watch does;\n"
+	"                       what hosts see of `path`'s packets is joined to one way\n"
 	"  -j                   JSON; of an answer in lines one object a line\n"
 	"  --timeout SECONDS    give up if no answer has come after this time (default 60)\n"
 	"  --complete WORD...   print what may stand for the last word (for the shell)\n"
@@ -86,68 +89,26 @@ static json_t *read_file(const struct client *client, const char *path, bool dat
 	return text;
 }
 
-static bool argument_is(const json_t *argument, const char *kind)
-{
-	const char *its = json_string_value(json_object_get(argument, "kind"));
-
-	return its && strcmp(its, kind) == 0;
-}
-
-static const char *word_at(const json_t *words, size_t i)
-{
-	const char *word = json_string_value(json_array_get(words, i));
-
-	return word ? word : "";
-}
-
-// The index of the word that is the value of this argument; 0: none.
-static size_t value_index(
-	const json_t *words, size_t from, size_t positional, const json_t *argument)
-{
-	const char *word = json_string_value(json_object_get(argument, "word"));
-
-	if (json_is_true(json_object_get(argument, "positional")))
-		return from + positional < json_array_size(words) ? from + positional : 0;
-	// Words with values go in pairs behind those without.
-	for (size_t i = from + positional; word && i + 1 < json_array_size(words); i += 2)
-		if (strcmp(word_at(words, i), word) == 0)
-			return i + 1;
-	return 0;
-}
-
 // Opens the files that the words of this command name.
 static int add_files(
 	const struct client *client, const json_t *command, const json_t *words, json_t *files)
 {
-	const char *verb = json_string_value(json_object_get(command, "verb"));
-	size_t from = verb ? 2 : 1;
-	size_t positional = 0;
 	size_t i;
 	json_t *argument;
 
 	json_array_foreach (json_object_get(command, "arguments"), i, argument) {
-		size_t at = value_index(words, from, positional, argument);
-		bool data = argument_is(argument, "data");
+		size_t at = words_value_at(words, command, argument);
+		bool data = words_argument_is(argument, "data");
 
-		positional += json_is_true(json_object_get(argument, "positional"));
-		if (at && (data || argument_is(argument, "file"))) {
-			json_t *text = read_file(client, word_at(words, at), data);
+		if (at && (data || words_argument_is(argument, "file"))) {
+			json_t *text = read_file(client, words_at(words, at), data);
 
 			if (!text)
 				return -EIO;
-			json_object_set_new(files, word_at(words, at), text);
+			json_object_set_new(files, words_at(words, at), text);
 		}
 	}
 	return 0;
-}
-
-static bool command_fits(const json_t *command, const json_t *words)
-{
-	const char *object = json_string_value(json_object_get(command, "object"));
-	const char *verb = json_string_value(json_object_get(command, "verb"));
-
-	return object && strcmp(object, word_at(words, 0)) == 0 &&
-	       (!verb || strcmp(verb, word_at(words, 1)) == 0);
 }
 
 static json_t *find_files(const struct client *client, const json_t *commands, const json_t *words)
@@ -157,7 +118,7 @@ static json_t *find_files(const struct client *client, const json_t *commands, c
 	json_t *command;
 
 	json_array_foreach (commands, i, command) {
-		if (command_fits(command, words) && add_files(client, command, words, files) < 0) {
+		if (words_fit(command, words) && add_files(client, command, words, files) < 0) {
 			json_decref(files);
 			return NULL;
 		}
@@ -184,13 +145,19 @@ static int run_at(struct client *clients, size_t count, json_t *words)
 
 	if (first == count)
 		return statuses[0];
+	words_complete(words, commands);
+	if (join_wanted(commands, words, count)) {
+		status = join_run(clients, statuses, count, commands, words);
+		json_decref(commands);
+		return status;
+	}
 	files = find_files(&clients[first], commands, words);
 	json_decref(commands);
 	if (!files)
 		return WEFT_EXIT_REFUSED;
 	request = json_pack("{s:O, s:b, s:o, s:b}", "words", words, "json", clients->json, "files",
 		files, "stream", count > 1);
-	status = run_request(clients, statuses, count, request);
+	status = run_request(clients, statuses, count, request, NULL);
 	json_decref(request);
 	return status;
 }

@@ -62,7 +62,7 @@ weftlab exec "$lab:c1" ip link set eth0 mtu 1500
 on c1 ping -n -c 1 -W 2 -M "do" -s 1472 10.1.0.12 || true
 
 say "Where the time of the client's request goes: every point between the wire and nginx, measured"
-"$BUILD/weftlab" path "$lab:c1" 10.1.0.12:80 count 50
+"$BUILD/weftlab" path "$lab:c1" 10.1.0.12:80 count 50 --plot
 
 say "Two packets of a ping, from point to point over both hosts"
 weftlab trace "$lab" icmp count 2 &

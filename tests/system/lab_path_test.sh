@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Where the time of a round trip goes, over two hosts of a lab: a delay of the wire shows in the underlay and nowhere
-# else, and the steps add up to what the client sees.
+# Where the time of a request goes, over two hosts: a delay of the wire shows in the underlay and nowhere else, that of a
+# service in the service, the steps add up to what the client sees, and weftctl alone says what weftlab says.
 set -euo pipefail
 # shellcheck source=tests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -27,8 +27,8 @@ topology:
         host: {address: 192.0.2.2}
         networks: [{name: blue, vni: 100, subnet: 10.1.0.0/24, gateway: 10.1.0.254}]
         peers: [{name: h1, address: 192.0.2.1}]
-    c1: {kind: client, host: h1, network: blue, mtu: 1450, addresses: [10.1.0.1/24]}
-    c2: {kind: client, host: h2, network: blue, mtu: 1450, addresses: [10.1.0.2/24]}
+    c1: {kind: client, host: h1, network: blue, mtu: 1450, addresses: [10.1.0.1/24, "fd00::1/64"]}
+    c2: {kind: client, host: h2, network: blue, mtu: 1450, addresses: [10.1.0.2/24, "fd00::2/64"]}
   links:
     - {endpoints: ["h1:eth1", "h2:eth1"], delay: $2}
 END
@@ -39,15 +39,33 @@ step() { # step WHERE WHAT [KEY]: in ns
 		"[.steps[] | select(.where == \$where and (.what | startswith(\$what))) | .${3:-p50_ns}][0] // empty" \
 		"$WORK/path"
 }
+steps() { # their names
+	jq -c '[.steps[] | .where + ": " + (.what | sub("encapsulate: .*"; "encapsulate"))]' "$WORK/path"
+}
 within() { # within WANTED_NS GOT_NS WHAT: 5 % or 5 us, whichever is larger
 	awk -v w="$1" -v g="$2" 'BEGIN { d = w > g ? w - g : g - w; exit !(d <= w * .05 || d <= 5000) }' ||
 		die "$3: wanted $1 ns, got $2 ns"
 }
 
+drawn() { # drawn SVG: well formed, and it names each step of $WORK/path, with its time
+	xmllint --noout "$1" || die "no XML: $1"
+	xmllint --xpath "//*[local-name()='text']" "$1" | sed 's/<[^>]*>/\n/g; s/&gt;/>/g' >"$WORK/texts"
+	jq -r '.steps[] | .where + ": " + .what' "$WORK/path" | sort -u >"$WORK/named"
+	grep -Fx -o -f "$WORK/named" "$WORK/texts" | sort -u | diff "$WORK/named" - || die "not in the picture"
+	equal "$(jq '.steps | length' "$WORK/path")" "$(grep -c '%$' "$WORK/texts")" "parts in the picture"
+}
+node_netns() { echo "weft-$LAB-$1"; }
+spawn_in() { # spawn_in NODE CMD...: ended with the test
+	"$BUILD/weftlab" exec "$LAB:$1" "${@:2}" &
+	HELPERS+=($!)
+}
+
 lab_own "path-$$"
-lab_file "$LAB" 10ms >"$WORK/lab.yaml"
+lab_file "$LAB" 30ms >"$WORK/lab.yaml"
 weftlab up "$WORK/lab.yaml"
-in_lab c1 ping -c 3 -i 0.05 10.1.0.2 >/dev/null || die "c1 does not reach c2"
+for address in 10.1.0.2 fd00::2; do
+	in_lab c1 ping -c 2 -i 0.05 $address >/dev/null || die "c1 does not reach c2 at $address"
+done
 
 weftlab path "$LAB:c1" 10.1.0.2 count 40 --plot "$WORK/way.svg" -j >"$WORK/path"
 equal true "$(jq '.requests >= 38' "$WORK/path")" "requests of which the way is known: $(jq -c '[.requests, .seen_otherwise]' "$WORK/path")"
@@ -55,12 +73,48 @@ equal true "$(jq '.requests >= 38' "$WORK/path")" "requests of which the way is 
 equal '["client and its wire","decide","encapsulate","underlay","decapsulate, decide","hand over to c2","guest","decide","encapsulate","underlay","decapsulate, decide","hand over to c1"]' \
 	"$(jq -c '[.steps[].what | sub("encapsulate: .*"; "encapsulate")]' "$WORK/path")" "the steps"
 # the wire's delay, each way, is the underlay's alone
-for way in 'h1 > h2' 'h2 > h1'; do within 10000000 "$(step "$way" underlay)" "underlay $way"; done
+for way in 'h1 > h2' 'h2 > h1'; do within 30000000 "$(step "$way" underlay)" "underlay $way"; done
 equal true "$(jq '[.steps[] | select(.what != "underlay") | .p50_ns] | max < 5000000' "$WORK/path")" \
 	"no other step has the delay: $(jq -c '[.steps[] | [.what, .p50_ns]]' "$WORK/path")"
 # the steps add up to what the client saw
 within "$(jq .p50_ns "$WORK/path")" "$(jq '[.steps[].p50_ns] | add' "$WORK/path")" "the sum of the steps"
-grep -q '<svg ' "$WORK/way.svg" || die "no waterfall"
+WAY=$(steps)
+drawn "$WORK/way.svg"
+
+# --- two hosts that are no lab's: the same steps; those of the packets alone, when nobody is asked to send any
+SOCKETS=(-s "$(socket_of h1)" -s "$(socket_of h2)")
+"$BUILD/weftctl" "${SOCKETS[@]}" -j path c1 fd00::2 measure 1s --plot "$WORK/way.svg" >"$WORK/measured" &
+measuring=$!
+HELPERS+=("$measuring")
+"$BUILD/weftctl" "${SOCKETS[@]}" -j path c1 fd00::2 request 15 netns "$(node_netns c1)" >"$WORK/path"
+equal "$WAY" "$(steps)" "the steps by weftctl"
+equal '[15,"one",0]' "$(jq -c '[.requests, .clock, .clock_error_ns]' "$WORK/path")" "requests and clock"
+equal c1 "$(jq -r '[.dry[], .client] | last' "$WORK/path")" "the client"
+wait "$measuring" || die "measure: $(cat "$WORK/measured")"
+cp "$WORK/measured" "$WORK/path"
+equal "$(jq -c '.[1:]' <<<"$WAY")" "$(steps)" "the steps of the packets"
+equal true "$(jq '.requests > 5 and (.dry | length) > 2' "$WORK/path")" "requests by chance: $(jq -c '[.requests, .dry]' "$WORK/path")"
+drawn "$WORK/way.svg"
+
+# --- HTTP: what curl says of each request, and a service that takes 100 ms
+spawn_in c2 "$BUILD/tests/webserver" 80 100
+wait_for 5 in_lab c1 curl -s --max-time 1 -o /dev/null http://10.1.0.2/
+printf '#!/bin/sh\nip netns exec %s "$@" | tee -a %s\n' "$(node_netns c1)" "$WORK/curl" >"$WORK/as-c1"
+chmod +x "$WORK/as-c1"
+"$BUILD/weftctl" "${SOCKETS[@]}" -j path 10.1.0.1 c2:80 request 5 with "$WORK/as-c1" --plot "$WORK/way.svg" >"$WORK/path"
+equal "$(jq -c '[["10.1.0.1: client and its wire"], .[1:7], ["c2: service"], .[7:]] | add' <<<"$WAY")" "$(steps)" "the steps of HTTP"
+equal 5 "$(jq .requests "$WORK/path")" "requests of HTTP"
+within 100000000 "$(step c2 service)" "the service's time"
+curl_median() { # curl_median COLUMN [SINCE-COLUMN]: in ns, of "connect,ready,first,total," of each request
+	tr , '\n' <"$WORK/curl" | paste - - - - |
+		awk -v at="$1" -v since="${2:-9}" '{ printf "%.0f\n", ($at - $since) * 1e9 }' | sort -n | sed -n 3p
+}
+within "$(curl_median 1)" "$(jq .connect_p50_ns "$WORK/path")" "connect"
+within "$(curl_median 3 2)" "$(jq .p50_ns "$WORK/path")" "first byte"
+within "$(curl_median 4)" "$(jq .total_p50_ns "$WORK/path")" "total"
+within "$(jq .p50_ns "$WORK/path")" "$(jq '[.steps[].p50_ns] | add' "$WORK/path")" "the sum of HTTP's steps"
+drawn "$WORK/way.svg"
+grep -q "connect $(jq '.connect_p50_ns / 1000' "$WORK/path" | xargs printf '%.1f') " "$WORK/way.svg" || die "no connect in the picture"
 
 # the same words at the weftctl of each host
 timeout 20 "$BUILD/weftlab" trace "$LAB" icmp count 1 >"$WORK/trace" &
@@ -76,5 +130,17 @@ equal 2 $got "status of a port 0"
 got=0
 "$BUILD/weftlab" path "$LAB:c1" 10.1.0.99 count 1 2>"$WORK/said" || got=$?
 equal 1 $got "status when nobody answers"
+refuses() { # refuses STATUS SENTENCE WORDS...
+	got=0
+	"$BUILD/weftctl" "${SOCKETS[@]}" path "${@:3}" >"$WORK/said" 2>&1 || got=$?
+	equal "$1" $got "status of path ${*:3}"
+	grep -q "$2" "$WORK/said" || die "path ${*:3}: $(cat "$WORK/said")"
+}
+refuses 1 'has a port nobody' nobody 10.1.0.2 request 1
+refuses 1 'address of nobody' c1 nobody request 1
+refuses 1 'is no port, and no address' c1 10.1.0.2:0 request 1
+refuses 1 'namespace nowhere' c1 10.1.0.2 request 1 netns nowhere
+refuses 2 'several hosts' c1 10.1.0.2
+refuses 2 'from every packet' c1 10.1.0.2 measure 1s sample 2
 weftlab down "$LAB" >/dev/null
 none_left "$LAB"

@@ -50,6 +50,13 @@ done
 # others' packets are not meant
 measured t1 10.1.0.3
 equal 'nothing was seen' "$(jq -r 'select(.what == "measured") | .verdict' "$WORK/path")" "to somebody else"
+# joined to one way, from the first point to the last, and drawn in the terminal
+ctl a path t1 t2 request 5 netns "$(netns g1)" --plot >"$WORK/drawn"
+for step in 'g1\|t1: client and its wire' 'a: hand over to t2' 'a: queue of t2' 't2: guest' 'a: queue of t1'; do
+	grep -q "^\($step\) .* µs  *[^ ][^ ]*$" "$WORK/drawn" || die "no bar of $step: $(cat "$WORK/drawn")"
+done
+grep -q '^t1 .*first byte, as the client sees it' "$WORK/drawn" || die "no client: $(cat "$WORK/drawn")"
+! grep -q 'clock' "$WORK/drawn" || die "one host has no clock error"
 # the guest's round trip, always on
 ctl a port set t1 sample 1
 on g1 ping -n -c 5 -i 0.05 10.1.0.2 >/dev/null

@@ -24,6 +24,6 @@ int command_graph(int argc, char **argv);
 int command_trace(int argc, char **argv);
 int command_path(int argc, char **argv);
 
-// weftctl's words for a trace at all hosts; more may follow. Sockets are malloc'ed.
-enum { TRACE_WORDS = 256 };
-size_t trace_argv(const struct lab *lab, bool json, const char **argv, size_t room);
+// weftctl's words to reach all hosts; a command's may follow. Sockets are malloc'ed.
+enum { HOSTS_WORDS = 256 };
+size_t hosts_argv(const struct lab *lab, bool json, const char **argv, size_t room);

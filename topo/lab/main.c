@@ -121,8 +121,8 @@ static const struct command {
 		"the topology as text, or as a picture (- is standard output)"},
 	{"trace", 0, 64, command_trace, "[LAB] [FILTER] [count N] ...",
 		"follow packets over all hosts: `weftctl trace` at each"},
-	{"path", 2, 7, command_path, "[LAB:]NODE ADDRESS[:PORT] [count N] [--plot FILE] [-j]",
-		"where the time of a request goes, measured"},
+	{"path", 2, 7, command_path, "[LAB:]NODE ADDRESS[:PORT] [count N] [--plot [FILE]] [-j]",
+		"where the time of a request goes: `weftctl path` at every host"},
 	{"list", 0, 1, command_list, "[-j]", "the labs that run"},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// trace.c - weftctl's trace at every host of a lab at once
+// trace.c - weftctl at every host of a lab at once: its trace
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include "topo/lab/journal.h"
 #include "topo/lab/up.h"
 
-size_t trace_argv(const struct lab *lab, bool json, const char **argv, size_t room)
+size_t hosts_argv(const struct lab *lab, bool json, const char **argv, size_t room)
 {
 	size_t count = 0;
 
@@ -28,14 +28,13 @@ size_t trace_argv(const struct lab *lab, bool json, const char **argv, size_t ro
 		argv[count++] = "-s";
 		argv[count++] = path; // the process's, until it execs
 	}
-	argv[count++] = "trace";
 	return count;
 }
 
 // The first word may be a lab's name.
 int command_trace(int argc, char **argv)
 {
-	const char *words[TRACE_WORDS];
+	const char *words[HOSTS_WORDS];
 	struct lab lab = {0};
 	json_t *labs = journal_labs(), *name;
 	const char *only = NULL;
@@ -58,7 +57,8 @@ int command_trace(int argc, char **argv)
 	}
 	if (lab_reload(&lab, only))
 		return refuse(&lab);
-	count = trace_argv(&lab, false, words, TRACE_WORDS - (size_t)argc - 1);
+	count = hosts_argv(&lab, false, words, HOSTS_WORDS - (size_t)argc - 2);
+	words[count++] = "trace";
 	for (int k = 0; k < argc; k++)
 		words[count++] = argv[k];
 	words[count] = NULL;

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// `path A B measure T` over several hosts, and `path A B request N`: every host tells of the
+// packets it sees, the client may send requests meanwhile, and what all saw is one way.
+#include "ctl/path/join.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <weft/control.h>
+#include "ctl/path/print.h"
+#include "ctl/path/requests.h"
+#include "ctl/words.h"
+
+enum { GRACE_MS = 700 }; // for the last packet's way
+
+struct join {
+	struct run_taker taker; // the first: it is cast
+	const struct client *clients;
+	struct client self; // for messages: what is joined is no host's
+	const int *statuses;
+	size_t count;
+	const char *from, *plot;
+	struct walk *walk;
+	json_t *dry;
+	char to[80];  // as hosts name it; "": none knows
+	size_t begun; // hosts
+	bool from_known;
+	uint64_t lost;
+	struct requests requests; // count 0: none
+	int64_t end_ms;           // 0: it is not over yet
+};
+
+static const char *text_at(const json_t *line, const char *key)
+{
+	return json_string_value(json_object_get(line, key));
+}
+
+// --- while it runs
+
+// Hosts that have one name are told apart by their sockets.
+static const char *name_of(const struct join *join, const struct client *client)
+{
+	for (const struct client *other = join->clients; other < client; other++)
+		if (!strcmp(client_host(other), client_host(client)))
+			return client->socket;
+	return client_host(client);
+}
+
+static void begin_host(struct join *join, const struct client *client, const json_t *line)
+{
+	const char *to = text_at(line, "to");
+	bool from = json_is_true(json_object_get(line, "from"));
+
+	walk_host(join->walk, name_of(join, client),
+		(uint32_t)json_integer_value(json_object_get(line, "clock")), from);
+	join->begun++;
+	join->from_known |= from;
+	if (to && !join->to[0])
+		snprintf(join->to, sizeof(join->to), "%s", to);
+}
+
+static void take_line(struct run_taker *taker, const struct client *client, const json_t *line)
+{
+	struct join *join = (struct join *)taker;
+
+	if (text_at(line, "state"))
+		begin_host(join, client, line);
+	else if (json_object_get(line, "step"))
+		json_array_append(join->dry, (json_t *)line);
+	else if (text_at(line, "packet"))
+		walk_add(join->walk, line, name_of(join, client));
+	else
+		join->lost += (uint64_t)json_integer_value(json_object_get(line, "cards_lost"));
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+static bool all_have_begun(const struct join *join)
+{
+	size_t refused = 0;
+
+	for (size_t i = 0; i < join->count; i++)
+		refused += join->statuses[i] != 0;
+	return join->begun + refused >= join->count;
+}
+
+// Else nobody could say what it sees.
+static bool is_known(const struct join *join)
+{
+	return join->from_known && join->to[0];
+}
+
+static bool has_port(const char *to)
+{
+	const char *colon = strchr(to, ':');
+
+	return *to == '[' || (colon && !strchr(colon + 1, ':'));
+}
+
+static int take_turn(struct run_taker *taker, int *fd)
+{
+	struct join *join = (struct join *)taker;
+	struct requests *requests = &join->requests;
+
+	if (!all_have_begun(join))
+		return 1000;
+	if (!is_known(join))
+		return -1;
+	if (!requests->aim.count)
+		return 1000;
+	if (!requests->pid) {
+		requests->aim.to = join->to;
+		requests->aim.http = has_port(join->to);
+		requests_begin(requests);
+	} else if (requests->fd >= 0 && !requests_read(requests)) {
+		join->end_ms = now_ms() + (requests->length ? GRACE_MS : 0);
+	}
+	*fd = requests->fd;
+	if (!join->end_ms)
+		return 1000;
+	return now_ms() < join->end_ms ? (int)(join->end_ms - now_ms()) : -1;
+}
+
+// --- what comes of it
+
+static void add_step(struct path_result *path, const char *where, const char *what, double p50_ns,
+	double p99_ns, bool observed)
+{
+	struct way_step *step = &path->steps[path->count++];
+
+	*step = (struct way_step){.p50_ns = p50_ns, .p99_ns = p99_ns, .observed = observed};
+	snprintf(step->host, sizeof(step->host), "%s", where);
+	snprintf(step->what, sizeof(step->what), "%s", what);
+}
+
+static const struct way_step *guest_of(const struct way *way)
+{
+	for (size_t i = 0; i < way->count; i++)
+		if (!strcmp(way->steps[i].what, "guest"))
+			return &way->steps[i];
+	return NULL;
+}
+
+// The guest's kernel answers a connection by itself: what a request takes longer is the service's.
+static void split_guest(
+	struct path_result *path, const struct way_step *step, const struct way_step *kernel)
+{
+	double p50 = kernel && kernel->p50_ns < step->p50_ns ? kernel->p50_ns : step->p50_ns;
+	double p99 = kernel && kernel->p99_ns < step->p99_ns ? kernel->p99_ns : step->p99_ns;
+
+	add_step(path, step->host, "guest", p50, p99, true);
+	if (kernel)
+		add_step(path, step->host, "service", step->p50_ns - p50, step->p99_ns - p99, true);
+}
+
+// What the hosts did not see of it. Where each request is known by its place in the row, of each;
+// else the medians must do.
+static void add_client(
+	struct path_result *path, const struct way *way, const struct requests_seen *seen)
+{
+	double *own_ns = calloc(seen->count, sizeof(*own_ns)), p50_ns, p99_ns = NAN;
+	bool each = seen->count == way->requests + way->others;
+	size_t count = 0;
+
+	if (!own_ns)
+		abort();
+	for (size_t i = 0; each && i < seen->count; i++)
+		if (!isnan(way->spans_ns[i]))
+			own_ns[count++] = seen->first[i] - way->spans_ns[i];
+	p50_ns = way_quantile(seen->first, seen->count, 0.5) - way->p50_ns;
+	if (each) {
+		p50_ns = way_quantile(own_ns, count, 0.5);
+		p99_ns = way_quantile(own_ns, count, 0.99);
+	}
+	add_step(path, path->from, "client and its wire", p50_ns, p99_ns, false);
+	free(own_ns);
+}
+
+static void put_client(
+	struct path_result *path, const struct way *way, const struct requests_seen *seen)
+{
+	path->client = true;
+	add_client(path, way, seen);
+	path->whole_p50_ns = way_quantile(seen->first, seen->count, 0.5);
+	path->whole_p99_ns = way_quantile(seen->first, seen->count, 0.99);
+	path->connect.p50_ns = way_quantile(seen->connect, seen->count, 0.5);
+	path->connect.p99_ns = way_quantile(seen->connect, seen->count, 0.99);
+	path->total.p50_ns = way_quantile(seen->total, seen->count, 0.5);
+	path->total.p99_ns = way_quantile(seen->total, seen->count, 0.99);
+}
+
+static void make_path(struct path_result *path, const struct way *way, const struct way *connect,
+	const struct requests_seen *seen)
+{
+	path->steps = calloc(way->count + 4, sizeof(*path->steps));
+	if (!path->steps)
+		abort();
+	path->requests = way->requests;
+	path->others = way->others;
+	path->whole_p50_ns = way->p50_ns;
+	path->whole_p99_ns = way->p99_ns;
+	if (seen->count)
+		put_client(path, way, seen);
+	for (size_t i = 0; i < way->count; i++) {
+		if (!strcmp(way->steps[i].what, "guest"))
+			split_guest(path, &way->steps[i], guest_of(connect));
+		else
+			path->steps[path->count++] = way->steps[i];
+	}
+}
+
+static int draw(const struct join *join, const struct path_result *path)
+{
+	FILE *out = fopen(join->plot, "we");
+
+	if (out)
+		path_svg(out, path);
+	if (out && fclose(out) == 0)
+		return WEFT_EXIT_DONE;
+	return client_fail(&join->self, WEFT_EXIT_REFUSED, "no_file", NULL, "cannot write %s: %s",
+		join->plot, strerror(errno));
+}
+
+static int print(const struct join *join, const struct path_result *path)
+{
+	bool here = join->plot && !strcmp(join->plot, "-");
+
+	if (join->self.json)
+		path_json(stdout, path);
+	else
+		path_table(stdout, path);
+	if (here)
+		path_bars(join->self.json ? stderr : stdout, path);
+	return join->plot && !here ? draw(join, path) : WEFT_EXIT_DONE;
+}
+
+static int show(const struct join *join, const struct requests_seen *seen)
+{
+	struct path_result path = {.lost = join->lost, .dry = join->dry, .hosts = join->begun};
+	struct way way, connect;
+	int status;
+
+	path.clock = walk_align(join->walk);
+	path.left_out = join->walk->left_out;
+	snprintf(path.from, sizeof(path.from), "%s", join->from);
+	snprintf(path.to, sizeof(path.to), "%s", join->to);
+	way = way_find(join->walk, join->to, false);
+	connect = way_find(join->walk, join->to, true);
+	if (way.requests && (seen->count || !join->requests.aim.count)) {
+		make_path(&path, &way, &connect, seen);
+		status = print(join, &path);
+	} else {
+		status = client_fail(&join->self, WEFT_EXIT_REFUSED, "not_seen",
+			join->requests.aim.count
+				? "does it answer at all? `drops show` of each host may say more"
+				: "have the two talk to each other meanwhile, or say `request N`",
+			"no host saw a request from %s to %s and its answer", path.from, path.to);
+	}
+	free(path.steps);
+	way_free(&way);
+	way_free(&connect);
+	return status;
+}
+
+static int fail_unknown(const struct join *join, const char *to)
+{
+	if (!join->from_known)
+		return client_fail(&join->self, WEFT_EXIT_REFUSED, "not_found",
+			"`port show` lists the ports of a host; -s names one more",
+			"no host that was asked has a port %s", join->from);
+	return client_fail(&join->self, WEFT_EXIT_REFUSED, "not_found",
+		"let it send something, a ping for one, or name it by its address",
+		"no host that was asked knows an address of %s", to);
+}
+
+// --- words
+
+static const json_t *find_command(const json_t *commands, const json_t *words)
+{
+	size_t i;
+	json_t *command;
+
+	json_array_foreach (commands, i, command)
+		if (json_is_true(json_object_get(command, "joined")) && words_fit(command, words) &&
+			(words_value(words, command, "measure_seconds") ||
+				words_value(words, command, "request")))
+			return command;
+	return NULL;
+}
+
+bool join_wanted(const json_t *commands, const json_t *words, size_t hosts)
+{
+	const json_t *command = find_command(commands, words);
+
+	return command && (hosts > 1 || words_value(words, command, "request") ||
+				  words_value(words, command, "plot"));
+}
+
+static void read_words(struct join *join, const json_t *words, const json_t *command)
+{
+	const char *count = words_value(words, command, "request");
+
+	join->from = words_value(words, command, "from");
+	join->plot = words_value(words, command, "plot");
+	join->requests = (struct requests){
+		.fd = -1,
+		.aim =
+			{
+				.count = count ? (unsigned)strtoul(count, NULL, 10) : 0,
+				.netns = words_value(words, command, "netns"),
+				.with = words_value(words, command, "with"),
+			},
+	};
+}
+
+static bool any_failed(const int *statuses, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (statuses[i])
+			return true;
+	return false;
+}
+
+int join_run(struct client *clients, int *statuses, size_t count, const json_t *commands,
+	const json_t *words)
+{
+	struct join join = {
+		.taker = {take_line, take_turn},
+		.clients = clients,
+		.self = *clients,
+		.statuses = statuses,
+		.count = count,
+		.walk = walk_new(),
+		.dry = json_array(),
+	};
+	json_t *request = json_pack("{s:O, s:b, s:b, s:b}", "words", (json_t *)words, "json", 1,
+		"points", 1, "stream", 1);
+	struct requests_seen seen;
+	int status;
+
+	join.self.many = false;
+	read_words(&join, words, find_command(commands, words));
+	status = run_request(clients, statuses, count, request, &join.taker);
+	seen = requests_end(&join.requests);
+	if (is_known(&join))
+		status = show(&join, &seen);
+	else if (!any_failed(statuses, count)) // who did has said so
+		status = fail_unknown(&join, words_at(words, 2));
+	if (join.begun && !status && any_failed(statuses, count))
+		status = WEFT_EXIT_PARTIAL;
+	requests_free(&seen);
+	json_decref(request);
+	json_decref(join.dry);
+	walk_free(join.walk);
+	return status;
+}

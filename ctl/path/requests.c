@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Real requests: programs that every client has, so that the way is a client's own.
+#include "ctl/path/requests.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { WORDS_MAX = 24 };
+
+static void enter(const char *netns)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", netns);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && setns(fd, CLONE_NEWNET) == 0) {
+		close(fd);
+		return;
+	}
+	fprintf(stderr, "weftctl: cannot enter the namespace %s: %s\n", netns, strerror(errno));
+	_exit(EXIT_FAILURE);
+}
+
+// No word needs quotes: `with` may lead through another shell.
+static int run(const struct requests_aim *aim)
+{
+	static const char times[] =
+		"%{time_connect},%{time_pretransfer},%{time_starttransfer},%{time_total},";
+	const char *words[WORDS_MAX];
+	char count[16], url[128], *with = NULL;
+	size_t n = 0;
+	int status;
+	pid_t pid;
+
+	snprintf(count, sizeof(count), "%u", aim->count);
+	snprintf(url, sizeof(url), "http://%s/", aim->to);
+	if (aim->with && asprintf(&with, "%s \"$@\"", aim->with) < 0)
+		abort();
+	const char *const shell[] = {"sh", "-c", with, "sh"};
+	const char *const curl[] = {
+		"curl", "-s", "-S", "-g", "-o", "/dev/null", "--max-time", "10", "-w", times, url};
+	const char *const ping[] = {"ping", "-n", "-c", count, "-i", "0.02", "-W", "1", aim->to};
+
+	for (size_t i = 0; with && i < sizeof(shell) / sizeof(*shell); i++)
+		words[n++] = shell[i];
+	for (size_t i = 0; aim->http && i < sizeof(curl) / sizeof(*curl); i++)
+		words[n++] = curl[i];
+	for (size_t i = 0; !aim->http && i < sizeof(ping) / sizeof(*ping); i++)
+		words[n++] = ping[i];
+	words[n] = NULL;
+	pid = fork();
+	if (pid == 0) {
+		execvp(words[0], (char *const *)words);
+		fprintf(stderr, "weftctl: %s: %s\n", words[0], strerror(errno));
+		_exit(EXIT_FAILURE);
+	}
+	free(with);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -ECHILD;
+}
+
+// A connection of its own for each request of HTTP.
+static void run_all(const struct requests_aim *aim)
+{
+	unsigned times = aim->http ? aim->count : 1;
+	int err = 0;
+
+	if (aim->netns)
+		enter(aim->netns);
+	for (unsigned i = 0; i < times && !err; i++)
+		err = run(aim);
+	_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+void requests_begin(struct requests *requests)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		abort();
+	fflush(stdout);
+	requests->pid = fork();
+	if (requests->pid < 0)
+		abort();
+	if (requests->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		unsetenv("http_proxy"); // the way is to be the one that is asked for
+		unsetenv("all_proxy");
+		dup2(ends[1], STDOUT_FILENO);
+		run_all(&requests->aim);
+	}
+	close(ends[1]);
+	requests->fd = ends[0];
+}
+
+bool requests_read(struct requests *requests)
+{
+	char *larger = realloc(requests->text, requests->length + PIPE_BUF + 1);
+	ssize_t bytes;
+
+	if (!larger)
+		abort();
+	requests->text = larger;
+	bytes = read(requests->fd, larger + requests->length, PIPE_BUF);
+	if (bytes > 0)
+		requests->length += (size_t)bytes;
+	larger[requests->length] = '\0';
+	if (bytes > 0)
+		return true;
+	close(requests->fd);
+	requests->fd = -1;
+	return false;
+}
+
+// --- what it says
+
+static void read_http(struct requests_seen *seen, const char *text, size_t most)
+{
+	double connect, ready, first, total;
+	int used;
+
+	while (seen->count < most &&
+		sscanf(text, "%lf,%lf,%lf,%lf,%n", &connect, &ready, &first, &total, &used) == 4) {
+		seen->connect[seen->count] = connect * 1e9;
+		seen->first[seen->count] = (first - ready) * 1e9;
+		seen->total[seen->count++] = total * 1e9;
+		text += used;
+	}
+}
+
+static void read_pings(struct requests_seen *seen, const char *text, size_t most)
+{
+	while (seen->count < most && (text = strstr(text, "time="))) {
+		text += strlen("time=");
+		seen->first[seen->count++] = strtod(text, NULL) * 1e6;
+	}
+}
+
+struct requests_seen requests_end(struct requests *requests)
+{
+	size_t most = requests->aim.count;
+	struct requests_seen seen = {
+		.connect = calloc(most + 1, sizeof(double)),
+		.first = calloc(most + 1, sizeof(double)),
+		.total = calloc(most + 1, sizeof(double)),
+	};
+
+	if (!seen.connect || !seen.first || !seen.total)
+		abort();
+	if (requests->pid) {
+		if (requests->fd >= 0) {
+			kill(requests->pid, SIGTERM);
+			close(requests->fd);
+		}
+		waitpid(requests->pid, NULL, 0);
+	}
+	if (requests->text)
+		(requests->aim.http ? read_http : read_pings)(&seen, requests->text, most);
+	free(requests->text);
+	requests->text = NULL;
+	requests->pid = 0;
+	return seen;
+}
+
+void requests_free(struct requests_seen *seen)
+{
+	free(seen->connect);
+	free(seen->first);
+	free(seen->total);
+}

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Pairs questions with their answers, and makes the steps of those that took the usual way.
+#include "ctl/path/way.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct exchange {
+	const struct walk_packet *question, *answer;
+	const struct pattern *pattern;
+};
+
+struct pattern { // the points of an exchange, in words
+	char text[320];
+	size_t times;
+	UT_hash_handle hh;
+};
+
+struct flow { // who asks whom
+	char ends[144];
+	const struct walk_packet *open; // a question without an answer
+	UT_hash_handle hh;
+};
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+double way_quantile(double *values, size_t count, double quantile)
+{
+	size_t rank = (size_t)(quantile * (double)count);
+
+	qsort(values, count, sizeof(*values), by_value);
+	return count ? values[rank < count ? rank : count - 1] : 0;
+}
+
+// --- questions and answers
+
+static int by_begin(const void *a, const void *b)
+{
+	const struct walk_packet *x = *(struct walk_packet *const *)a,
+				 *y = *(struct walk_packet *const *)b;
+
+	return (x->begin_ns > y->begin_ns) - (x->begin_ns < y->begin_ns);
+}
+
+static struct walk_packet **in_order(const struct walk *walk, bool connect, size_t *count)
+{
+	struct walk_packet **list = calloc(HASH_COUNT(walk->packets) + 1, sizeof(*list));
+
+	if (!list)
+		abort();
+	*count = 0;
+	for (struct walk_packet *p = walk->packets; p; p = p->hh.next)
+		if (p->src[0] && p->count && (connect ? p->connects : p->data))
+			list[(*count)++] = p;
+	qsort(list, *count, sizeof(*list), by_begin);
+	return list;
+}
+
+// "10.1.0.2" is also "10.1.0.2:80", and "fd00::2" is "[fd00::2]:80".
+static bool is_at(const char *end, const char *to)
+{
+	size_t length = strlen(to);
+
+	if (!strcmp(end, to))
+		return true;
+	if (*end == '[')
+		return !strncmp(end + 1, to, length) && end[1 + length] == ']';
+	return !strchr(to, ':') && !strncmp(end, to, length) && end[length] == ':';
+}
+
+// Where the sender is, every packet that is seen is of its own.
+static bool was_sent(const struct walk_packet *packet)
+{
+	for (size_t i = 0; i < packet->count; i++)
+		if (packet->points[i].host->from)
+			return true;
+	return false;
+}
+
+static struct flow *flow_of(struct flow **flows, const char *from, const char *to, const char *echo)
+{
+	struct flow *flow;
+	char ends[sizeof(flow->ends)];
+
+	snprintf(ends, sizeof(ends), "%s>%s %s", from, to, echo);
+	HASH_FIND_STR(*flows, ends, flow);
+	if (!flow) {
+		flow = calloc(1, sizeof(*flow));
+		if (!flow)
+			abort();
+		strcpy(flow->ends, ends);
+		HASH_ADD_STR(*flows, ends, flow);
+	}
+	return flow;
+}
+
+static const struct pattern *note_pattern(struct pattern **patterns,
+	const struct walk_packet *question, const struct walk_packet *answer)
+{
+	const struct walk_packet *both[2] = {question, answer};
+	struct pattern *pattern;
+	char text[sizeof(pattern->text)];
+	size_t used = 0;
+
+	for (size_t k = 0; k < 2; k++)
+		for (size_t i = 0; i < both[k]->count && used < sizeof(text); i++)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u%s",
+				i ? " " : "; ", both[k]->points[i].host->number,
+				both[k]->points[i].name);
+	HASH_FIND_STR(*patterns, text, pattern);
+	if (!pattern) {
+		pattern = calloc(1, sizeof(*pattern));
+		if (!pattern)
+			abort();
+		strcpy(pattern->text, text);
+		HASH_ADD_STR(*patterns, text, pattern);
+	}
+	pattern->times++;
+	return pattern;
+}
+
+// A question of TCP may have several packets; of others a new one means that the last was lost.
+static size_t pair_up(struct walk_packet **list, size_t count, const char *to,
+	struct exchange *exchanges, struct pattern **patterns)
+{
+	struct flow *flows = NULL, *flow, *next;
+	size_t pairs = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct walk_packet *p = list[i];
+
+		if (is_at(p->dst, to) && was_sent(p)) {
+			flow = flow_of(&flows, p->src, p->dst, p->echo);
+			if (!flow->open || !p->tcp)
+				flow->open = p;
+		} else if (is_at(p->src, to)) {
+			flow = flow_of(&flows, p->dst, p->src, p->echo);
+			if (!flow->open)
+				continue;
+			exchanges[pairs++] = (struct exchange){
+				flow->open, p, note_pattern(patterns, flow->open, p)};
+			flow->open = NULL;
+		}
+	}
+	HASH_ITER (hh, flows, flow, next) {
+		HASH_DEL(flows, flow);
+		free(flow);
+	}
+	return pairs;
+}
+
+// --- steps
+
+static void name_step(struct way_step *step, const struct walk_point *a, const struct walk_point *b)
+{
+	const char *way = !strcmp(b->name, "P2") ? b->path : "";
+
+	snprintf(step->host, sizeof(step->host), "%s", b->host->name);
+	if (a->host != b->host) {
+		snprintf(step->host, sizeof(step->host), "%s > %s", a->host->name, b->host->name);
+		snprintf(step->what, sizeof(step->what), "underlay");
+		step->between = a->host->clock != b->host->clock;
+	} else if (!strcmp(b->name, "P1")) {
+		snprintf(step->what, sizeof(step->what), "decide");
+	} else if (!strcmp(b->name, "P4")) {
+		snprintf(step->what, sizeof(step->what), "decapsulate, decide");
+	} else if (!strcmp(b->name, "P2")) {
+		snprintf(step->what, sizeof(step->what), "encapsulate%s%s", *way ? ": " : "", way);
+	} else if (!strcmp(b->name, "P5")) {
+		snprintf(step->what, sizeof(step->what), "hand over to %s", b->place);
+	} else if (!strcmp(b->name, "P6")) {
+		snprintf(step->what, sizeof(step->what), "queue of %s", b->place);
+	} else {
+		snprintf(step->what, sizeof(step->what), "%s to %s", a->name, b->name);
+	}
+	step->observed = true;
+}
+
+// Between a question's last point and the answer's first.
+static void name_turn(struct way_step *step, const struct walk_point *last)
+{
+	const char *what = strcmp(last->name, "P2") ? "guest" : "underlay, that host, its guest";
+
+	*step = (struct way_step){.observed = true};
+	snprintf(step->host, sizeof(step->host), "%s", last->place);
+	snprintf(step->what, sizeof(step->what), "%s", what);
+}
+
+static const struct walk_point *point_at(const struct exchange *exchange, size_t index)
+{
+	return index < exchange->question->count
+		       ? &exchange->question->points[index]
+		       : &exchange->answer->points[index - exchange->question->count];
+}
+
+static void fill_step(struct way_step *step, const struct exchange *exchanges, size_t pairs,
+	const struct pattern *pattern, size_t from, size_t to)
+{
+	double *ns = calloc(pairs + 1, sizeof(*ns));
+	size_t count = 0;
+
+	if (!ns)
+		abort();
+	for (size_t i = 0; i < pairs; i++)
+		if (exchanges[i].pattern == pattern)
+			ns[count++] = (double)(point_at(&exchanges[i], to)->ns -
+					       point_at(&exchanges[i], from)->ns);
+	step->p50_ns = way_quantile(ns, count, 0.5);
+	step->p99_ns = way_quantile(ns, count, 0.99);
+	free(ns);
+}
+
+static void make_steps(struct way *way, const struct exchange *exchanges, size_t pairs,
+	const struct pattern *pattern)
+{
+	const struct exchange *one = exchanges;
+	struct way_step whole;
+
+	while (one->pattern != pattern)
+		one++;
+	way->requests = pattern->times;
+	way->count = one->question->count + one->answer->count - 1;
+	way->steps = calloc(way->count + 1, sizeof(*way->steps));
+	if (!way->steps)
+		abort();
+	for (size_t i = 0; i < way->count; i++) {
+		struct way_step *step = &way->steps[i];
+
+		name_step(step, point_at(one, i), point_at(one, i + 1));
+		if (i + 1 == one->question->count)
+			name_turn(step, point_at(one, i));
+		fill_step(step, exchanges, pairs, pattern, i, i + 1);
+	}
+	fill_step(&whole, exchanges, pairs, pattern, 0, way->count);
+	way->p50_ns = whole.p50_ns;
+	way->p99_ns = whole.p99_ns;
+	way->spans_ns = calloc(pairs, sizeof(*way->spans_ns));
+	if (!way->spans_ns)
+		abort();
+	for (size_t i = 0; i < pairs; i++)
+		way->spans_ns[i] = exchanges[i].pattern != pattern
+					   ? NAN
+					   : (double)(point_at(&exchanges[i], way->count)->ns -
+						      point_at(&exchanges[i], 0)->ns);
+}
+
+struct way way_find(const struct walk *walk, const char *to, bool connect)
+{
+	struct way way = {0};
+	size_t count, pairs;
+	struct walk_packet **list = in_order(walk, connect, &count);
+	struct exchange *exchanges = calloc(count + 1, sizeof(*exchanges));
+	struct pattern *patterns = NULL, *pattern, *next, *best;
+
+	if (!exchanges)
+		abort();
+	pairs = pair_up(list, count, to, exchanges, &patterns);
+	best = patterns;
+	for (pattern = patterns; pattern; pattern = pattern->hh.next)
+		if (pattern->times > best->times)
+			best = pattern;
+	if (best)
+		make_steps(&way, exchanges, pairs, best);
+	way.others = pairs - way.requests;
+	HASH_ITER (hh, patterns, pattern, next) {
+		HASH_DEL(patterns, pattern);
+		free(pattern);
+	}
+	free(exchanges);
+	free(list);
+	return way;
+}
+
+void way_free(struct way *way)
+{
+	free(way->steps);
+	free(way->spans_ns);
+}
