@@ -47,7 +47,7 @@ struct argument {
 	const char *key;  // in JSON and YAML: snake_case with unit suffix; NULL: the same as word
 	enum argument_kind kind;
 	unsigned flags;
-	const char *choices;  // ARGUMENT_CHOICE
+	const char *choices;  // ARGUMENT_CHOICE; a number: a word for its minimum
 	const char *refers;   // noun whose names complete it ("network"); existence is check's job
 	long long min, max;   // numbers and durations
 	const char *fallback; // the default, as it would be typed; NULL: absent

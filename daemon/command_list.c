@@ -4,6 +4,7 @@
 #include "daemon/command_table.h"
 
 extern const struct noun noun_host, noun_network, noun_port, noun_peer, noun_fdb;
+extern const struct noun noun_service, noun_backend;
 extern const struct command host_commands[], port_commands[], fdb_commands[], drops_commands[];
 extern const struct command cpu_commands[], latency_commands[], trace_commands[];
 extern const struct command explain_commands[], path_commands[], path_measure_commands[],
@@ -18,6 +19,8 @@ const struct noun *const nouns[] = {
 	&noun_port,
 	&noun_peer,
 	&noun_fdb,
+	&noun_service,
+	&noun_backend,
 	NULL,
 };
 

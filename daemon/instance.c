@@ -18,6 +18,7 @@
 #include "daemon/network.h"
 #include "daemon/port.h"
 #include "daemon/probe.h"
+#include "daemon/service.h"
 #include "daemon/store.h"
 #include "daemon/sweep.h"
 #include "daemon/underlay.h"
@@ -95,6 +96,7 @@ static int load(struct weftd *weftd, struct failure *failure)
 		return err;
 	objects_apply_all(weftd);
 	port_twins_sweep(weftd);
+	balancer_settle(weftd);
 	underlay_update(weftd);
 	latency_follow(weftd);
 	err = weftd->engine_ops->commit(weftd->engine);
@@ -137,6 +139,8 @@ int instance_start(struct weftd *weftd, struct failure *failure)
 	if (!err)
 		err = carrier_open(weftd, failure);
 	if (!err)
+		err = balancer_open(weftd);
+	if (!err)
 		err = load(weftd, failure);
 	if (!err && probe_open(weftd) < 0)
 		log_warn("probes are neither sent nor answered");
@@ -155,6 +159,7 @@ void instance_stop(struct weftd *weftd)
 {
 	api_close(weftd);
 	sweep_close(weftd);
+	balancer_close(weftd);
 	underlay_close(weftd);
 	carrier_close(weftd);
 	port_events_close(weftd);

@@ -26,6 +26,11 @@ u32 meter_of_too_big(struct weftd *weftd, u32 port)
 	return capacity(weftd, WEFT_TABLE_port) + capacity(weftd, WEFT_TABLE_network) + port;
 }
 
+u32 meter_of_service(struct weftd *weftd, u32 service)
+{
+	return meter_of_too_big(weftd, capacity(weftd, WEFT_TABLE_port)) + service;
+}
+
 int meter_set(struct weftd *weftd, u32 row, u64 per_second, u32 *meter, struct failure *failure)
 {
 	struct weft_index index = {row};
@@ -42,6 +47,6 @@ int meter_set(struct weftd *weftd, u32 row, u64 per_second, u32 *meter, struct f
 		return 0;
 	fail(failure, error, "table_full", "the meter table has no row %u", row);
 	return fail_hint(failure,
-		"start weftd with a larger meter table: twice the rows of the port "
-		"table and those of the network table together");
+		"start weftd with a larger meter table: twice the rows of the port table, and "
+		"those of the tables network and service_usage, together");
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Meters: rows of the meter table. The storm limit of a port or peer has the row of its id, behind
-// them come the moves of networks, then the answers of ports and peers to what does not fit.
+// them come the moves of networks, then the answers of ports and peers to what does not fit, then
+// new connections of services.
 #pragma once
 
 #include "daemon/weftd.h"
@@ -8,6 +9,7 @@
 u32 meter_of_port(u32 port);
 u32 meter_of_network(struct weftd *weftd, u32 network);
 u32 meter_of_too_big(struct weftd *weftd, u32 port);
+u32 meter_of_service(struct weftd *weftd, u32 service);
 
 enum { METER_TOO_BIG_PER_SECOND = 100 };
 

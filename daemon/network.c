@@ -35,6 +35,8 @@ static const struct argument network_arguments[] = {
 		"most learned addresses"},
 	{"move-limit", "move_limit_per_second", ARGUMENT_NUMBER, 0, NULL, NULL, 0, 1000000, "100",
 		"most moves of addresses between ports per second; 0: no limit"},
+	{"connection-limit", "connection_limit", ARGUMENT_NUMBER, 0, NULL, NULL, 1, 1 << 24,
+		"65536", "most connections of its services"},
 	{0},
 };
 
@@ -121,7 +123,8 @@ static json_t *network_show(struct weftd *weftd, const struct object *object)
 	char why[320];
 	bool up = say_why(weftd, object, why);
 	engine_get(weftd, network_usage, &index, &usage);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}",
+	return json_pack(
+		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}",
 		"id", (json_int_t)object->id, "suppress_seconds",
 		(json_int_t)network_suppress_seconds(object->spec), "mtu",
 		(json_int_t)network_mtu(weftd, object->spec), "ports",
@@ -131,7 +134,9 @@ static json_t *network_show(struct weftd *weftd, const struct object *object)
 		(json_int_t)usage.moves_refused, "learn_refused", (json_int_t)usage.learn_refused,
 		"bindings", (json_int_t)usage.bindings, "bindings_refused",
 		(json_int_t)usage.bindings_refused, "suppressed", (json_int_t)usage.suppressed,
-		"state", up ? "up" : "down", "why", why[0] ? why : NULL);
+		"connections", (json_int_t)usage.connections, "connections_refused",
+		(json_int_t)usage.connections_refused, "state", up ? "up" : "down", "why",
+		why[0] ? why : NULL);
 }
 
 const struct noun noun_network = {

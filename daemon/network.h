@@ -44,6 +44,9 @@ void network_underlay_changed(struct weftd *weftd);
 int network_rows_set(struct weftd *weftd, struct object *object, struct failure *failure);
 void network_rows_clear(struct weftd *weftd, struct object *object);
 
+// It has services now that had none, or the other way round.
+void network_services_changed(struct weftd *weftd, u32 id);
+
 // Those that may be added to its floods (network 0: to those of every network with a VNI). Errors
 // as member_add; -ENOENT: the network is not up.
 int network_join(struct weftd *weftd, u32 network, u32 port, u16 tag, struct failure *failure);

@@ -8,6 +8,7 @@
 #include "daemon/peer.h"
 #include "daemon/port.h"
 #include "daemon/fdb.h"
+#include "daemon/service.h"
 
 static int check_gateway(const json_t *spec, struct failure *failure)
 {
@@ -148,7 +149,7 @@ static int check_unused(struct weftd *weftd, const struct object *old, struct fa
 	add_users(users, sizeof(users), "peers", &peers);
 	add_users(users, sizeof(users), "static fdb rows", &rows);
 	if (!users[0])
-		return 0;
+		return service_check_network(weftd, old, NULL, failure);
 	fail(failure, -EBUSY, "in_use", "network %s is in use %s", old->name, users);
 	return fail_hint(failure, "delete them first: `fdb del MAC network N`, `port del NAME`%s",
 		peers.count ? ", `peer set NAME networks -N`" : "");
@@ -169,6 +170,8 @@ int network_check(
 	int error = check_vni(weftd, old, spec, failure);
 	if (!error)
 		error = check_gateway(spec, failure);
+	if (!error)
+		error = service_check_network(weftd, old, spec, failure);
 	if (!error)
 		error = check_inner_tags(weftd, old, spec, failure);
 	return error ? error : check_mtu(weftd, old, spec, failure);

@@ -14,12 +14,14 @@
 #include "daemon/network.h"
 #include "daemon/peer.h"
 #include "daemon/port.h"
+#include "daemon/service.h"
 #include "daemon/underlay.h"
 
 enum {
 	AGEING_DEFAULT_SECONDS = 300,
 	MAC_LIMIT_DEFAULT = 16384,
 	MOVE_LIMIT_DEFAULT = 100,
+	CONNECTION_LIMIT_DEFAULT = 65536,
 	SUPPRESS_DEFAULT_SECONDS = 5,
 	MTU_DEFAULT = 1500,
 	OVERHEAD_IPV4 = 20 + 8 + 8 + 14, // IP, UDP, VXLAN, the inner Ethernet header
@@ -186,8 +188,12 @@ static int put_row(struct weftd *weftd, struct object *object, struct failure *f
 		.member_count = network->members.count,
 		.vni = network_vni(spec),
 		.binding_limit = binding_limit(weftd, spec),
+		.connection_limit =
+			(u32)spec_number(spec, "connection_limit", CONNECTION_LIMIT_DEFAULT),
 		.neighbour_ns = (u64)network_suppress_seconds(spec) * 1000000000,
 	};
+	if (service_in_network(weftd, object->id))
+		row.flags |= WEFT_NETWORK_SERVICES;
 	fill_gateway(spec, &row);
 	int error = meter_set(weftd, meter_of_network(weftd, object->id),
 		(u64)spec_number(spec, "move_limit_per_second", MOVE_LIMIT_DEFAULT),
@@ -281,4 +287,15 @@ void network_underlay_changed(struct weftd *weftd)
 			mtu_changed(weftd, network);
 	}
 	carrier_update(weftd);
+}
+
+void network_services_changed(struct weftd *weftd, u32 id)
+{
+	struct object *object = object_by_id(weftd, &noun_network, id);
+	struct weft_index index = {id};
+	struct weft_network_row row;
+	if (!object || !object->live || engine_get(weftd, network, &index, &row))
+		return;
+	if (service_in_network(weftd, id) != !!(row.flags & WEFT_NETWORK_SERVICES))
+		put_row(weftd, object, NULL);
 }

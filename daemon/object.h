@@ -57,7 +57,7 @@ struct noun {
 		struct weftd *weftd, const json_t *filter, json_t *result, struct failure *failure);
 };
 
-// In dependency order: host, network, port, peer, fdb (daemon/command_list.c).
+// In dependency order: host, network, port, peer, fdb, service, backend (daemon/command_list.c).
 extern const struct noun *const nouns[];
 const struct noun *noun_find(const char *name);
 

@@ -131,6 +131,8 @@ int object_set(struct weftd *weftd, struct object *object, json_t *spec, struct 
 	err = noun->check ? noun->check(weftd, object, spec, failure) : 0;
 	if (err)
 		return err;
+	if (noun->complete)
+		noun->complete(weftd, object, spec);
 	object->spec = json_incref(spec);
 	err = store_one(weftd, object, true, failure);
 	if (!err)

@@ -4,7 +4,7 @@
 
 #include "daemon/object.h"
 
-// spec is borrowed. After a failure everything is as before.
+// spec is borrowed, and completed. After a failure everything is as before.
 int object_add(struct weftd *weftd, const struct noun *noun, json_t *spec, struct object **out,
 	struct failure *failure);
 int object_set(struct weftd *weftd, struct object *object, json_t *spec, struct failure *failure);

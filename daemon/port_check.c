@@ -9,6 +9,7 @@
 #include "daemon/carrier.h"
 #include "daemon/network.h"
 #include "daemon/place.h"
+#include "daemon/service.h"
 #include "daemon/value.h"
 
 const char *port_dev(const json_t *spec)
@@ -174,7 +175,7 @@ static int check_mode(const json_t *spec, struct failure *failure)
 			"a port is access (network N) or trunk (trunk N:TAG,... "
 			"[native N]); `network none` and `trunk none` take one away");
 	}
-	if (!access && !trunk) {
+	if (!access && !trunk && !port_type_of(spec)->host_if_addressed) {
 		fail(failure, -EINVAL, "bad_value", "port %s needs `network` or `trunk`", name);
 		return fail_hint(failure, "say `network N`, or `trunk N:TAG,...`");
 	}
@@ -340,6 +341,8 @@ int port_check(
 {
 	int error = old ? place_check_rows(weftd, old, spec, failure)
 			: place_check_room(weftd, failure);
+	if (!error)
+		error = service_check_port(weftd, old, spec, failure);
 	if (error || !spec)
 		return error;
 	error = check_type(weftd, old, spec, failure);

@@ -12,6 +12,7 @@
 #include "daemon/network.h"
 #include "daemon/place.h"
 #include "daemon/port.h"
+#include "daemon/service.h"
 
 enum { STORM_LIMIT_DEFAULT = 10000, MAC_LIMIT_DEFAULT = 1024 };
 
@@ -111,6 +112,10 @@ static int put_row(struct port *port, u32 untagged_network, struct failure *fail
 			 (port->watch.link && port->watch.link->tap ? WEFT_PORT_TAP : 0),
 		.network = untagged_network,
 	};
+	if (port->watch.link && service_by_port(weftd, port->object->name)) {
+		row.flags |= WEFT_PORT_VIPS;
+		memcpy(row.address, &port->watch.link->mac, sizeof(port->watch.link->mac));
+	}
 	int error = place_limits_set(weftd, port->object, &limits, &row, failure);
 	if (error || memcmp(&row, &port->row, sizeof(row)) == 0)
 		return error;

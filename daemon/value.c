@@ -103,6 +103,8 @@ static json_t *parse_number(
 
 	if (value_digits(text, &number, &end) && *end == 0 && in_range(argument, number))
 		return json_integer(number);
+	if (argument->choices && strcmp(text, argument->choices) == 0)
+		return json_integer(argument->min);
 	if (argument->max)
 		snprintf(wants, sizeof(wants), "a number from %lld to %lld", argument->min,
 			argument->max);
@@ -370,7 +372,8 @@ void value_form(const struct argument *argument, char *out, size_t size)
 	if (form)
 		snprintf(out, size, "%s", form);
 	else if (argument->max)
-		snprintf(out, size, "%lld..%lld", argument->min, argument->max);
+		snprintf(out, size, "%lld..%lld%s%s", argument->min, argument->max,
+			argument->choices ? "|" : "", argument->choices ? argument->choices : "");
 	else
 		snprintf(out, size, "NUMBER");
 }

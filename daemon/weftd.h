@@ -15,6 +15,7 @@ struct objects;  // model.h
 struct carrier;  // carrier.h
 struct network;  // network.h
 struct pending;  // pending.h
+struct balancer; // service.h
 
 struct settings {     // from the command line and --config; strings owned
 	char *name;   // --name: shown, default the host name
@@ -44,6 +45,7 @@ struct weftd {
 	struct links *links;
 	struct api *api;
 	struct sweep *sweep;
+	struct balancer *balancer;
 	struct carrier *carrier;
 	struct network *common; // network.h: row 0
 	struct underlay *underlay;

@@ -320,7 +320,7 @@ enum weft_table_role {
 	X(network, ARRAY, CONFIGURED, weft_index, weft_network_row, 4096) \
 	X(tag, HASH, CONFIGURED, weft_tag_key, weft_tag_row, 16384) \
 	X(member, HASH, CONFIGURED, weft_member_key, weft_member_row, 65536) \
-	X(meter, ARRAY, CONFIGURED, weft_index, weft_meter_row, 12288) \
+	X(meter, ARRAY, CONFIGURED, weft_index, weft_meter_row, 16384) \
 	X(generation, ARRAY, CONFIGURED, weft_index, weft_generation_row, 4096) \
 	X(host, ARRAY, CONFIGURED, weft_index, weft_host_row, 1) \
 	X(vtep, HASH, CONFIGURED, weft_vtep_key, weft_vtep_row, 4096) \

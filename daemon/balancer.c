@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What follows a change of services and backends: rings are filled again, once for many changes,
+// before their answers go out; then what has gone gives its rows back.
+#include <event2/event.h>
+#include <stdlib.h>
+#include <weft/log.h>
+#include "daemon/connection.h"
+#include "daemon/service.h"
+
+LOG_MODULE(balancer);
+
+struct gone {
+	u32 id;
+	struct backend *backend;
+};
+
+struct balancer {
+	struct weftd *weftd;
+	struct event *settle;
+	bool changed;
+	struct gone *gone;
+	u32 gone_count;
+};
+
+static void on_settle(evutil_socket_t fd, short what, void *context)
+{
+	struct balancer *b = context;
+	(void)fd, (void)what;
+	balancer_settle(b->weftd);
+}
+
+int balancer_open(struct weftd *weftd)
+{
+	struct balancer *b = calloc(1, sizeof(*b));
+	if (!b)
+		abort();
+	b->weftd = weftd;
+	b->settle = event_new(weftd->base, -1, 0, on_settle, b);
+	if (!b->settle)
+		abort();
+	weftd->balancer = b;
+	return 0;
+}
+
+void balancer_close(struct weftd *weftd)
+{
+	struct balancer *b = weftd->balancer;
+	if (!b)
+		return;
+	event_free(b->settle);
+	for (u32 i = 0; i < b->gone_count; i++)
+		free(b->gone[i].backend);
+	free(b->gone);
+	free(b);
+	weftd->balancer = NULL;
+}
+
+// The event comes before anything else that the loop waits for: before the answer.
+static void settle_soon(struct balancer *b)
+{
+	if (!b->changed)
+		event_active(b->settle, EV_TIMEOUT, 0);
+	b->changed = true;
+}
+
+void balancer_changed(struct weftd *weftd, struct object *object)
+{
+	struct service *service = object->live;
+	service->changed = true;
+	settle_soon(weftd->balancer);
+}
+
+void balancer_gone(struct weftd *weftd, u32 id, struct backend *backend)
+{
+	struct balancer *b = weftd->balancer;
+	struct gone *gone = realloc(b->gone, (b->gone_count + 1) * sizeof(*gone));
+	if (!gone)
+		abort();
+	gone[b->gone_count++] = (struct gone){id, backend};
+	b->gone = gone;
+	settle_soon(b);
+}
+
+bool balancer_is_gone(struct weftd *weftd, u32 id)
+{
+	const struct balancer *b = weftd->balancer;
+	for (u32 i = 0; i < b->gone_count; i++) {
+		if (b->gone[i].id == id)
+			return true;
+	}
+	return false;
+}
+
+static void fill_changed(struct weftd *weftd)
+{
+	struct object *object = object_first(weftd, &noun_service);
+	for (; object; object = object->hh.next) {
+		const struct service *service = object->live;
+		struct failure failure;
+		if (service && service->changed && service_rows_set(weftd, object, &failure))
+			log_error("service=%s: %s", object->name, failure.message);
+	}
+}
+
+void balancer_settle(struct weftd *weftd)
+{
+	struct balancer *b = weftd->balancer;
+	if (!b->changed)
+		return;
+	b->changed = false;
+	fill_changed(weftd);
+	for (u32 i = 0; i < b->gone_count; i++) {
+		backend_rows_clear(weftd, b->gone[i].id, b->gone[i].backend);
+		free(b->gone[i].backend);
+	}
+	if (b->gone_count)
+		connections_forget_strays(weftd);
+	b->gone_count = 0;
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Services: addresses that several machines serve. The noun: words, apply, remove, show.
+#include "daemon/service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/connection.h"
+#include "daemon/maglev.h"
+#include "daemon/network.h"
+#include "daemon/port.h"
+
+static const struct argument service_arguments[] = {
+	{"name", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL | ARGUMENT_FIXED,
+		NULL, "service", 0, 0, NULL, "the service"},
+	{"vip", NULL, ARGUMENT_ADDRESS, ARGUMENT_REQUIRED | ARGUMENT_FIXED, NULL, NULL, 0, 0, NULL,
+		"its address"},
+	{"port", NULL, ARGUMENT_NUMBER, ARGUMENT_REQUIRED | ARGUMENT_FIXED, "all", NULL, 0, 65535,
+		NULL, "its port; all (or 0): every one that no other service of the address has"},
+	{"proto", NULL, ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_FIXED, "tcp|udp", NULL, 0, 0,
+		NULL, "its protocol"},
+	{"network", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED | ARGUMENT_FIXED, NULL, "network", 0, 0,
+		NULL, "the network of its backends, in which it is reached"},
+	{"mode", NULL, ARGUMENT_CHOICE, ARGUMENT_REQUIRED, "nat|host-dsr|dsr", NULL, 0, 0, NULL,
+		"nat: this host translates both ways; host-dsr: the backend's host does; dsr: "
+		"nobody, the backends own the address"},
+	{"uplink", NULL, ARGUMENT_NAMES, 0, NULL, "port", 0, 0, NULL,
+		"ports by which it is reached from outside, too"},
+	{"table-size", "table_size", ARGUMENT_NUMBER, 0, NULL, NULL, 251, 131071, "65537",
+		"slots of its lookup table: a prime of " MAGLEV_SIZES
+		"; more than 100 for each backend"},
+	{"seed", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 0, 0xffffffff, "0",
+		"of the choice of a backend, the same on all hosts"},
+	{"affinity", NULL, ARGUMENT_CHOICE, 0, "none|source", NULL, 0, 0, "none",
+		"source: a client has one backend for all its connections"},
+	{"connection-limit", "connection_limit", ARGUMENT_NUMBER, 0, NULL, NULL, 1, 1 << 24,
+		"65536", "most connections"},
+	{"rate-limit", "rate_limit_per_second", ARGUMENT_NUMBER, 0, NULL, NULL, 0, 100000000, "0",
+		"most new connections per second; 0: no limit"},
+	{"idle", "idle_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 1, 31536000, NULL,
+		"a connection that is silent for so long is forgotten; default: 1h for tcp, 1m "
+		"for udp"},
+	{0},
+};
+
+u32 service_network(struct weftd *weftd, const json_t *spec)
+{
+	struct object *network = object_find(weftd, &noun_network, spec_text(spec, "network", ""));
+	return network ? network->id : 0;
+}
+
+u8 service_protocol(const json_t *spec)
+{
+	return strcmp(spec_text(spec, "proto", ""), "udp") == 0 ? 17 : 6;
+}
+
+u32 service_table_size(const json_t *spec)
+{
+	return (u32)spec_number(spec, "table_size", MAGLEV_SIZE_DEFAULT);
+}
+
+bool service_mode_is(const json_t *spec, const char *mode)
+{
+	return strcmp(spec_text(spec, "mode", ""), mode) == 0;
+}
+
+bool service_uses_port(const json_t *spec, const char *port)
+{
+	json_t *name;
+	size_t i;
+	json_array_foreach (spec_list(spec, "uplink"), i, name) {
+		if (strcmp(json_string_value(name), port) == 0)
+			return true;
+	}
+	return false;
+}
+
+// Those of the spec have rows that say whether services use them.
+static void users_follow(struct weftd *weftd, const json_t *spec)
+{
+	json_t *name;
+	size_t i;
+	network_services_changed(weftd, service_network(weftd, spec));
+	json_array_foreach (spec_list(spec, "uplink"), i, name) {
+		struct object *port = object_find(weftd, &noun_port, json_string_value(name));
+		if (port)
+			port_refresh(weftd, port->id);
+	}
+}
+
+static int stations_set(struct weftd *weftd, const struct object *service, struct failure *failure)
+{
+	struct object *object = object_first(weftd, &noun_backend);
+	int error = 0;
+	for (; object && !error; object = object->hh.next) {
+		if (object->live && backend_service(weftd, object->spec) == service)
+			error = backend_station_set(weftd, object, failure);
+	}
+	return error;
+}
+
+static int service_apply(
+	struct weftd *weftd, struct object *object, const json_t *old, struct failure *failure)
+{
+	if (!object->live)
+		object->live = calloc(1, sizeof(struct service));
+	if (!object->live)
+		return fail(failure, -ENOMEM, "no_memory", "out of memory");
+	int error = service_rows_set(weftd, object, failure);
+	if (!error && old)
+		error = stations_set(weftd, object, failure);
+	users_follow(weftd, object->spec);
+	if (old)
+		users_follow(weftd, old);
+	return error;
+}
+
+static void service_forget(struct object *object)
+{
+	struct service *service = object->live;
+	free(service->keys);
+	free(service);
+	object->live = NULL;
+}
+
+static int service_remove(struct weftd *weftd, struct object *object, struct failure *failure)
+{
+	(void)failure;
+	if (!object->live)
+		return 0;
+	service_rows_clear(weftd, object);
+	service_forget(object);
+	users_follow(weftd, object->spec);
+	connections_forget_strays(weftd);
+	return 0;
+}
+
+static u32 count_backends(struct weftd *weftd, const struct object *service)
+{
+	struct object *object = object_first(weftd, &noun_backend);
+	u32 count = 0;
+	for (; object; object = object->hh.next)
+		count += backend_service(weftd, object->spec) == service;
+	return count;
+}
+
+static void add_counts(struct weftd *weftd, u32 id, struct weft_backend_count_row *sum)
+{
+	struct weft_index index = {id};
+	struct weft_backend_count_row count;
+	if (engine_get(weftd, backend_count, &index, &count))
+		return;
+	sum->packets += count.packets;
+	sum->bytes += count.bytes;
+	sum->reply_packets += count.reply_packets;
+	sum->reply_bytes += count.reply_bytes;
+	sum->connections += count.connections;
+}
+
+static const char *state_of(
+	struct weftd *weftd, const struct object *object, u32 backends, const char **why)
+{
+	const struct service *service = object->live;
+	*why = object->trouble;
+	if (!service || object->trouble)
+		return "down";
+	if (service->serving)
+		return "up";
+	*why = backends ? "none of its backends serves: `backend show` says why"
+			: "it has no backends: `backend add` gives it some";
+	(void)weftd;
+	return "waiting";
+}
+
+static json_t *service_show(struct weftd *weftd, const struct object *object)
+{
+	const struct service *service = object->live;
+	struct weft_index index = {object->id};
+	struct weft_service_usage_row usage = {0};
+	struct weft_backend_count_row sum = {0};
+	struct object *backend = object_first(weftd, &noun_backend);
+	u32 backends = count_backends(weftd, object);
+	const char *why, *state;
+	balancer_settle(weftd);
+	state = state_of(weftd, object, backends, &why);
+	engine_get(weftd, service_usage, &index, &usage);
+	for (; backend; backend = backend->hh.next) {
+		if (backend_service(weftd, backend->spec) == object)
+			add_counts(weftd, backend->id, &sum);
+	}
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}",
+		"id", (json_int_t)object->id, "idle_seconds",
+		(json_int_t)service_idle_seconds(object->spec), "backends", (json_int_t)backends,
+		"serving", (json_int_t)(service ? service->serving : 0), "connections",
+		(json_int_t)usage.connections, "connections_begun", (json_int_t)sum.connections,
+		"connections_refused", (json_int_t)usage.connections_refused,
+		"connections_bypassed", (json_int_t)usage.connections_bypassed, "packets",
+		(json_int_t)sum.packets, "bytes", (json_int_t)sum.bytes, "reply_packets",
+		(json_int_t)sum.reply_packets, "reply_bytes", (json_int_t)sum.reply_bytes, "state",
+		state, "why", why);
+}
+
+const struct noun noun_service = {
+	.name = "service",
+	.plural = "services",
+	.help = "addresses that several machines serve",
+	.arguments = service_arguments,
+	.identity = "name",
+	.columns = "name,vip,port,proto,network,mode,backends,serving,connections,packets,bytes,"
+		   "state,why",
+	.check = service_check,
+	.apply = service_apply,
+	.remove = service_remove,
+	.forget = service_forget,
+	.show = service_show,
+};

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Services: addresses that several machines serve. And their backends: those machines.
+//
+//   service.c        the noun: words, apply, remove, show
+//   service_check.c  whether the words can be
+//   service_rows.c   its rows in the engine: one for each place where it is reached, and its ring
+//   backend.c        the noun
+//   backend_rows.c   its rows in the engine, and those of one that goes
+//   balancer.c       what follows a change: rings are filled again, once for many changes
+#pragma once
+
+#include "daemon/weftd.h"
+
+extern const struct noun noun_service;
+extern const struct noun noun_backend;
+
+struct port;
+struct link;
+
+struct service {                       // object->live
+	u32 ring, size;                // its region of the ring table; size 0: none
+	u32 serving;                   // backends in it
+	bool changed;                  // the ring does not say what the backends are now
+	struct weft_service_key *keys; // of its rows
+	u32 key_count;
+};
+
+struct backend {                     // object->live
+	struct weft_backend_row row; // as the engine has it
+	bool station;                // it has a row in the station table
+	u32 slots;                   // of its service's ring
+	u64 looked_ns;               // its MAC was asked for
+};
+
+// --- words
+
+u32 service_network(struct weftd *weftd, const json_t *spec); // id; 0: there is none
+u8 service_protocol(const json_t *spec);
+u32 service_table_size(const json_t *spec);
+bool service_mode_is(const json_t *spec, const char *mode);
+bool service_uses_port(const json_t *spec, const char *port); // as an uplink
+u32 service_idle_seconds(const json_t *spec);
+// Seconds that a drained backend keeps its connections; -1: no end.
+long long backend_drain_left(const json_t *spec);
+struct object *backend_service(struct weftd *weftd, const json_t *spec);
+
+// --- service_check.c
+int service_check(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure);
+int backend_check(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure);
+// May a network (spec NULL: that goes) or a port be so, for the services that use it?
+int service_check_network(struct weftd *weftd, const struct object *network, const json_t *spec,
+	struct failure *failure);
+int service_check_port(struct weftd *weftd, const struct object *port, const json_t *spec,
+	struct failure *failure);
+
+// --- service_rows.c
+// Rows and ring <- spec and backends. After an error some are of the old spec: apply again.
+int service_rows_set(struct weftd *weftd, struct object *object, struct failure *failure);
+void service_rows_clear(struct weftd *weftd, struct object *object);
+// A region for so many rows that is nobody's (but `own`'s, where that is given). -ENOSPC.
+int service_ring_find(
+	struct weftd *weftd, const struct service *own, u32 size, u32 *first, u32 *largest);
+// Who reads rows of networks and ports asks these.
+bool service_in_network(struct weftd *weftd, u32 network);
+bool service_by_port(struct weftd *weftd, const char *port);
+
+// --- backend_rows.c
+int backend_rows_set(struct weftd *weftd, struct object *object, struct failure *failure);
+void backend_rows_clear(struct weftd *weftd, u32 id, struct backend *backend);
+// Writes its station row again: two of one machine, of which one has gone, had one.
+int backend_station_set(struct weftd *weftd, struct object *object, struct failure *failure);
+bool backend_serves(const struct object *object); // is it to be in the ring?
+
+// --- balancer.c
+int balancer_open(struct weftd *weftd);
+void balancer_close(struct weftd *weftd);
+void balancer_changed(struct weftd *weftd, struct object *service); // before the next answer
+// A backend that goes: its rows stay until the ring without it holds. Takes `backend`.
+void balancer_gone(struct weftd *weftd, u32 id, struct backend *backend);
+bool balancer_is_gone(struct weftd *weftd, u32 id);
+void balancer_settle(struct weftd *weftd); // now

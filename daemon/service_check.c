@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Whether the words of services and backends can be, and those of what they use.
+#include <errno.h>
+#include <string.h>
+#include "daemon/address.h"
+#include "daemon/maglev.h"
+#include "daemon/names.h"
+#include "daemon/network.h"
+#include "daemon/port.h"
+#include "daemon/service.h"
+
+static u32 capacity_of(struct weftd *weftd, enum weft_table table)
+{
+	struct engine_table_status status;
+	weftd->engine_ops->table_status(weftd->engine, table, &status);
+	return status.capacity;
+}
+
+static struct weft_ip vip_of(const json_t *spec)
+{
+	return address_read(spec_text(spec, "vip", ""));
+}
+
+static bool in_network(const json_t *spec, const char *network)
+{
+	return strcmp(spec_text(spec, "network", ""), network) == 0;
+}
+
+// NULL: the network has none of the family.
+static const char *gateway_of(const json_t *network, bool v4)
+{
+	json_t *item;
+	size_t i;
+	json_array_foreach (spec_list(network, "gateway"), i, item) {
+		struct weft_ip ip = address_read(json_string_value(item));
+		if (address_v4(&ip) == v4)
+			return json_string_value(item);
+	}
+	return NULL;
+}
+
+static bool is_gateway(const json_t *network, const struct weft_ip *ip)
+{
+	const char *gateway = gateway_of(network, address_v4(ip));
+	struct weft_ip address = gateway ? address_read(gateway) : (struct weft_ip){0};
+	return gateway && address_same(&address, ip);
+}
+
+// --- services
+
+static int check_vip(
+	struct weftd *weftd, const json_t *spec, const json_t *network, struct failure *failure)
+{
+	const char *text = spec_text(spec, "vip", ""), *name = spec_text(spec, "network", "");
+	struct object *object = object_first(weftd, &noun_backend);
+	struct weft_ip vip = address_read(text);
+	if (!address_usable(&vip) || address_link_local(&vip))
+		return fail(failure, -EINVAL, "bad_value",
+			"%s is not an address that a service can have", text);
+	if (is_gateway(network, &vip)) {
+		fail(failure, -EINVAL, "bad_value", "%s is the gateway of network %s", text, name);
+		return fail_hint(failure, "give the service an address of its own");
+	}
+	for (; object; object = object->hh.next) {
+		struct object *service = backend_service(weftd, object->spec);
+		struct weft_ip taken = address_read(spec_text(object->spec, "address", ""));
+		if (!service || !in_network(service->spec, name) || !address_same(&taken, &vip))
+			continue;
+		fail(failure, -EINVAL, "bad_value",
+			"%s is the address of a backend of service %s in network %s", text,
+			service->name, name);
+		return fail_hint(failure, "give the service an address of its own");
+	}
+	return 0;
+}
+
+static bool share_place(const json_t *a, const json_t *b)
+{
+	json_t *name;
+	size_t i;
+	if (in_network(a, spec_text(b, "network", "")))
+		return true;
+	json_array_foreach (spec_list(a, "uplink"), i, name) {
+		if (service_uses_port(b, json_string_value(name)))
+			return true;
+	}
+	return false;
+}
+
+static int check_taken(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
+{
+	struct object *other = object_first(weftd, &noun_service);
+	struct weft_ip vip = vip_of(spec);
+	for (; other; other = other->hh.next) {
+		struct weft_ip taken = vip_of(other->spec);
+		if (other == old || !address_same(&taken, &vip) ||
+			spec_number(other->spec, "port", 0) != spec_number(spec, "port", 0) ||
+			service_protocol(other->spec) != service_protocol(spec) ||
+			!share_place(other->spec, spec))
+			continue;
+		return fail(failure, -EEXIST, "exists",
+			"%s port %lld %s is already service %s's there", spec_text(spec, "vip", ""),
+			spec_number(spec, "port", 0), spec_text(spec, "proto", ""), other->name);
+	}
+	return 0;
+}
+
+static int check_uplink(struct weftd *weftd, const char *name, struct failure *failure)
+{
+	struct object *port = object_find(weftd, &noun_port, name);
+	if (!port) {
+		fail(failure, -ENOENT, "not_found", "there is no port %s", name);
+		return fail_hint(failure, "`port add %s type device dev D` makes it", name);
+	}
+	const struct port_type *type = port_type_of(port->spec);
+	if (!type || !type->host_if_addressed)
+		return fail(failure, -EINVAL, "bad_value",
+			"port %s is no uplink: services are reached by ports of type device", name);
+	const char *network =
+		spec_text(port->spec, spec_list(port->spec, "tags") ? "native" : "network", NULL);
+	if (!network)
+		return 0;
+	fail(failure, -EINVAL, "bad_value",
+		"port %s is no uplink: its frames without a tag are network %s's", name, network);
+	return fail_hint(failure, "a service is reached from outside by a port without `network` "
+				  "or `native`");
+}
+
+static int check_uplinks(
+	struct weftd *weftd, const json_t *spec, const json_t *network, struct failure *failure)
+{
+	struct weft_ip vip = vip_of(spec);
+	const char *family = address_v4(&vip) ? "IPv4" : "IPv6";
+	json_t *name;
+	size_t i;
+	if (!spec_list(spec, "uplink"))
+		return 0;
+	if (service_mode_is(spec, "dsr")) {
+		fail(failure, -EINVAL, "bad_value",
+			"mode dsr cannot be reached by an uplink: backends answer by themselves, "
+			"in their own network");
+		return fail_hint(failure, "use mode nat or host-dsr");
+	}
+	if (!gateway_of(network, address_v4(&vip))) {
+		fail(failure, -EINVAL, "bad_value",
+			"network %s has no %s gateway: what comes by an uplink could not be "
+			"answered",
+			spec_text(spec, "network", ""), family);
+		return fail_hint(failure, "`network set %s gateway A` gives it one",
+			spec_text(spec, "network", ""));
+	}
+	json_array_foreach (spec_list(spec, "uplink"), i, name) {
+		int error = check_uplink(weftd, json_string_value(name), failure);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static u32 backends_of(struct weftd *weftd, const struct object *service)
+{
+	struct object *object = object_first(weftd, &noun_backend);
+	u32 count = 0;
+	for (; object; object = object->hh.next)
+		count += backend_service(weftd, object->spec) == service;
+	return count;
+}
+
+static int check_table(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
+{
+	static const u32 sizes[] = {251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65537, 131071};
+	u32 size = service_table_size(spec), first, left, backends = 0;
+	bool good = false;
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(sizes); i++)
+		good |= sizes[i] == size;
+	if (!good)
+		return fail_words(failure, "table-size: %u is none of %s", size, MAGLEV_SIZES);
+	if (old)
+		backends = backends_of(weftd, old);
+	if (backends > size)
+		return fail(failure, -EINVAL, "bad_value",
+			"a table of %u slots has no place for %u backends", size, backends);
+	if (old && service_table_size(old->spec) == size)
+		return 0;
+	if (service_ring_find(weftd, NULL, size, &first, &left) == 0)
+		return 0;
+	fail(failure, -ENOSPC, "table_full",
+		"the ring table has no room for %u slots: %u of its %u rows are free", size, left,
+		capacity_of(weftd, WEFT_TABLE_ring));
+	return fail_hint(failure,
+		"say a smaller `table-size`, or start weftd with a larger ring table: "
+		"`capacity: {ring: N}`");
+}
+
+static int check_room(struct weftd *weftd, struct failure *failure)
+{
+	u32 capacity = capacity_of(weftd, WEFT_TABLE_service_usage);
+	if (object_count(weftd, &noun_service) + 1 < capacity)
+		return 0;
+	fail(failure, -ENOSPC, "table_full", "the service_usage table is full (%u services)",
+		capacity - 1);
+	return fail_hint(failure, "start weftd with a larger one: `capacity: {service_usage: N}`");
+}
+
+static int check_no_backends(
+	struct weftd *weftd, const struct object *service, struct failure *failure)
+{
+	struct object *object = object_first(weftd, &noun_backend);
+	struct names names = {0};
+	for (; object; object = object->hh.next) {
+		if (backend_service(weftd, object->spec) == service)
+			names_add(&names, spec_text(object->spec, "address", ""));
+	}
+	if (!names.count)
+		return 0;
+	fail(failure, -EBUSY, "in_use", "service %s has backends: %s", service->name,
+		names_text(&names));
+	return fail_hint(
+		failure, "delete them first: `backend del %s address A port P`", service->name);
+}
+
+// A host knows its backends by their MAC.
+static int check_stations(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
+{
+	struct object *a = object_first(weftd, &noun_backend), *b;
+	if (!old || !service_mode_is(spec, "host-dsr"))
+		return 0;
+	for (; a; a = a->hh.next) {
+		for (b = a->hh.next; b && backend_service(weftd, a->spec) == old; b = b->hh.next) {
+			const char *address = spec_text(a->spec, "address", "");
+			if (backend_service(weftd, b->spec) == old &&
+				strcmp(spec_text(b->spec, "address", ""), address) == 0)
+				return fail(failure, -EINVAL, "bad_value",
+					"mode host-dsr tells backends by their machine: %s is two "
+					"of them",
+					address);
+		}
+	}
+	return 0;
+}
+
+int service_check(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
+{
+	const char *name = spec_text(spec, "network", "");
+	if (!spec)
+		return check_no_backends(weftd, old, failure);
+	struct object *network = object_find(weftd, &noun_network, name);
+	if (!network) {
+		fail(failure, -ENOENT, "not_found", "there is no network %s", name);
+		return fail_hint(failure, "`network add %s` makes it", name);
+	}
+	int error = old ? 0 : check_room(weftd, failure);
+	if (!error)
+		error = check_vip(weftd, spec, network->spec, failure);
+	if (!error)
+		error = check_taken(weftd, old, spec, failure);
+	if (!error)
+		error = check_uplinks(weftd, spec, network->spec, failure);
+	if (!error)
+		error = check_stations(weftd, old, spec, failure);
+	return error ? error : check_table(weftd, old, spec, failure);
+}
+
+// --- backends
+
+static int check_address(struct weftd *weftd, const struct object *service, const json_t *spec,
+	struct failure *failure)
+{
+	const char *text = spec_text(spec, "address", "");
+	const char *name = spec_text(service->spec, "network", "");
+	const struct object *network = object_find(weftd, &noun_network, name);
+	const char *subnet = network ? spec_text(network->spec, "subnet", NULL) : NULL;
+	struct weft_ip address = address_read(text), vip = vip_of(service->spec);
+	struct object *other = object_first(weftd, &noun_service);
+	if (!address_usable(&address) || address_link_local(&address))
+		return fail(
+			failure, -EINVAL, "bad_value", "%s is not the address of a machine", text);
+	if (address_v4(&address) != address_v4(&vip))
+		return fail(failure, -EINVAL, "bad_value",
+			"%s and %s, the address of service %s, are not of one family", text,
+			spec_text(service->spec, "vip", ""), service->name);
+	if (network && is_gateway(network->spec, &address))
+		return fail(failure, -EINVAL, "bad_value", "%s is the gateway of network %s", text,
+			name);
+	if (subnet && address_v4(&address) == !strchr(subnet, ':') &&
+		!address_within(&address, subnet))
+		return fail(failure, -EINVAL, "bad_value",
+			"%s is not in %s, the subnet of network %s", text, subnet, name);
+	for (; other; other = other->hh.next) {
+		struct weft_ip taken = vip_of(other->spec);
+		if (in_network(other->spec, name) && address_same(&taken, &address))
+			return fail(failure, -EINVAL, "bad_value",
+				"%s is the address of service %s", text, other->name);
+	}
+	return 0;
+}
+
+static int check_port(struct weftd *weftd, const struct object *old, const struct object *service,
+	const json_t *spec, struct failure *failure)
+{
+	long long port = spec_number(spec, "port", 0);
+	struct object *other = object_first(weftd, &noun_backend);
+	if (service_mode_is(service->spec, "dsr") && port &&
+		port != spec_number(service->spec, "port", 0))
+		return fail(failure, -EINVAL, "bad_value",
+			"mode dsr translates nothing: the port is the service's, or all");
+	for (; other && service_mode_is(service->spec, "host-dsr"); other = other->hh.next) {
+		if (other == old || backend_service(weftd, other->spec) != service ||
+			strcmp(spec_text(other->spec, "address", ""),
+				spec_text(spec, "address", "")) != 0)
+			continue;
+		return fail(failure, -EEXIST, "exists",
+			"mode host-dsr tells backends by their machine: %s is one already",
+			spec_text(spec, "address", ""));
+	}
+	return 0;
+}
+
+static int check_backend_room(
+	struct weftd *weftd, const struct object *service, struct failure *failure)
+{
+	u32 rows = capacity_of(weftd, WEFT_TABLE_backend);
+	u32 counts = capacity_of(weftd, WEFT_TABLE_backend_count);
+	u32 stations = capacity_of(weftd, WEFT_TABLE_station);
+	u32 count = object_count(weftd, &noun_backend) + 1;
+	const char *table = count >= rows      ? "backend"
+			    : count >= counts  ? "backend_count"
+			    : count > stations ? "station"
+					       : NULL;
+	if (table) {
+		fail(failure, -ENOSPC, "table_full", "the %s table is full (%u backends)", table,
+			count - 1);
+		return fail_hint(
+			failure, "start weftd with a larger one: `capacity: {%s: N}`", table);
+	}
+	if (backends_of(weftd, service) < service_table_size(service->spec))
+		return 0;
+	fail(failure, -ENOSPC, "full", "the table of service %s has %u slots, one for each backend",
+		service->name, service_table_size(service->spec));
+	return fail_hint(failure, "`service set %s table-size N` makes it larger", service->name);
+}
+
+int backend_check(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
+{
+	static const struct weft_mac gateway = WEFT_GATEWAY_MAC;
+	if (!spec)
+		return 0;
+	const struct object *service = backend_service(weftd, spec);
+	struct weft_mac mac = mac_read(spec_text(spec, "mac", "02:00:00:00:00:00"));
+	if (!service) {
+		fail(failure, -ENOENT, "not_found", "there is no service %s",
+			spec_text(spec, "service", ""));
+		return fail_hint(failure, "`service show` lists what there is");
+	}
+	if (memcmp(&mac, &gateway, sizeof(mac)) == 0)
+		return fail(failure, -EINVAL, "bad_value", "%s is the address of weft's gateways",
+			spec_text(spec, "mac", ""));
+	if (json_object_get(spec, "drain_seconds") && spec_number(spec, "weight", 1)) {
+		fail(failure, -EINVAL, "bad_value", "`drain` is for a backend of weight 0");
+		return fail_hint(failure, "say `weight 0 drain TIME`; `drain none` takes it away");
+	}
+	int error = old ? 0 : check_backend_room(weftd, service, failure);
+	if (!error)
+		error = check_address(weftd, service, spec, failure);
+	return error ? error : check_port(weftd, old, service, spec, failure);
+}
+
+// --- what they use
+
+static void add_user(struct names *names, const struct object *service)
+{
+	names_add(names, service->name);
+}
+
+int service_check_network(struct weftd *weftd, const struct object *network, const json_t *spec,
+	struct failure *failure)
+{
+	struct object *service = network ? object_first(weftd, &noun_service) : NULL;
+	struct names users = {0};
+	for (; service; service = service->hh.next) {
+		struct weft_ip vip = vip_of(service->spec);
+		const char *gateway = spec ? gateway_of(spec, address_v4(&vip)) : NULL;
+		if (!in_network(service->spec, network->name))
+			continue;
+		if (!spec) {
+			add_user(&users, service);
+		} else if (is_gateway(spec, &vip)) {
+			return fail(failure, -EINVAL, "bad_value",
+				"gateway %s is the address of service %s", gateway, service->name);
+		} else if (!gateway && spec_list(service->spec, "uplink")) {
+			fail(failure, -EBUSY, "in_use",
+				"network %s cannot be without gateway: service %s is reached by "
+				"uplinks",
+				network->name, service->name);
+			return fail_hint(
+				failure, "`service set %s uplink none` first", service->name);
+		}
+	}
+	if (!users.count)
+		return 0;
+	fail(failure, -EBUSY, "in_use", "network %s is in use by services: %s", network->name,
+		names_text(&users));
+	return fail_hint(failure, "delete them first: `service del NAME`");
+}
+
+int service_check_port(
+	struct weftd *weftd, const struct object *port, const json_t *spec, struct failure *failure)
+{
+	struct object *service = port ? object_first(weftd, &noun_service) : NULL;
+	const char *network =
+		spec ? spec_text(spec, spec_list(spec, "tags") ? "native" : "network", NULL) : NULL;
+	struct names users = {0};
+	for (; service && (!spec || network); service = service->hh.next) {
+		if (service_uses_port(service->spec, port->name))
+			add_user(&users, service);
+	}
+	if (!users.count)
+		return 0;
+	fail(failure, -EBUSY, "in_use", "port %s is the uplink of services: %s%s%s", port->name,
+		names_text(&users), spec ? "; its frames without a tag cannot be of network " : "",
+		spec ? network : "");
+	return fail_hint(failure, "`service set NAME uplink -%s` first", port->name);
+}

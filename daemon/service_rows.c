@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A service's rows in the engine: one for each place where it is reached, that of its address
+// there, and its ring.
+//
+// A packet reads one row of a ring, so a ring that keeps its size is changed in place, row by row:
+// each says the old backend or the new one, and both are there until the last row is written.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/address.h"
+#include "daemon/maglev.h"
+#include "daemon/meter.h"
+#include "daemon/network.h"
+#include "daemon/port.h"
+#include "daemon/service.h"
+
+enum { IDLE_TCP_SECONDS = 3600, IDLE_UDP_SECONDS = 60, CONNECTION_LIMIT_DEFAULT = 65536 };
+
+u32 service_idle_seconds(const json_t *spec)
+{
+	return (u32)spec_number(spec, "idle_seconds",
+		service_protocol(spec) == 17 ? IDLE_UDP_SECONDS : IDLE_TCP_SECONDS);
+}
+
+// --- where it is reached
+
+static struct weft_service_key key_in(const json_t *spec, u32 scope)
+{
+	struct weft_ip vip = address_read(spec_text(spec, "vip", ""));
+	struct weft_service_key key = {
+		.scope = scope,
+		.port = (u16)spec_number(spec, "port", 0),
+		.protocol = service_protocol(spec),
+	};
+	memcpy(key.address, vip.byte, sizeof(key.address));
+	return key;
+}
+
+static struct weft_service_key address_key(const struct weft_service_key *key)
+{
+	struct weft_service_key address = *key;
+	address.port = 0;
+	address.protocol = 0;
+	return address;
+}
+
+// The network first, then the uplinks that there are. NULL: out of memory.
+static struct weft_service_key *wanted_keys(struct weftd *weftd, const json_t *spec, u32 *count)
+{
+	const json_t *uplinks = spec_list(spec, "uplink");
+	struct weft_service_key *keys = calloc(json_array_size(uplinks) + 1, sizeof(*keys));
+	u32 network = service_network(weftd, spec);
+	json_t *name;
+	size_t i;
+	*count = 0;
+	if (!keys)
+		return NULL;
+	if (network)
+		keys[(*count)++] = key_in(spec, network);
+	json_array_foreach (uplinks, i, name) {
+		struct object *port = object_find(weftd, &noun_port, json_string_value(name));
+		if (port)
+			keys[(*count)++] = key_in(spec, port->id | WEFT_SCOPE_PORT);
+	}
+	return keys;
+}
+
+static bool has_key(
+	const struct weft_service_key *keys, u32 count, const struct weft_service_key *key)
+{
+	for (u32 i = 0; i < count; i++) {
+		if (memcmp(&keys[i], key, sizeof(*key)) == 0)
+			return true;
+	}
+	return false;
+}
+
+// Has a service but this one the same address there?
+static bool address_shared(
+	struct weftd *weftd, const struct object *own, const struct weft_service_key *address)
+{
+	struct object *object = object_first(weftd, &noun_service);
+	for (; object; object = object->hh.next) {
+		const struct service *service = object->live;
+		for (u32 i = 0; object != own && service && i < service->key_count; i++) {
+			struct weft_service_key other = address_key(&service->keys[i]);
+			if (memcmp(&other, address, sizeof(other)) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+static void del_rows(
+	struct weftd *weftd, const struct object *own, const struct weft_service_key *key)
+{
+	struct weft_service_key address = address_key(key);
+	engine_del(weftd, service, key, NULL);
+	if (!address_shared(weftd, own, &address))
+		engine_del(weftd, service, &address, NULL);
+}
+
+static int put_rows(struct weftd *weftd, const struct weft_service_key *key,
+	const struct weft_service_row *row, struct failure *failure)
+{
+	struct weft_service_key address = address_key(key);
+	struct weft_service_row there = {.flags = WEFT_SERVICE_ADDRESS, .network = row->network};
+	int error = engine_put(weftd, service, key, row);
+	if (!error)
+		error = engine_put(weftd, service, &address, &there);
+	if (!error)
+		return 0;
+	fail(failure, error, "table_full", "the service table is full");
+	return fail_hint(failure, "start weftd with a larger one: capacity: {service: N}");
+}
+
+// --- the ring
+
+static const struct service *taker(
+	struct weftd *weftd, const struct service *own, u32 first, u32 size)
+{
+	struct object *object = object_first(weftd, &noun_service);
+	for (; object; object = object->hh.next) {
+		const struct service *other = object->live;
+		if (other && other != own && other->size && other->ring < first + size &&
+			first < other->ring + other->size)
+			return other;
+	}
+	return NULL;
+}
+
+// First fit: behind the start, and behind every other region.
+int service_ring_find(
+	struct weftd *weftd, const struct service *own, u32 size, u32 *first, u32 *largest)
+{
+	struct engine_table_status table;
+	const struct service *other;
+	u32 free_rows = 0;
+	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_ring, &table);
+	for (*first = 0; *first <= table.capacity && size <= table.capacity - *first;) {
+		other = taker(weftd, own, *first, size);
+		if (!other)
+			return 0;
+		*first = other->ring + other->size;
+	}
+	for (struct object *object = object_first(weftd, &noun_service); object;
+		object = object->hh.next) {
+		other = object->live;
+		free_rows += other && other != own ? other->size : 0;
+	}
+	*largest = table.capacity - free_rows;
+	return -ENOSPC;
+}
+
+static int take_region(struct weftd *weftd, const struct service *service, u32 size, u32 *first,
+	struct failure *failure)
+{
+	u32 left;
+	*first = service->ring;
+	if (service->size == size)
+		return 0;
+	// Beside its old one, which packets still read.
+	if (service_ring_find(weftd, NULL, size, first, &left) == 0)
+		return 0;
+	fail(failure, -ENOSPC, "table_full",
+		"the ring table has no room for %u slots in a row: %u of its rows are free", size,
+		left);
+	return fail_hint(failure, "say a smaller `table-size`, or start weftd with a larger ring "
+				  "table: capacity: {ring: N}");
+}
+
+static u32 gather(
+	struct weftd *weftd, const struct object *service, struct maglev_backend *backends)
+{
+	struct object *object = object_first(weftd, &noun_backend);
+	u32 count = 0;
+	for (; object; object = object->hh.next) {
+		struct backend *backend = object->live;
+		if (!backend || backend->row.service != service->id)
+			continue;
+		backend->slots = 0;
+		if (!backend_serves(object))
+			continue;
+		backends[count++] = (struct maglev_backend){
+			.address = address_read(spec_text(object->spec, "address", "")),
+			.port = (u16)spec_number(object->spec, "port", 0),
+			.weight = (u32)spec_number(object->spec, "weight", 1),
+			.id = object->id,
+		};
+	}
+	return count;
+}
+
+static void store_ring(struct weftd *weftd, u32 first, const u32 *table, u32 size)
+{
+	for (u32 i = 0; i < size; i++) {
+		struct weft_ring_row *row =
+			weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_ring, first + i);
+		struct object *object = object_by_id(weftd, &noun_backend, table[i]);
+		if (row && row->backend != table[i])
+			__atomic_store_n(&row->backend, table[i], __ATOMIC_RELAXED);
+		if (object && object->live)
+			((struct backend *)object->live)->slots++;
+	}
+}
+
+// Into the rows from `first` on. Returns how many backends are in it.
+static u32 fill_ring(struct weftd *weftd, const struct object *object, u32 first, u32 size)
+{
+	u32 seed = (u32)spec_number(object->spec, "seed", 0), count;
+	struct maglev_backend *backends =
+		calloc(object_count(weftd, &noun_backend) + 1, sizeof(*backends));
+	u32 *table = calloc(size, sizeof(*table));
+	if (!backends || !table)
+		abort();
+	count = gather(weftd, object, backends);
+	if (maglev_fill(table, size, seed, backends, count))
+		store_ring(weftd, first, table, size);
+	free(backends);
+	free(table);
+	return count;
+}
+
+// --- all of it
+
+static struct weft_service_row row_of(struct weftd *weftd, const struct object *object)
+{
+	const struct service *service = object->live;
+	const json_t *spec = object->spec;
+	struct weft_service_row row = {
+		.id = object->id,
+		.flags = service_mode_is(spec, "nat")        ? WEFT_SERVICE_NAT
+			 : service_mode_is(spec, "host-dsr") ? WEFT_SERVICE_HOST_DSR
+							     : WEFT_SERVICE_DSR,
+		.network = service_network(weftd, spec),
+		.ring = service->ring,
+		.ring_size = service->serving ? service->size : 0,
+		.seed = (u32)spec_number(spec, "seed", 0),
+		.connection_limit =
+			(u32)spec_number(spec, "connection_limit", CONNECTION_LIMIT_DEFAULT),
+		.idle_ns = (u64)service_idle_seconds(spec) * 1000000000,
+	};
+	if (strcmp(spec_text(spec, "affinity", "none"), "source") == 0)
+		row.flags |= WEFT_SERVICE_AFFINITY;
+	return row;
+}
+
+static int put_keys(struct weftd *weftd, struct object *object, struct weft_service_key *keys,
+	u32 count, struct failure *failure)
+{
+	struct service *service = object->live;
+	struct weft_service_row row = row_of(weftd, object);
+	int error = meter_set(weftd, meter_of_service(weftd, object->id),
+		(u64)spec_number(object->spec, "rate_limit_per_second", 0), &row.rate_meter,
+		failure);
+	for (u32 i = 0; i < count && !error; i++)
+		error = put_rows(weftd, &keys[i], &row, failure);
+	if (error)
+		return error;
+	struct weft_service_key *old = service->keys;
+	u32 old_count = service->key_count;
+	service->keys = keys;
+	service->key_count = count;
+	for (u32 i = 0; i < old_count; i++) {
+		if (!has_key(keys, count, &old[i]))
+			del_rows(weftd, object, &old[i]);
+	}
+	free(old);
+	return 0;
+}
+
+int service_rows_set(struct weftd *weftd, struct object *object, struct failure *failure)
+{
+	struct service *service = object->live;
+	u32 size = service_table_size(object->spec), first, count;
+	int error = take_region(weftd, service, size, &first, failure);
+	if (error)
+		return error;
+	struct weft_service_key *keys = wanted_keys(weftd, object->spec, &count);
+	if (!keys)
+		return fail(failure, -ENOMEM, "no_memory", "out of memory");
+	service->changed = false;
+	service->serving = fill_ring(weftd, object, first, size);
+	service->ring = first;
+	service->size = size;
+	error = put_keys(weftd, object, keys, count, failure);
+	if (error) { // of those that were new, none may stay
+		for (u32 i = 0; i < count; i++) {
+			if (!has_key(service->keys, service->key_count, &keys[i]))
+				del_rows(weftd, object, &keys[i]);
+		}
+		free(keys);
+	}
+	return error;
+}
+
+void service_rows_clear(struct weftd *weftd, struct object *object)
+{
+	static const struct weft_service_usage_row no_usage;
+	struct service *service = object->live;
+	struct weft_index index = {object->id};
+	u32 none;
+	for (u32 i = 0; i < service->key_count; i++)
+		del_rows(weftd, object, &service->keys[i]);
+	engine_put(weftd, service_usage, &index, &no_usage);
+	meter_set(weftd, meter_of_service(weftd, object->id), 0, &none, NULL);
+}
+
+bool service_in_network(struct weftd *weftd, u32 network)
+{
+	struct object *object = object_first(weftd, &noun_service);
+	for (; object; object = object->hh.next) {
+		if (object->live && service_network(weftd, object->spec) == network)
+			return true;
+	}
+	return false;
+}
+
+bool service_by_port(struct weftd *weftd, const char *port)
+{
+	struct object *object = object_first(weftd, &noun_service);
+	for (; object; object = object->hh.next) {
+		if (object->live && service_uses_port(object->spec, port))
+			return true;
+	}
+	return false;
+}

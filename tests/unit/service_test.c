@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Services and backends: the rows they become, what they share, what is refused, what they leave.
+
+#include "tests/unit/expect.h"
+
+#include <errno.h>
+#include "daemon/address.h"
+#include "daemon/network.h"
+#include "daemon/object_change.h"
+#include "daemon/port.h"
+#include "daemon/service.h"
+
+#define MAC1 "02:00:00:00:00:01"
+#define MAC2 "02:00:00:00:00:02"
+
+static struct weft_service_key key_of(u32 scope, const char *vip, u16 port, u8 protocol)
+{
+	struct weft_ip ip = address_read(vip);
+	struct weft_service_key key = {.scope = scope, .port = port, .protocol = protocol};
+	memcpy(key.address, ip.byte, sizeof(key.address));
+	return key;
+}
+
+static bool service_row(
+	struct rig *rig, const struct weft_service_key *key, struct weft_service_row *row)
+{
+	balancer_settle(&rig->weftd);
+	return engine_get(&rig->weftd, service, key, row) == 0;
+}
+
+static struct weft_service_row web(struct rig *rig)
+{
+	struct weft_service_key key = key_of(1, "10.1.0.100", 80, 6);
+	struct weft_service_row row;
+	assert_true(service_row(rig, &key, &row));
+	return row;
+}
+
+static struct weft_backend_row backend_row(struct rig *rig, u32 id)
+{
+	struct weft_index index = {id};
+	struct weft_backend_row row;
+	balancer_settle(&rig->weftd);
+	assert_int_equal(engine_get(&rig->weftd, backend, &index, &row), 0);
+	return row;
+}
+
+// How many slots of the ring are this backend's.
+static u32 slots(struct rig *rig, const struct weft_service_row *row, u32 id)
+{
+	u32 count = 0;
+	for (u32 i = 0; i < row->ring_size; i++) {
+		struct weft_index index = {row->ring + i};
+		struct weft_ring_row slot;
+		assert_int_equal(engine_get(&rig->weftd, ring, &index, &slot), 0);
+		count += slot.backend == id;
+	}
+	return count;
+}
+
+static u32 rows_of(struct rig *rig, enum weft_table table)
+{
+	struct engine_table_status status;
+	balancer_settle(&rig->weftd);
+	rig->weftd.engine_ops->table_status(rig->weftd.engine, table, &status);
+	return status.used;
+}
+
+static u32 station(struct rig *rig, u32 service, const char *mac)
+{
+	struct weft_station_key key = {service, mac_read(mac), 0};
+	struct weft_station_row row;
+	return engine_get(&rig->weftd, station, &key, &row) ? 0 : row.backend;
+}
+
+static void make_web(struct rig *rig, const char *more)
+{
+	char line[256];
+	rig_do(rig, "network add blue subnet 10.1.0.0/24 gateway 10.1.0.254");
+	snprintf(line, sizeof(line),
+		"service add web vip 10.1.0.100 port 80 proto tcp network blue mode nat "
+		"table-size 1021 %s",
+		more);
+	rig_do(rig, line);
+	rig_do(rig, "backend add web address 10.1.0.11 port 8080 weight 3 mac " MAC1);
+	rig_do(rig, "backend add web address 10.1.0.12 port all mac " MAC2);
+}
+
+static void rows_of_a_service(void **state)
+{
+	struct rig *rig = *state;
+	struct weft_service_key address = key_of(1, "10.1.0.100", 0, 0);
+	struct weft_service_row row;
+	struct weft_network_row network;
+	struct weft_index blue = {1};
+
+	make_web(rig, "seed 5 affinity source connection-limit 7 idle 90s");
+	row = web(rig);
+	assert_int_equal(row.id, 1);
+	assert_int_equal(row.flags, WEFT_SERVICE_NAT | WEFT_SERVICE_AFFINITY);
+	assert_int_equal(row.network, 1);
+	assert_int_equal(row.ring_size, 1021);
+	assert_int_equal(row.seed, 5);
+	assert_int_equal(row.connection_limit, 7);
+	assert_int_equal(row.rate_meter, 0);
+	assert_int_equal(row.idle_ns, 90000000000);
+	assert_in_range(slots(rig, &row, 1), 764, 768);
+	assert_in_range(slots(rig, &row, 2), 253, 257);
+	assert_true(service_row(rig, &address, &row));
+	assert_int_equal(row.flags, WEFT_SERVICE_ADDRESS);
+	assert_int_equal(engine_get(&rig->weftd, network, &blue, &network), 0);
+	assert_true(network.flags & WEFT_NETWORK_SERVICES);
+	assert_int_equal(network.connection_limit, 65536);
+	assert_int_equal(backend_row(rig, 1).port, 8080);
+	assert_int_equal(backend_row(rig, 2).port, 0);
+	assert_int_equal(backend_row(rig, 2).service, 1);
+	rig_do(rig, "service set web rate-limit 100");
+	assert_int_not_equal(web(rig).rate_meter, 0);
+}
+
+static void nobody_serves_without_backends(void **state)
+{
+	struct rig *rig = *state;
+
+	make_web(rig, "");
+	rig_do(rig, "backend set web address 10.1.0.11 port 8080 weight 0");
+	assert_int_equal(web(rig).ring_size, 1021);
+	struct weft_service_row row = web(rig);
+	assert_int_equal(slots(rig, &row, 2), 1021);
+	assert_int_equal(backend_row(rig, 1).flags, WEFT_BACKEND_PRESENT); // it is drained
+	rig_do(rig, "backend set web address 10.1.0.12 port all weight 0");
+	assert_int_equal(web(rig).ring_size, 0);
+	rig_do(rig, "backend set web address 10.1.0.12 port all weight 4");
+	assert_int_equal(web(rig).ring_size, 1021);
+}
+
+static void put_connection(struct rig *rig, u16 port, u32 service, u32 backend, u32 flags)
+{
+	struct weft_connection_key key = {.scope = 1, .src_port = port};
+	struct weft_connection_row row = {
+		.service = service, .network = 1, .flags = flags, .rewrite = {.backend = backend}};
+	struct weft_service_usage_row *usage = rig->weftd.engine_ops->table_at(
+		rig->weftd.engine, WEFT_TABLE_service_usage, service);
+	assert_int_equal(engine_put(&rig->weftd, connection, &key, &row), 0);
+	if (!(flags & WEFT_CONNECTION_REPLY)) {
+		usage->connections++;
+		network_usage(&rig->weftd, 1)->connections++;
+	}
+}
+
+static void who_goes_leaves_nothing(void **state)
+{
+	struct rig *rig = *state;
+	struct weft_service_usage_row usage;
+	struct weft_index one = {1};
+
+	make_web(rig, "");
+	put_connection(rig, 1, 1, 1, 0);
+	put_connection(rig, 2, 1, 1, WEFT_CONNECTION_REPLY);
+	put_connection(rig, 3, 1, 2, 0);
+	rig_do(rig, "backend del web address 10.1.0.11 port 8080");
+	assert_int_equal(backend_row(rig, 1).flags, 0);
+	struct weft_service_row row = web(rig);
+	assert_int_equal(slots(rig, &row, 1), 0);
+	assert_int_equal(rows_of(rig, WEFT_TABLE_connection), 1);
+	assert_int_equal(engine_get(&rig->weftd, service_usage, &one, &usage), 0);
+	assert_int_equal(usage.connections, 1);
+	assert_int_equal(network_usage(&rig->weftd, 1)->connections, 1);
+	rig_refused(rig, "service del web", 1, "in_use", "10.1.0.12");
+	rig_do(rig, "backend del web address 10.1.0.12 port all");
+	rig_do(rig, "service del web");
+	assert_int_equal(rows_of(rig, WEFT_TABLE_service), 0);
+	assert_int_equal(rows_of(rig, WEFT_TABLE_connection), 0);
+	struct weft_network_row network;
+	assert_int_equal(engine_get(&rig->weftd, network, &one, &network), 0);
+	assert_false(network.flags & WEFT_NETWORK_SERVICES);
+}
+
+static void an_id_is_used_again_at_once(void **state)
+{
+	struct rig *rig = *state;
+
+	make_web(rig, "");
+	put_connection(rig, 1, 1, 1, 0);
+	balancer_settle(&rig->weftd);
+	rig_do(rig, "backend del web address 10.1.0.11 port 8080"); // not settled
+	rig_do(rig, "backend add web address 10.1.0.13 port 1 mac " MAC1);
+	assert_int_equal(backend_row(rig, 1).port, 1);
+	assert_int_equal(rows_of(rig, WEFT_TABLE_connection), 0);
+	struct weft_service_row row = web(rig);
+	assert_in_range(slots(rig, &row, 1), 510, 511);
+}
+
+static void services_share_an_address(void **state)
+{
+	struct rig *rig = *state;
+	struct weft_service_key address = key_of(1, "10.1.0.100", 0, 0);
+	struct weft_service_row row;
+
+	make_web(rig, "");
+	rig_do(rig, "service add dns vip 10.1.0.100 port 53 proto udp network blue mode nat "
+		    "table-size 251");
+	rig_do(rig, "service add rest vip 10.1.0.100 port all proto tcp network blue mode nat "
+		    "table-size 251");
+	rig_refused(rig, "service add more vip 10.1.0.100 port 0 proto tcp network blue mode nat",
+		1, "exists", "service rest");
+	assert_int_equal(rows_of(rig, WEFT_TABLE_service), 4);
+	rig_do(rig, "service del dns");
+	rig_do(rig, "service del rest");
+	assert_true(service_row(rig, &address, &row));
+	assert_int_equal(rows_of(rig, WEFT_TABLE_service), 2);
+}
+
+static void host_dsr_knows_stations(void **state)
+{
+	struct rig *rig = *state;
+
+	make_web(rig, "");
+	assert_int_equal(station(rig, 1, MAC1), 1);
+	rig_do(rig, "service set web mode host-dsr");
+	assert_int_equal(web(rig).flags, WEFT_SERVICE_HOST_DSR);
+	rig_refused(rig, "backend add web address 10.1.0.11 port 81 mac " MAC1, 1, "exists",
+		"10.1.0.11 is one already");
+	rig_do(rig, "backend set web address 10.1.0.11 port 8080 mac 02:00:00:00:00:09");
+	assert_int_equal(station(rig, 1, MAC1), 0);
+	assert_int_equal(station(rig, 1, "02:00:00:00:00:09"), 1);
+	assert_int_equal(backend_row(rig, 1).mac.byte[5], 9);
+}
+
+static void what_cannot_be_is_refused(void **state)
+{
+	static const struct {
+		const char *line, *code, *sentence;
+		int status;
+	} lines[] = {
+		{"service add a vip 10.1.0.254 port 80 proto tcp network blue mode nat",
+			"bad_value", "the gateway of network blue", 1},
+		{"service add a vip 10.1.0.11 port 80 proto tcp network blue mode nat", "bad_value",
+			"a backend of service web", 1},
+		{"service add a vip 10.1.0.9 port 80 proto tcp network red mode nat", "not_found",
+			"no network red", 1},
+		{"service add a vip 10.1.0.9 port 80 proto tcp network blue mode nat uplink up9",
+			"not_found", "no port up9", 1},
+		{"service add a vip 10.1.0.9 port 80 proto tcp network blue mode dsr uplink up9",
+			"bad_value", "dsr cannot be reached by an uplink", 1},
+		{"service add a vip fd00::9 port 80 proto tcp network blue mode nat uplink up9",
+			"bad_value", "no IPv6 gateway", 1},
+		{"service add a vip 10.1.0.9 port 80 proto tcp network blue mode nat table-size "
+		 "252",
+			"bad_words", "none of 251|509", 2},
+		{"service add a vip 224.0.0.1 port 80 proto tcp network blue mode nat", "bad_value",
+			"not an address that a service can have", 1},
+		{"service add a vip 10.1.0.9 port every proto tcp network blue mode nat",
+			"bad_value", "every", 2},
+		{"backend add web address 10.1.0.100 port 80", "bad_value",
+			"the address of service web", 1},
+		{"backend add web address 10.1.0.254 port 80", "bad_value", "the gateway", 1},
+		{"backend add web address 10.2.0.1 port 80", "bad_value", "not in 10.1.0.0/24", 1},
+		{"backend add web address fd00::1 port 80", "bad_value", "one family", 1},
+		{"backend add wob address 10.1.0.1 port 80", "not_found", "no service wob", 1},
+		{"backend add web address 10.1.0.1 port 80 drain 5s", "bad_value", "weight 0", 1},
+		{"backend add web address 10.1.0.1 port 80 mac 02:57:65:66:74:01", "bad_value",
+			"weft's gateways", 1},
+		{"network del blue", "in_use", "services: web", 1},
+		{"network set blue gateway 10.1.0.100", "bad_value", "the address of service web",
+			1},
+	};
+	struct rig *rig = *state;
+
+	make_web(rig, "");
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(lines); i++)
+		rig_refused(rig, lines[i].line, lines[i].status, lines[i].code, lines[i].sentence);
+	assert_int_equal(rows_of(rig, WEFT_TABLE_service), 2);
+}
+
+static void a_ring_that_does_not_fit_is_refused(void **state)
+{
+	struct rig *rig = *state;
+	char line[160];
+
+	rig_do(rig, "network add blue");
+	for (int i = 0; i < 7; i++) { // 917,497 of 1,048,576 rows
+		snprintf(line, sizeof(line),
+			"service add s%d vip 10.1.0.%d port 80 proto tcp network blue mode nat "
+			"table-size 131071",
+			i, i + 1);
+		rig_do(rig, line);
+	}
+	rig_do(rig, "service set s0 table-size 65537"); // behind the others
+	rig_do(rig, "service add small vip 10.1.0.99 port 80 proto tcp network blue mode nat");
+	rig_refused(rig,
+		"service add more vip 10.1.0.98 port 80 proto tcp network blue mode nat "
+		"table-size 131071",
+		1, "table_full", "131076 of its 1048576 rows are free");
+	rig_refused(rig, "service set small table-size 131071", 1, "table_full", "capacity: {ring");
+	rig_do(rig, "service del s3");
+	rig_do(rig, "service set small table-size 131071");
+}
+
+static void a_deadline_is_remembered(void **state)
+{
+	struct rig *rig = *state;
+	struct object *object;
+	long long left;
+
+	make_web(rig, "");
+	rig_do(rig, "backend set web address 10.1.0.11 port 8080 weight 0 drain 60s");
+	object = object_find(&rig->weftd, &noun_backend, "web 10.1.0.11 8080");
+	assert_non_null(object);
+	left = backend_drain_left(object->spec);
+	assert_in_range(left, 58, 60);
+	rig_do(rig, "backend set web address 10.1.0.11 port 8080 drain 10s");
+	assert_in_range(backend_drain_left(object->spec), 8, 10);
+	rig_do(rig, "backend set web address 10.1.0.11 port 8080 weight 1 drain none");
+	assert_int_equal(backend_drain_left(object->spec), -1);
+}
+
+static void ids_stay_over_a_restart(void **state)
+{
+	struct rig *rig = *state;
+	struct failure failure = {0};
+
+	make_web(rig, "");
+	rig_do(rig, "backend del web address 10.1.0.11 port 8080");
+	rig_stop(rig);
+	assert_int_equal(rig_start(rig, &failure), 0);
+	assert_int_equal(backend_row(rig, 1).flags, 0);
+	assert_int_equal(backend_row(rig, 2).flags, WEFT_BACKEND_PRESENT);
+	struct weft_service_row row = web(rig);
+	assert_int_equal(slots(rig, &row, 2), 1021);
+}
+
+#define service_test(function) cmocka_unit_test_setup_teardown(function, rig_setup, rig_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		service_test(rows_of_a_service),
+		service_test(nobody_serves_without_backends),
+		service_test(who_goes_leaves_nothing),
+		service_test(an_id_is_used_again_at_once),
+		service_test(services_share_an_address),
+		service_test(host_dsr_knows_stations),
+		service_test(what_cannot_be_is_refused),
+		service_test(a_ring_that_does_not_fit_is_refused),
+		service_test(a_deadline_is_remembered),
+		service_test(ids_stay_over_a_restart),
+	};
+	return cmocka_run_group_tests_name("service", tests, NULL, NULL);
+}
