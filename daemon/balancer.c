@@ -17,7 +17,7 @@ struct gone {
 struct balancer {
 	struct weftd *weftd;
 	struct event *settle;
-	bool changed;
+	bool changed, hosts_changed;
 	struct gone *gone;
 	u32 gone_count;
 };
@@ -70,6 +70,14 @@ void balancer_changed(struct weftd *weftd, struct object *object)
 	settle_soon(weftd->balancer);
 }
 
+void balancer_hosts_changed(struct weftd *weftd)
+{
+	if (!weftd->balancer)
+		return;
+	weftd->balancer->hosts_changed = true;
+	settle_soon(weftd->balancer);
+}
+
 void balancer_gone(struct weftd *weftd, u32 id, struct backend *backend)
 {
 	struct balancer *b = weftd->balancer;
@@ -108,6 +116,9 @@ void balancer_settle(struct weftd *weftd)
 	if (!b->changed)
 		return;
 	b->changed = false;
+	if (b->hosts_changed)
+		port_blocks_set(weftd);
+	b->hosts_changed = false;
 	fill_changed(weftd);
 	for (u32 i = 0; i < b->gone_count; i++) {
 		backend_rows_clear(weftd, b->gone[i].id, b->gone[i].backend);

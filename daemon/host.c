@@ -16,6 +16,7 @@
 #include "daemon/peer.h"
 #include "daemon/port.h"
 #include "daemon/probe.h"
+#include "daemon/service.h"
 #include "daemon/sweep.h"
 #include "daemon/underlay.h"
 
@@ -100,6 +101,7 @@ static int host_apply(
 	latency_follow(weftd);
 	probe_key_follow(weftd);
 	underlay_changed(weftd);
+	balancer_hosts_changed(weftd);
 	network_underlay_changed(weftd); // the encapsulation is larger over IPv6
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "daemon/network.h"
 #include "daemon/place.h"
 #include "daemon/port.h"
+#include "daemon/service.h"
 #include "daemon/underlay.h"
 
 static const struct argument peer_arguments[] = {
@@ -136,6 +137,7 @@ static int peer_apply(
 		return fail(failure, -ENOMEM, "no_memory", "out of memory");
 	int error = peer_rows_set(weftd, object, failure);
 	underlay_changed(weftd);
+	balancer_hosts_changed(weftd);
 	if (elsewhere) // their MTU hangs on their peers
 		network_underlay_changed(weftd);
 	return error;
@@ -157,6 +159,7 @@ static int peer_remove(struct weftd *weftd, struct object *object, struct failur
 	peer_rows_clear(weftd, object);
 	peer_forget(object);
 	underlay_changed(weftd);
+	balancer_hosts_changed(weftd);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 //   service_rows.c   its rows in the engine: one for each place where it is reached, and its ring
 //   backend.c        the noun
 //   backend_rows.c   its rows in the engine, and those of one that goes
+//   port_block.c     who sends by which ports of the gateway addresses
 //   balancer.c       what follows a change: rings are filled again, once for many changes
 #pragma once
 
@@ -80,4 +81,8 @@ void balancer_changed(struct weftd *weftd, struct object *service); // before th
 // A backend that goes: its rows stay until the ring without it holds. Takes `backend`.
 void balancer_gone(struct weftd *weftd, u32 id, struct backend *backend);
 bool balancer_is_gone(struct weftd *weftd, u32 id);
-void balancer_settle(struct weftd *weftd); // now
+void balancer_hosts_changed(struct weftd *weftd); // peers, or this host's address
+void balancer_settle(struct weftd *weftd);        // now
+
+// --- port_block.c
+void port_blocks_set(struct weftd *weftd);

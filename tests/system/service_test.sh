@@ -9,6 +9,8 @@ set -euo pipefail
 [ "$ENGINE" != sim ] || skip "needs an engine that forwards"
 
 VIP=10.1.0.100
+OUTER=203.0.113.10
+OUTER6=2001:db8:1::10
 
 host_new a
 host_start a
@@ -16,11 +18,15 @@ ctl a network add blue subnet 10.1.0.0/24 gateway 10.1.0.254,fd00::254
 for i in 1 2 3 4; do
 	guest_new "g$i"
 	guest_veth a "g$i" "v$i" "10.1.0.1$i/24"
+	six "g$i" "fd00::1$i"
 	ctl a port add "g$i" type device dev "v$i" network blue
 	on "g$i" ip route add default via 10.1.0.254
+	on "g$i" ip route add default via fd00::254
 done
 guest_new out
 guest_veth a out up0 198.51.100.7/24
+six out 2001:db8:1::7
+on out ip route add $OUTER dev eth0
 ctl a port add up0 type device dev up0
 
 server() { # server GUEST: who answers on port 8080
@@ -31,17 +37,52 @@ server() { # server GUEST: who answers on port 8080
 }
 for i in 1 2 3; do server "g$i"; done
 
-ask() { # ask GUEST ADDRESS COUNT OPTIONS...: who answered whom how often
+ask() { # ask GUEST ADDRESS COUNT OPTIONS...
 	"$TOOLS/serve" ask --netns "$(netns "$1")" --to "$2" --count "$3" "${@:4}" || true
 }
+answered() { # answered WHO GUEST ADDRESS OPTIONS...: these, and only these, answer; every request is
+	local got
+	got=$(ask "$2" "$3" 40 "${@:4}")
+	equal "$1 failed" "$(jq -r '[keys[] | select(. != "failed")] + ["failed"] | join(", ") | sub(", failed"; " failed")' <<<"$got")" "who answers $2 at $3: $got"
+	equal '[40,0]' "$(jq -c '[add, .failed]' <<<"$got")" "answers, failures of $2 at $3"
+}
+backends() { # backends SERVICE PORT SIX: three of them
+	local i
+	for i in 1 2 3; do
+		ctl a backend add "$1" address "${3:-10.1.0.1}$i" port "$2" mac "$(mac_of "g$i" eth0)"
+	done
+}
 
-# --- nat, from the network itself
+# --- nat: from the network, from a backend itself, from outside
 ctl a service add web vip $VIP port 80 proto tcp network blue mode nat
-for i in 1 2 3; do ctl a backend add web address "10.1.0.1$i" port 8080 mac "$(mac_of "g$i" eth0)"; done
-got=$(ask g4 $VIP 60)
-echo "$got"
-equal '["failed","g1 10.1.0.14","g2 10.1.0.14","g3 10.1.0.14"]' "$(jq -c keys <<<"$got")" "who answered"
-equal 60 "$(jq 'add' <<<"$got")" "answers"
-equal 0 "$(jq .failed <<<"$got")" "requests that failed"
+backends web 8080
+answered 'g1 10.1.0.14, g2 10.1.0.14, g3 10.1.0.14' g4 $VIP
+answered 'g1 10.1.0.254, g2 10.1.0.11, g3 10.1.0.11' g1 $VIP
+ctl a service add shop vip $OUTER port 80 proto tcp network blue mode nat uplink up0
+backends shop 8080
+answered 'g1 10.1.0.254, g2 10.1.0.254, g3 10.1.0.254' out $OUTER
+answered 'g1 10.1.0.14, g2 10.1.0.14, g3 10.1.0.14' g4 $OUTER
+equal 'g' "$(on out curl -s --max-time 5 http://$OUTER/ | cut -c1)" "what curl gets"
+on out ping -n -q -c 1 -W 2 $OUTER >/dev/null || die "echo to the service from outside"
+on g4 ping -n -q -c 1 -W 2 $VIP >/dev/null || die "echo to the service"
+
+# --- UDP, and IPv6
+ctl a service add dns vip $OUTER port all proto udp network blue mode nat uplink up0
+backends dns 8080
+answered 'g1 10.1.0.254, g2 10.1.0.254, g3 10.1.0.254' out $OUTER --udp --port 53
+answered 'g1 10.1.0.14, g2 10.1.0.14, g3 10.1.0.14' g4 $OUTER --udp --port 5353
+ctl a service add six vip $OUTER6 port 80 proto tcp network blue mode nat uplink up0
+backends six 8080 fd00::1
+answered 'g1 fd00::254, g2 fd00::254, g3 fd00::254' out $OUTER6
+answered 'g1 fd00::14, g2 fd00::14, g3 fd00::14' g4 $OUTER6
+on out ping -n -q -c 1 -W 2 $OUTER6 >/dev/null || die "echo to the service from outside"
+
+# --- host-dsr: the backend sees who asks, and needs no address of the service
+ctl a service set shop mode host-dsr
+answered 'g1 198.51.100.7, g2 198.51.100.7, g3 198.51.100.7' out $OUTER
+ctl a service set web mode host-dsr
+answered 'g1 10.1.0.14, g2 10.1.0.14, g3 10.1.0.14' g4 $VIP
+
 ctl a service show
 ctl a backend show
+ctl a drops show

@@ -330,6 +330,52 @@ static void ids_stay_over_a_restart(void **state)
 	assert_int_equal(slots(rig, &row, 2), 1021);
 }
 
+// As a packet's way back asks, and as a new connection does.
+static u32 blocks_of(struct rig *rig, u32 owner, u32 *own)
+{
+	struct weft_host_row host;
+	struct weft_index index = {0};
+	u32 count = 0;
+	balancer_settle(&rig->weftd);
+	assert_int_equal(engine_get(&rig->weftd, host, &index, &host), 0);
+	*own = host.blocks;
+	for (index.index = 0; index.index < WEFT_BLOCKS; index.index++) {
+		struct weft_port_block_row row, of;
+		assert_int_equal(engine_get(&rig->weftd, port_block, &index, &row), 0);
+		struct weft_index at = {row.own};
+		assert_int_equal(engine_get(&rig->weftd, port_block, &at, &of), 0);
+		if (*own)
+			assert_int_equal(of.owner, 0);
+		assert_true((row.owner == WEFT_BLOCK_NONE) == (index.index < 4));
+		count += row.owner == owner;
+	}
+	return count;
+}
+
+static void blocks_are_shared_by_hosts(void **state)
+{
+	struct rig *rig = *state;
+	u32 own, mine, theirs;
+
+	assert_int_equal(blocks_of(rig, 0, &own), 252);
+	assert_int_equal(own, 252);
+	rig_do(rig, "host set address 192.0.2.1");
+	rig_do(rig, "peer add h2 address 192.0.2.2");
+	mine = blocks_of(rig, 0, &own);
+	assert_int_equal(own, mine);
+	theirs = blocks_of(rig, 1, &own);
+	assert_int_equal(mine + theirs, 252);
+	assert_in_range(theirs, 90, 160);
+	// From the other host it looks the same.
+	rig_do(rig, "peer del h2");
+	rig_do(rig, "host set address 192.0.2.2");
+	rig_do(rig, "peer add h1 address 192.0.2.1");
+	assert_int_equal(blocks_of(rig, 0, &own), theirs);
+	assert_int_equal(blocks_of(rig, 1, &own), mine);
+	rig_do(rig, "peer add h3 address 192.0.2.3");
+	assert_in_range(blocks_of(rig, 2, &own), 60, 110);
+}
+
 #define service_test(function) cmocka_unit_test_setup_teardown(function, rig_setup, rig_teardown)
 
 int main(void)
@@ -345,6 +391,11 @@ int main(void)
 		service_test(a_ring_that_does_not_fit_is_refused),
 		service_test(a_deadline_is_remembered),
 		service_test(ids_stay_over_a_restart),
+		service_test(blocks_are_shared_by_hosts),
 	};
+	if (!rig_own_netns()) {
+		puts("needs a network namespace of its own");
+		return 77;
+	}
 	return cmocka_run_group_tests_name("service", tests, NULL, NULL);
 }
