@@ -72,6 +72,8 @@ static int backend_apply(
 	if (!object->live)
 		return fail(failure, -ENOMEM, "no_memory", "out of memory");
 	int error = backend_rows_set(weftd, object, failure);
+	if (!error && !json_object_get(object->spec, "mac"))
+		backend_hear(weftd, object);
 	balancer_changed(weftd, service);
 	return error;
 }

@@ -52,7 +52,7 @@ int backend_rows_set(struct weftd *weftd, struct object *object, struct failure 
 		.flags = WEFT_BACKEND_PRESENT,
 		.service = service->id,
 		.port = (u16)spec_number(object->spec, "port", 0),
-		.mac = mac ? mac_read(mac) : backend->row.mac,
+		.mac = mac ? mac_read(mac) : backend->heard,
 	};
 	memcpy(row.address, address.byte, sizeof(row.address));
 	if (memcmp(&row, &backend->row, sizeof(row)) == 0)

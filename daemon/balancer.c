@@ -16,7 +16,7 @@ struct gone {
 
 struct balancer {
 	struct weftd *weftd;
-	struct event *settle;
+	struct event *settle, *tick;
 	bool changed, hosts_changed;
 	struct gone *gone;
 	u32 gone_count;
@@ -29,6 +29,13 @@ static void on_settle(evutil_socket_t fd, short what, void *context)
 	balancer_settle(b->weftd);
 }
 
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+	struct balancer *b = context;
+	(void)fd, (void)what;
+	backends_follow(b->weftd);
+}
+
 int balancer_open(struct weftd *weftd)
 {
 	struct balancer *b = calloc(1, sizeof(*b));
@@ -36,7 +43,8 @@ int balancer_open(struct weftd *weftd)
 		abort();
 	b->weftd = weftd;
 	b->settle = event_new(weftd->base, -1, 0, on_settle, b);
-	if (!b->settle)
+	b->tick = event_new(weftd->base, -1, EV_PERSIST, on_tick, b);
+	if (!b->settle || !b->tick || event_add(b->tick, &(struct timeval){.tv_sec = 1}))
 		abort();
 	weftd->balancer = b;
 	return 0;
@@ -48,6 +56,7 @@ void balancer_close(struct weftd *weftd)
 	if (!b)
 		return;
 	event_free(b->settle);
+	event_free(b->tick);
 	for (u32 i = 0; i < b->gone_count; i++)
 		free(b->gone[i].backend);
 	free(b->gone);

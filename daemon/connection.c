@@ -1,35 +1,52 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Connections of services: rows that go, with what they count.
+// Connections of services: rows that go give back what they counted. The datapath passes over rows
+// that are over; here they lose their room.
 #include "daemon/connection.h"
 
+#include <event2/event.h>
+#include <stdlib.h>
 #include <string.h>
+#include "daemon/fdb.h"
 #include "daemon/network.h"
 #include "daemon/service.h"
+#include "datapath/pipeline/balance.h"
 
-struct forget {
+// A walk takes so much of weftd's time at most, and connections wait so long at most.
+enum { WALK_PART = 20, PAUSE_MIN_MS = 1000, PAUSE_MAX_MS = 30000 };
+
+struct connections {
 	struct weftd *weftd;
-	u64 rows;
+	struct event *timer;
 };
 
-static struct weft_service_usage_row *usage_of(struct weftd *weftd, u32 service)
+static void give_back(u64 *connections)
 {
-	return weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_service_usage, service);
+	u64 now = __atomic_load_n(connections, __ATOMIC_RELAXED);
+	while (now && !__atomic_compare_exchange_n(
+			      connections, &now, now - 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
 }
 
-static void forget_row(struct forget *f, const struct weft_connection_key *key)
+bool connection_forget(struct weftd *weftd, const struct weft_connection_key *key,
+	const struct weft_connection_row *row)
 {
-	struct weft_connection_row row;
-	if (engine_del(f->weftd, connection, key, &row))
-		return;
-	f->rows++;
-	if (row.flags & WEFT_CONNECTION_REPLY) // the other one is counted
-		return;
-	struct weft_service_usage_row *service = usage_of(f->weftd, row.service);
-	struct weft_usage_row *network = network_usage(f->weftd, row.network);
-	if (service && __atomic_load_n(&service->connections, __ATOMIC_RELAXED))
-		__atomic_fetch_sub(&service->connections, 1, __ATOMIC_RELAXED);
-	if (network && __atomic_load_n(&network->connections, __ATOMIC_RELAXED))
-		__atomic_fetch_sub(&network->connections, 1, __ATOMIC_RELAXED);
+	struct weft_connection_row gone;
+	if (engine_del(weftd, connection, key, &gone))
+		return false;
+	if (gone.seen_ns != row->seen_ns) { // a connection began, or went on, in between
+		engine_put(weftd, connection, key, &gone);
+		return false;
+	}
+	if (gone.flags & WEFT_CONNECTION_REPLY) // the other row is counted
+		return true;
+	struct weft_service_usage_row *service =
+		weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_service_usage, gone.service);
+	struct weft_usage_row *network = network_usage(weftd, gone.network);
+	if (service)
+		give_back(&service->connections);
+	if (network)
+		give_back(&network->connections);
+	return true;
 }
 
 static bool is_stray(struct weftd *weftd, const struct weft_connection_row *row)
@@ -40,20 +57,120 @@ static bool is_stray(struct weftd *weftd, const struct weft_connection_row *row)
 	return !backend || backend->row.service != row->service || !service || !service->live;
 }
 
-static int forget_stray(const void *at, const void *data, void *context)
+bool connection_over(struct weftd *weftd, const struct weft_connection_row *row, u64 now_ns)
 {
-	struct forget *f = context;
+	return !connection_live(row, now_ns) || is_stray(weftd, row);
+}
+
+// --- walks
+
+struct walk {
+	struct weftd *weftd;
+	const struct connection_filter *filter; // NULL: strays
+	u64 now_ns;                             // with it: those that are over
+	u64 connections;
+};
+
+static bool goes(const struct walk *w, const struct weft_connection_row *row)
+{
+	const struct connection_filter *f = w->filter;
+	if (w->now_ns)
+		return connection_over(w->weftd, row, w->now_ns);
+	if (!f)
+		return is_stray(w->weftd, row);
+	return (!f->service || f->service == row->service) &&
+	       (!f->backend || f->backend == row->rewrite.backend) &&
+	       (!f->network || f->network == row->network);
+}
+
+static int visit(const void *at, const void *data, void *context)
+{
+	struct walk *w = context;
 	struct weft_connection_key key;
 	struct weft_connection_row row;
 	memcpy(&key, at, sizeof(key));
 	memcpy(&row, data, sizeof(row));
-	if (is_stray(f->weftd, &row))
-		forget_row(f, &key);
+	if (goes(w, &row) && connection_forget(w->weftd, &key, &row))
+		w->connections += !(row.flags & WEFT_CONNECTION_REPLY);
 	return 0;
+}
+
+static u64 walk(struct walk w)
+{
+	w.weftd->engine_ops->table_walk(w.weftd->engine, WEFT_TABLE_connection, visit, &w);
+	return w.connections;
+}
+
+u64 connections_forget(struct weftd *weftd, const struct connection_filter *filter)
+{
+	return walk((struct walk){.weftd = weftd, .filter = filter});
 }
 
 void connections_forget_strays(struct weftd *weftd)
 {
-	struct forget f = {.weftd = weftd};
-	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_connection, forget_stray, &f);
+	walk((struct walk){.weftd = weftd});
+}
+
+static int visit_fragment(const void *at, const void *data, void *context)
+{
+	const struct walk *w = context;
+	struct weft_fragment_key key;
+	struct weft_fragment_row row;
+	memcpy(&key, at, sizeof(key));
+	memcpy(&row, data, sizeof(row));
+	if ((s64)(w->now_ns - row.seen_ns) > (s64)WEFT_FRAGMENT_NS)
+		engine_del(w->weftd, fragment, &key, NULL);
+	return 0;
+}
+
+// --- the timer
+
+static void schedule(struct connections *c, u64 took_ns)
+{
+	u64 pause_ms = took_ns * WALK_PART / 1000000;
+	if (pause_ms < PAUSE_MIN_MS)
+		pause_ms = PAUSE_MIN_MS;
+	if (pause_ms > PAUSE_MAX_MS)
+		pause_ms = PAUSE_MAX_MS;
+	struct timeval pause = {.tv_sec = (time_t)(pause_ms / 1000),
+		.tv_usec = (suseconds_t)(pause_ms % 1000 * 1000)};
+	event_add(c->timer, &pause);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *context)
+{
+	struct connections *c = context;
+	struct walk w = {.weftd = c->weftd, .now_ns = clock_ns()};
+	(void)fd, (void)what;
+	if (object_count(c->weftd, &noun_service)) {
+		walk(w);
+		c->weftd->engine_ops->table_walk(
+			c->weftd->engine, WEFT_TABLE_fragment, visit_fragment, &w);
+	}
+	schedule(c, clock_ns() - w.now_ns);
+}
+
+int connections_open(struct weftd *weftd)
+{
+	struct connections *c = calloc(1, sizeof(*c));
+	if (!c)
+		abort();
+	c->weftd = weftd;
+	c->timer = evtimer_new(weftd->base, on_timer, c);
+	if (!c->timer)
+		abort();
+	weftd->connections = c;
+	connections_forget_strays(weftd); // what was adopted may be nobody's
+	schedule(c, 0);
+	return 0;
+}
+
+void connections_close(struct weftd *weftd)
+{
+	struct connections *c = weftd->connections;
+	if (!c)
+		return;
+	event_free(c->timer);
+	free(c);
+	weftd->connections = NULL;
 }

@@ -126,6 +126,13 @@ static json_int_t rows_used(struct weftd *weftd, enum weft_table table, u32 used
 	case WEFT_TABLE_network:
 	case WEFT_TABLE_network_usage:
 		return object_count(weftd, &noun_network);
+	case WEFT_TABLE_service_usage:
+		return object_count(weftd, &noun_service);
+	case WEFT_TABLE_backend:
+	case WEFT_TABLE_backend_count:
+		return object_count(weftd, &noun_backend);
+	case WEFT_TABLE_ring:
+		return service_ring_used(weftd);
 	case WEFT_TABLE_nexthop:
 		return underlay_rows(weftd);
 	default:

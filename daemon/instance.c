@@ -13,6 +13,7 @@
 #include "daemon/api.h"
 #include "daemon/cards.h"
 #include "daemon/carrier.h"
+#include "daemon/connection.h"
 #include "daemon/latency.h"
 #include "daemon/link.h"
 #include "daemon/network.h"
@@ -145,6 +146,8 @@ int instance_start(struct weftd *weftd, struct failure *failure)
 	if (!err && probe_open(weftd) < 0)
 		log_warn("probes are neither sent nor answered");
 	if (!err)
+		err = connections_open(weftd);
+	if (!err)
 		err = sweep_open(weftd, failure);
 	if (err) {
 		instance_stop(weftd);
@@ -159,6 +162,7 @@ void instance_stop(struct weftd *weftd)
 {
 	api_close(weftd);
 	sweep_close(weftd);
+	connections_close(weftd);
 	balancer_close(weftd);
 	underlay_close(weftd);
 	carrier_close(weftd);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// OpenMetrics: the numbers of `port show`, `peer show` and `drops show`, how full each table
-// is, and what workers do (metrics_cpu.c).
+// OpenMetrics: the numbers of `show` of ports, peers, services, backends, drops; how full each
+// table is, and what workers do (metrics_cpu.c).
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include "daemon/api.h"
 #include "daemon/command.h"
 #include "daemon/latency.h"
+#include "daemon/value.h"
 
 // One family of counters: a key of a show command's rows.
 struct family {
@@ -36,6 +37,21 @@ static const struct family families[] = {
 	{"peer", "tx_packets", "weft_peer_tx_packets", "name",
 		"Packets that went encapsulated to the peer"},
 	{"peer", "tx_bytes", "weft_peer_tx_bytes", "name", "Bytes that went to the peer"},
+	{"service", "packets", "weft_service_packets", "name", "Packets to the service"},
+	{"service", "bytes", "weft_service_bytes", "name", "Bytes to the service"},
+	{"service", "reply_packets", "weft_service_reply_packets", "name",
+		"Packets from the service to its clients"},
+	{"service", "reply_bytes", "weft_service_reply_bytes", "name",
+		"Bytes from the service to its clients"},
+	{"service", "connections_begun", "weft_service_connections_begun", "name",
+		"Connections that began"},
+	{"service", "connections_refused", "weft_service_connections_refused", "name",
+		"Connections over a limit, or for which the table had no room"},
+	{"backend", "packets", "weft_backend_packets", "service,address,port",
+		"Packets to the backend"},
+	{"backend", "bytes", "weft_backend_bytes", "service,address,port", "Bytes to the backend"},
+	{"backend", "connections_begun", "weft_backend_connections_begun", "service,address,port",
+		"Connections that began"},
 	{"drops", "packets", "weft_drop_packets", "reason,port,peer,hop",
 		"Packets dropped, by reason"},
 };
@@ -71,10 +87,12 @@ static void put_labels(FILE *out, const struct family *family, const json_t *row
 	char *key;
 
 	while ((key = strsep(&rest, ","))) {
-		const char *text = json_string_value(json_object_get(row, key));
+		const json_t *value = json_object_get(row, key);
+		char *text = json_is_null(value) ? strdup("") : value_text(value);
 
 		fprintf(out, "%s%s=\"", before, strcmp(key, "name") == 0 ? family->words : key);
-		put_escaped(out, text ? text : "");
+		put_escaped(out, text);
+		free(text);
 		fputc('"', out);
 		before = ",";
 	}
@@ -114,6 +132,23 @@ static void put_up(FILE *out, const char *words, const json_t *rows)
 		fprintf(out, "weft_%s_up", words);
 		put_labels(out, &labels, row);
 		fprintf(out, " %d\n", state && strcmp(state, "up") == 0);
+	}
+}
+
+static void put_connections(FILE *out, const json_t *services)
+{
+	const struct family labels = {.words = "service", .labels = "name"};
+	size_t i;
+	json_t *row;
+
+	fputs("# TYPE weft_service_connections gauge\n"
+	      "# HELP weft_service_connections Connections that are remembered.\n",
+		out);
+	json_array_foreach (services, i, row) {
+		fputs("weft_service_connections", out);
+		put_labels(out, &labels, row);
+		fprintf(out, " %lld\n",
+			(long long)json_integer_value(json_object_get(row, "connections")));
 	}
 }
 
@@ -186,6 +221,8 @@ char *metrics_text(struct weftd *weftd)
 		put_family(out, &families[i], json_object_get(shown, families[i].words));
 	put_up(out, "port", json_object_get(shown, "port"));
 	put_up(out, "peer", json_object_get(shown, "peer"));
+	put_up(out, "service", json_object_get(shown, "service"));
+	put_connections(out, json_object_get(shown, "service"));
 	put_tables(out, weftd, false);
 	put_tables(out, weftd, true);
 	if (weftd->engine_ops->cards)

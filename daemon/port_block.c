@@ -49,8 +49,7 @@ static void put_row(struct weftd *weftd, u32 index, const struct weft_port_block
 void port_blocks_set(struct weftd *weftd)
 {
 	struct weft_port_block_row rows[WEFT_BLOCKS] = {0};
-	struct weft_host_row *host =
-		weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_host, 0);
+	struct weft_host_row *host = weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_host, 0);
 	u32 own = 0;
 	for (u32 block = 0; block < WEFT_BLOCKS; block++) {
 		rows[block].owner = block < BLOCK_FIRST ? WEFT_BLOCK_NONE : owner_of(weftd, block);

@@ -7,6 +7,7 @@
 //   backend.c        the noun
 //   backend_rows.c   its rows in the engine, and those of one that goes
 //   port_block.c     who sends by which ports of the gateway addresses
+//   backend_follow.c who answers for their addresses, and whose time to drain is over
 //   balancer.c       what follows a change: rings are filled again, once for many changes
 #pragma once
 
@@ -30,7 +31,10 @@ struct backend {                     // object->live
 	struct weft_backend_row row; // as the engine has it
 	bool station;                // it has a row in the station table
 	u32 slots;                   // of its service's ring
-	u64 looked_ns;               // its MAC was asked for
+	struct weft_mac heard;       // who answers for its address
+	u64 heard_ns;                // when it last spoke of it; 0: it is not known
+	u64 asked_ns;
+	bool drained; // its time is over, and its connections are gone
 };
 
 // --- words
@@ -60,9 +64,9 @@ int service_check_port(struct weftd *weftd, const struct object *port, const jso
 // Rows and ring <- spec and backends. After an error some are of the old spec: apply again.
 int service_rows_set(struct weftd *weftd, struct object *object, struct failure *failure);
 void service_rows_clear(struct weftd *weftd, struct object *object);
-// A region for so many rows that is nobody's (but `own`'s, where that is given). -ENOSPC.
-int service_ring_find(
-	struct weftd *weftd, const struct service *own, u32 size, u32 *first, u32 *largest);
+// A region for so many rows that is nobody's. -ENOSPC: so many are left, in pieces.
+int service_ring_find(struct weftd *weftd, u32 size, u32 *first, u32 *left);
+u32 service_ring_used(struct weftd *weftd); // rows
 // Who reads rows of networks and ports asks these.
 bool service_in_network(struct weftd *weftd, u32 network);
 bool service_by_port(struct weftd *weftd, const char *port);
@@ -73,6 +77,10 @@ void backend_rows_clear(struct weftd *weftd, u32 id, struct backend *backend);
 // Writes its station row again: two of one machine, of which one has gone, had one.
 int backend_station_set(struct weftd *weftd, struct object *object, struct failure *failure);
 bool backend_serves(const struct object *object); // is it to be in the ring?
+
+// --- backend_follow.c
+void backend_hear(struct weftd *weftd, struct object *object); // who answers for its address?
+void backends_follow(struct weftd *weftd);                     // every second
 
 // --- balancer.c
 int balancer_open(struct weftd *weftd);

@@ -184,7 +184,7 @@ static int check_table(
 			"a table of %u slots has no place for %u backends", size, backends);
 	if (old && service_table_size(old->spec) == size)
 		return 0;
-	if (service_ring_find(weftd, NULL, size, &first, &left) == 0)
+	if (service_ring_find(weftd, size, &first, &left) == 0)
 		return 0;
 	fail(failure, -ENOSPC, "table_full",
 		"the ring table has no room for %u slots: %u of its %u rows are free", size, left,

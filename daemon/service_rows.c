@@ -116,39 +116,40 @@ static int put_rows(struct weftd *weftd, const struct weft_service_key *key,
 
 // --- the ring
 
-static const struct service *taker(
-	struct weftd *weftd, const struct service *own, u32 first, u32 size)
+static const struct service *taker(struct weftd *weftd, u32 first, u32 size)
 {
 	struct object *object = object_first(weftd, &noun_service);
 	for (; object; object = object->hh.next) {
-		const struct service *other = object->live;
-		if (other && other != own && other->size && other->ring < first + size &&
-			first < other->ring + other->size)
-			return other;
+		const struct service *service = object->live;
+		if (service && service->size && service->ring < first + size &&
+			first < service->ring + service->size)
+			return service;
 	}
 	return NULL;
 }
 
-// First fit: behind the start, and behind every other region.
-int service_ring_find(
-	struct weftd *weftd, const struct service *own, u32 size, u32 *first, u32 *largest)
+u32 service_ring_used(struct weftd *weftd)
+{
+	struct object *object = object_first(weftd, &noun_service);
+	u32 rows = 0;
+	for (; object; object = object->hh.next)
+		rows += object->live ? ((struct service *)object->live)->size : 0;
+	return rows;
+}
+
+// First fit: at the start, or behind the region that is in the way.
+int service_ring_find(struct weftd *weftd, u32 size, u32 *first, u32 *left)
 {
 	struct engine_table_status table;
 	const struct service *other;
-	u32 free_rows = 0;
 	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_ring, &table);
 	for (*first = 0; *first <= table.capacity && size <= table.capacity - *first;) {
-		other = taker(weftd, own, *first, size);
+		other = taker(weftd, *first, size);
 		if (!other)
 			return 0;
 		*first = other->ring + other->size;
 	}
-	for (struct object *object = object_first(weftd, &noun_service); object;
-		object = object->hh.next) {
-		other = object->live;
-		free_rows += other && other != own ? other->size : 0;
-	}
-	*largest = table.capacity - free_rows;
+	*left = table.capacity - service_ring_used(weftd);
 	return -ENOSPC;
 }
 
@@ -160,7 +161,7 @@ static int take_region(struct weftd *weftd, const struct service *service, u32 s
 	if (service->size == size)
 		return 0;
 	// Beside its old one, which packets still read.
-	if (service_ring_find(weftd, NULL, size, first, &left) == 0)
+	if (service_ring_find(weftd, size, first, &left) == 0)
 		return 0;
 	fail(failure, -ENOSPC, "table_full",
 		"the ring table has no room for %u slots in a row: %u of its rows are free", size,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The sweep: walks the FDB and the neighbour table now and then. Look-ups ignore aged rows already;
-// this gives their room and their quota back, takes out rows that belong to nothing, and heals
-// counts that drifted.
+// The sweep: walks the FDB, the neighbour and the connection table now and then. Look-ups ignore
+// aged rows already; this gives their room and their quota back, takes out rows that belong to
+// nothing, and heals counts that drifted.
 #include "daemon/sweep.h"
 
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <weft/log.h>
+#include "daemon/connection.h"
 #include "daemon/fdb.h"
 #include "daemon/neighbour.h"
 #include "daemon/network.h"
@@ -22,8 +23,8 @@ enum {
 	SWEEP_SOON_MS = 100,
 };
 
-// Rows by place or by network, of one of the two tables: what this sweep counted, and by how much
-// the usage was off at the last one.
+// Rows by place or service, or by network, of one of the tables: what this sweep counted, and by
+// how much the usage was off at the last one.
 struct census {
 	enum weft_table table;
 	size_t field; // of the usage row
@@ -34,7 +35,15 @@ struct census {
 	s64 *drift;
 };
 
-enum { MACS_OF_PLACE, MACS_OF_NETWORK, BINDINGS_OF_PLACE, BINDINGS_OF_NETWORK, CENSUSES };
+enum {
+	MACS_OF_PLACE,
+	MACS_OF_NETWORK,
+	BINDINGS_OF_PLACE,
+	BINDINGS_OF_NETWORK,
+	CONNECTIONS_OF_SERVICE,
+	CONNECTIONS_OF_NETWORK,
+	CENSUSES,
+};
 
 struct sweep {
 	struct weftd *weftd;
@@ -97,6 +106,7 @@ static void census_end(struct sweep *s, struct census *c)
 	}
 }
 
+// The census of networks stands behind the other one.
 static void count(struct sweep *s, u32 of_place, u32 place, u32 network)
 {
 	struct census *places = &s->censuses[of_place], *networks = places + 1;
@@ -149,6 +159,20 @@ static int sweep_neighbour(const void *at, const void *data, void *context)
 	return 0;
 }
 
+static int sweep_connection(const void *at, const void *data, void *context)
+{
+	struct sweep *s = context;
+	struct weft_connection_key key;
+	struct weft_connection_row row;
+	memcpy(&key, at, sizeof(key));
+	memcpy(&row, data, sizeof(row));
+	if (connection_over(s->weftd, &row, s->now_ns) && connection_forget(s->weftd, &key, &row))
+		s->aged++;
+	else if (!(row.flags & WEFT_CONNECTION_REPLY)) // of its two rows one counts
+		count(s, CONNECTIONS_OF_SERVICE, row.service, row.network);
+	return 0;
+}
+
 static u32 pause_seconds(struct weftd *weftd)
 {
 	u64 pause = SWEEP_MAX_SECONDS;
@@ -177,6 +201,7 @@ void sweep_now(struct weftd *weftd)
 		census_begin(s, &s->censuses[i]);
 	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_fdb, sweep_fdb, s);
 	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_neighbour, sweep_neighbour, s);
+	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_connection, sweep_connection, s);
 	for (u32 i = 0; i < CENSUSES; i++)
 		census_end(s, &s->censuses[i]);
 	if (s->aged || s->strays)
@@ -212,6 +237,11 @@ static int censuses_open(struct sweep *s)
 			offsetof(struct weft_usage_row, bindings), "bindings of port or peer"},
 		[BINDINGS_OF_NETWORK] = {WEFT_TABLE_network_usage,
 			offsetof(struct weft_usage_row, bindings), "bindings of network"},
+		[CONNECTIONS_OF_SERVICE] = {WEFT_TABLE_service_usage,
+			offsetof(struct weft_service_usage_row, connections),
+			"connections of service"},
+		[CONNECTIONS_OF_NETWORK] = {WEFT_TABLE_network_usage,
+			offsetof(struct weft_usage_row, connections), "connections of network"},
 	};
 	int error = 0;
 	for (u32 i = 0; i < CENSUSES && !error; i++) {

@@ -355,8 +355,8 @@ static char *watch_line(const struct request *request, const json_t *line)
 
 static const struct argument watch_arguments[] = {
 	{"what", NULL, ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL,
-		"host|network|port|peer|fdb|service|backend|neighbour|drops|cpu|latency", NULL, 0, 0, NULL,
-		"whose rows, as `show` shows them"},
+		"host|network|port|peer|fdb|service|backend|connection|neighbour|drops|cpu|latency",
+		NULL, 0, 0, NULL, "whose rows, as `show` shows them"},
 	{"interval", "interval_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 1, 86400, "1s",
 		"how often it looks"},
 	{"count", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, 1000000000, NULL,

@@ -6,16 +6,17 @@
 #include "datapath/engine.h"
 #include "daemon/object.h"
 
-struct store;    // store.h
-struct links;    // link.h
-struct api;      // api.h
-struct sweep;    // sweep.h
-struct underlay; // underlay.h
-struct objects;  // model.h
-struct carrier;  // carrier.h
-struct network;  // network.h
-struct pending;  // pending.h
-struct balancer; // service.h
+struct store;       // store.h
+struct links;       // link.h
+struct api;         // api.h
+struct sweep;       // sweep.h
+struct underlay;    // underlay.h
+struct objects;     // model.h
+struct carrier;     // carrier.h
+struct network;     // network.h
+struct pending;     // pending.h
+struct balancer;    // service.h
+struct connections; // connection.h
 
 struct settings {     // from the command line and --config; strings owned
 	char *name;   // --name: shown, default the host name
@@ -46,6 +47,7 @@ struct weftd {
 	struct api *api;
 	struct sweep *sweep;
 	struct balancer *balancer;
+	struct connections *connections;
 	struct carrier *carrier;
 	struct network *common; // network.h: row 0
 	struct underlay *underlay;

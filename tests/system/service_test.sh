@@ -83,6 +83,57 @@ answered 'g1 198.51.100.7, g2 198.51.100.7, g3 198.51.100.7' out $OUTER
 ctl a service set web mode host-dsr
 answered 'g1 10.1.0.14, g2 10.1.0.14, g3 10.1.0.14' g4 $VIP
 
-ctl a service show
-ctl a backend show
-ctl a drops show
+
+# --- dsr: the backends own the address, and answer by themselves
+ctl a service add own vip 10.1.0.101 port 8080 proto tcp network blue mode dsr
+for i in 1 2 3; do
+	on "g$i" sysctl -q -w net.ipv4.conf.all.arp_ignore=1
+	on "g$i" ip addr add 10.1.0.101/32 dev lo
+done
+backends own all
+answered 'g1 10.1.0.14, g2 10.1.0.14, g3 10.1.0.14' g4 10.1.0.101 --port 8080
+
+# --- one connection: drained, weftd killed and back, then its backend is deleted
+hold() { # asks once on the connection that is held, and reads who answers
+	echo ask >&"${HOLD[1]}"
+	read -r -t 5 HELD <&"${HOLD[0]}" || die "the connection that is held does not answer"
+}
+who() { # who GUEST-ADDRESS: the backend of the tuple, and why
+	json a '.[0] | [.backend, .by] | join(" ")' service who shop from "$1:4242"
+}
+foretold=$(who 198.51.100.7)
+coproc HOLD { "$TOOLS/serve" hold --netns "$(netns out)" --to $OUTER --from 4242; }
+# shellcheck disable=SC2153 # made by coproc
+helper "$HOLD_PID"
+hold
+server=${HELD%% *}
+equal "10.1.0.1${server#g} hash" "$foretold" "who was foretold to serve"
+equal "10.1.0.1${server#g} connection" "$(who 198.51.100.7)" "who serves"
+equal '["open",4242]' "$(json a '[.[] | select(.client_port == 4242)][0] | [.state, .client_port]' connection show service shop)"
+ctl a backend set shop address "10.1.0.1${server#g}" port 8080 weight 0
+hold
+others=$(for i in 1 2 3; do [ "g$i" = "$server" ] || echo "g$i 198.51.100.7"; done | paste -sd, | sed 's/,/, /')
+answered "$others" out $OUTER
+expect a '["down",0]' '.[0] | [.state, .share_percent]' backend show shop address "10.1.0.1${server#g}" port 8080
+if [ "$ENGINE" = ebpf ]; then # the tables of dpdk are weftd's memory
+	host_kill a
+	hold
+	host_start a
+	hold
+	equal "10.1.0.1${server#g} connection" "$(who 198.51.100.7)" "who serves after kill -9"
+fi
+equal "$server 198.51.100.7" "$HELD" "who serves the connection that is held"
+ctl a backend set shop address "10.1.0.1${server#g}" port 8080 drain 1s
+wait_for 5 json_is a 0 '[.[] | select(.client_port == 4242)] | length' connection show service shop
+ctl a backend del shop address "10.1.0.1${server#g}" port 8080
+expect a '[2,2]' '.[0] | [.backends, .serving]' service show shop
+answered "$others" out $OUTER
+ctl a connection flush service shop
+expect a '[0,0]' '[([.[] | select(.service == "shop")] | length), 0]' connection show
+expect a 0 '.[0].connections' service show shop
+
+# --- nothing is left
+ctl a -j export | jq 'del(.services[] | select(.name == "shop")) | del(.backends[] | select(.service == "shop"))' >"$WORK/file"
+ctl a apply "$WORK/file"
+expect a '["web","dns","six","own"]' '[.[].name]' service show
+! on out timeout 1 "$TOOLS/serve" ask --netns "$(netns out)" --to $OUTER >/dev/null || die "a deleted service answers"

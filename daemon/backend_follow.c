@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Backends as they are now: who answers for their addresses, and whose time to drain is over.
+#include <string.h>
+#include "daemon/connection.h"
+#include "daemon/fdb.h"
+#include "daemon/service.h"
+
+enum { FRESH_SECONDS = 30, ASK_SECONDS = 10 };
+
+// Who was heard of with its address. 0: nobody, or two at once.
+static u64 heard_ns(struct weftd *weftd, const struct backend *backend, struct weft_mac *mac)
+{
+	struct object *service = object_by_id(weftd, &noun_service, backend->row.service);
+	struct weft_neighbour_key key = {
+		.network = service ? service_network(weftd, service->spec) : 0};
+	struct weft_neighbour_row row;
+	memcpy(key.ip, backend->row.address, sizeof(key.ip));
+	if (engine_get(weftd, neighbour, &key, &row) || row.flags & WEFT_NEIGHBOUR_CONTESTED)
+		return 0;
+	*mac = row.mac;
+	return row.seen_ns;
+}
+
+void backend_hear(struct weftd *weftd, struct object *object)
+{
+	struct backend *backend = object->live;
+	struct object *service = object_by_id(weftd, &noun_service, backend->row.service);
+	struct weft_mac mac;
+	backend->heard_ns = heard_ns(weftd, backend, &mac);
+	if (!backend->heard_ns || memcmp(&mac, &backend->heard, sizeof(mac)) == 0)
+		return;
+	backend->heard = mac;
+	backend_rows_set(weftd, object, NULL);
+	balancer_changed(weftd, service);
+}
+
+static void follow_mac(struct weftd *weftd, struct object *object, u64 now_ns)
+{
+	struct backend *backend = object->live;
+	backend_hear(weftd, object);
+	u64 wait_s = backend_serves(object) ? ASK_SECONDS : 1;
+	if (backend->heard_ns && now_ns - backend->heard_ns < FRESH_SECONDS * 1000000000ull)
+		return;
+	if (now_ns - backend->asked_ns < wait_s * 1000000000ull)
+		return;
+	backend->asked_ns = now_ns;
+}
+
+static void follow_drain(struct weftd *weftd, const struct object *object)
+{
+	struct backend *backend = object->live;
+	struct connection_filter all = {backend->row.service, object->id, 0};
+	bool over = backend_drain_left(object->spec) == 0;
+	if (over && !backend->drained)
+		connections_forget(weftd, &all);
+	backend->drained = over;
+}
+
+void backends_follow(struct weftd *weftd)
+{
+	struct object *object = object_first(weftd, &noun_backend);
+	u64 now_ns = clock_ns();
+	for (; object; object = object->hh.next) {
+		if (!object->live)
+			continue;
+		follow_drain(weftd, object);
+		if (!json_object_get(object->spec, "mac"))
+			follow_mac(weftd, object, now_ns);
+	}
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The commands about connections: show, flush, and who would serve whom.
+#include <errno.h>
+#include <string.h>
+#include <weft/wire.h>
+#include "daemon/address.h"
+#include "daemon/command_table.h"
+#include "daemon/connection.h"
+#include "daemon/fdb.h"
+#include "daemon/network.h"
+#include "daemon/path.h"
+#include "daemon/place.h"
+#include "daemon/service.h"
+#include "datapath/pipeline/balance.h"
+
+static const struct argument filter_arguments[] = {
+	{"service", NULL, ARGUMENT_NAME, 0, NULL, "service", 0, 0, NULL, "only of this service"},
+	{"network", NULL, ARGUMENT_NAME, 0, NULL, "network", 0, 0, NULL,
+		"only of services with backends in this network"},
+	{0},
+};
+
+static int read_filter(struct request *request, struct connection_filter *filter)
+{
+	const json_t *words = request->arguments;
+	const char *service = spec_text(words, "service", NULL);
+	const char *network = spec_text(words, "network", NULL);
+	const struct object *named =
+		service ? object_find(request->weftd, &noun_service, service) : NULL;
+	const struct object *in =
+		network ? object_find(request->weftd, &noun_network, network) : NULL;
+	if ((service && !named) || (network && !in)) {
+		const char *noun = service && !named ? "service" : "network";
+		fail(&request->failure, -ENOENT, "not_found", "there is no %s %s", noun,
+			service && !named ? service : network);
+		return fail_hint(&request->failure, "`%s show` lists what there is", noun);
+	}
+	*filter = (struct connection_filter){named ? named->id : 0, 0, in ? in->id : 0};
+	return 0;
+}
+
+struct shown {
+	struct weftd *weftd;
+	struct connection_filter filter;
+	u64 now_ns;
+	json_t *result;
+};
+
+static json_t *ip_json(const u8 address[16])
+{
+	struct weft_ip ip;
+	char text[ADDRESS_TEXT_BYTES];
+	memcpy(ip.byte, address, sizeof(ip.byte));
+	address_text(&ip, text);
+	return json_string(text);
+}
+
+static const char *state_of(const struct weft_connection_row *row)
+{
+	if (row->flags & WEFT_CONNECTION_CLOSED)
+		return "closed";
+	return row->flags & WEFT_CONNECTION_FIN ? "closing" : "open";
+}
+
+static void show_connection(struct shown *s, const struct weft_connection_key *key,
+	const struct weft_connection_row *row)
+{
+	const struct weft_rewrite *rewrite = &row->rewrite;
+	struct object *service = object_by_id(s->weftd, &noun_service, row->service);
+	struct object *backend = object_by_id(s->weftd, &noun_backend, rewrite->backend);
+	bool source = rewrite->what & WEFT_REWRITE_SRC;
+	s64 age_ns = (s64)(s->now_ns - row->seen_ns);
+	json_array_append_new(s->result,
+		json_pack("{s:s?, s:s?, s:s, s:o, s:I, s:o, s:I, s:o, s:o, s:I, s:s}", "service",
+			service ? service->name : NULL, "backend",
+			backend ? spec_text(backend->spec, "address", "") : NULL, "proto",
+			key->protocol == WEFT_IP_UDP ? "udp" : "tcp", "client", ip_json(key->src),
+			"client_port", (json_int_t)key->src_port, "vip", ip_json(key->dst),
+			"vip_port", (json_int_t)key->dst_port, "source",
+			source ? ip_json(rewrite->src.byte) : json_null(), "source_port",
+			source ? json_integer(rewrite->src_port) : json_null(), "idle_seconds",
+			(json_int_t)(age_ns > 0 ? age_ns / 1000000000 : 0), "state",
+			state_of(row)));
+}
+
+static int visit(const void *at, const void *data, void *context)
+{
+	struct shown *s = context;
+	struct weft_connection_key key;
+	struct weft_connection_row row;
+	memcpy(&key, at, sizeof(key));
+	memcpy(&row, data, sizeof(row));
+	if (row.flags & WEFT_CONNECTION_REPLY || connection_over(s->weftd, &row, s->now_ns) ||
+		(s->filter.service && s->filter.service != row.service) ||
+		(s->filter.network && s->filter.network != row.network))
+		return 0;
+	show_connection(s, &key, &row);
+	return 0;
+}
+
+static int run_show(struct request *request)
+{
+	struct weftd *weftd = request->weftd;
+	struct shown s = {.weftd = weftd, .now_ns = clock_ns()};
+	int error = read_filter(request, &s.filter);
+	if (error)
+		return error;
+	request->result = s.result = json_array();
+	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_connection, visit, &s);
+	return 0;
+}
+
+static int run_flush(struct request *request)
+{
+	struct connection_filter filter;
+	int error = read_filter(request, &filter);
+	return error ? error
+		     : place_answer_flush(request, connections_forget(request->weftd, &filter));
+}
+
+// --- who would serve it
+
+struct who {
+	struct request *request;
+	const struct object *service;
+	struct weft_connection_key key;
+	const char *by;
+	u32 backend;
+	u32 slot;
+};
+
+// In one of the places where the service is reached.
+static bool by_connection(struct who *w)
+{
+	struct weftd *weftd = w->request->weftd;
+	const struct service *service = w->service->live;
+	for (u32 i = 0; i < service->key_count; i++) {
+		struct weft_connection_row row;
+		w->key.scope = service->keys[i].scope;
+		if (engine_get(weftd, connection, &w->key, &row) ||
+			connection_over(weftd, &row, clock_ns()) ||
+			row.flags & WEFT_CONNECTION_REPLY)
+			continue;
+		w->by = "connection";
+		w->backend = row.rewrite.backend;
+		return true;
+	}
+	return false;
+}
+
+// As stage balance does.
+static int by_hash(struct who *w)
+{
+	struct request *request = w->request;
+	const struct service *service = w->service->live;
+	struct weft_service_row row;
+	struct weft_ring_row slot;
+	if (engine_get(request->weftd, service, &service->keys[0], &row) || !row.ring_size) {
+		fail(&request->failure, -ENOENT, "no_backend", "nobody serves %s now",
+			w->service->name);
+		return fail_hint(
+			&request->failure, "`backend show service %s` says why", w->service->name);
+	}
+	u64 hash = balance_hash(&w->key, row.seed, row.flags & WEFT_SERVICE_AFFINITY);
+	w->slot = (u32)(hash >> 32) % row.ring_size;
+	struct weft_index index = {row.ring + w->slot};
+	if (engine_get(request->weftd, ring, &index, &slot))
+		return fail(&request->failure, -ENOENT, "no_backend", "the ring has no slot %u",
+			w->slot);
+	w->by = "hash";
+	w->backend = slot.backend;
+	return 0;
+}
+
+static int read_tuple(struct who *w)
+{
+	struct request *request = w->request;
+	const json_t *words = request->arguments, *spec = w->service->spec;
+	const char *from = spec_text(words, "from", "");
+	struct weft_ip vip = address_read(spec_text(spec, "vip", "")), client;
+	json_t *ip, *port;
+	bool good = path_target(from, &ip, &port) && port;
+	if (good) {
+		client = address_read(json_string_value(ip));
+		w->key.src_port = (u16)json_integer_value(port);
+	}
+	json_decref(ip);
+	json_decref(port);
+	if (!good || address_v4(&client) != address_v4(&vip))
+		return fail_words(&request->failure, "from: '%s' is not %s", from,
+			address_v4(&vip) ? "ADDRESS:PORT, such as 198.51.100.7:4242"
+					 : "[ADDRESS]:PORT, such as [2001:db8::7]:4242");
+	memcpy(w->key.src, client.byte, sizeof(w->key.src));
+	memcpy(w->key.dst, vip.byte, sizeof(w->key.dst));
+	w->key.dst_port = (u16)spec_number(words, "to_port", spec_number(spec, "port", 0));
+	w->key.protocol = service_protocol(spec);
+	return w->key.dst_port
+		       ? 0
+		       : fail_words(&request->failure, "service %s has all ports: say `to-port P`",
+				 w->service->name);
+}
+
+static void answer(struct who *w)
+{
+	struct object *backend = object_by_id(w->request->weftd, &noun_backend, w->backend);
+	bool hash = strcmp(w->by, "hash") == 0;
+	w->request->result = json_pack("[{s:s, s:s, s:s?, s:o, s:s, s:o}]", "service",
+		w->service->name, "from", spec_text(w->request->arguments, "from", ""), "backend",
+		backend ? spec_text(backend->spec, "address", "") : NULL, "port",
+		backend ? json_integer(spec_number(backend->spec, "port", 0)) : json_null(), "by",
+		w->by, "slot", hash ? json_integer(w->slot) : json_null());
+}
+
+static int run_who(struct request *request)
+{
+	const char *name = spec_text(request->arguments, "name", "");
+	struct who w = {
+		.request = request, .service = object_find(request->weftd, &noun_service, name)};
+	if (!w.service || !w.service->live) {
+		fail(&request->failure, -ENOENT, "not_found", "there is no service %s", name);
+		return fail_hint(&request->failure, "`service show` lists what there is");
+	}
+	balancer_settle(request->weftd);
+	int error = read_tuple(&w);
+	if (!error && !by_connection(&w))
+		error = by_hash(&w);
+	if (!error)
+		answer(&w);
+	return error;
+}
+
+static const struct argument who_arguments[] = {
+	{"name", NULL, ARGUMENT_NAME, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "service", 0,
+		0, NULL, "the service"},
+	{"from", NULL, ARGUMENT_TEXT, ARGUMENT_REQUIRED, NULL, NULL, 0, 0, NULL,
+		"the client: ADDRESS:PORT"},
+	{"to-port", "to_port", ARGUMENT_NUMBER, 0, NULL, NULL, 1, 65535, NULL,
+		"the port that it asks for; default: the service's"},
+	{0},
+};
+
+extern const struct command connection_commands[];
+const struct command connection_commands[] = {
+	{"service", "who", who_arguments,
+		"Say which backend serves a client, or would: nothing is sent",
+		"service,from,backend,port,by,slot", run_who, NULL},
+	{"connection", "show", filter_arguments, "Show the connections of services",
+		"service,backend,proto,client,client_port,vip,vip_port,source,source_port,"
+		"idle_seconds,state",
+		run_show, NULL, "vip vip_port proto client client_port"},
+	{"connection", "flush", filter_arguments,
+		"Forget connections: the next packet of each chooses anew", NULL, run_flush, NULL},
+	{0},
+};
