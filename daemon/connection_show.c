@@ -178,14 +178,12 @@ static int read_tuple(struct who *w)
 	const json_t *words = request->arguments, *spec = w->service->spec;
 	const char *from = spec_text(words, "from", "");
 	struct weft_ip vip = address_read(spec_text(spec, "vip", "")), client;
-	json_t *ip, *port;
-	bool good = path_target(from, &ip, &port) && port;
+	struct target target;
+	bool good = path_target(from, &target) && target.port;
 	if (good) {
-		client = address_read(json_string_value(ip));
-		w->key.src_port = (u16)json_integer_value(port);
+		client = address_read(target.name);
+		w->key.src_port = (u16)target.port;
 	}
-	json_decref(ip);
-	json_decref(port);
 	if (!good || address_v4(&client) != address_v4(&vip))
 		return fail_words(&request->failure, "from: '%s' is not %s", from,
 			address_v4(&vip) ? "ADDRESS:PORT, such as 198.51.100.7:4242"
