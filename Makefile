@@ -35,7 +35,7 @@ LIBS     := -lbpf -lelf -lz -levent -lnl-route-3 -lnl-3 -ljansson -lyaml -lsqlit
 	-lpcap -lm
 
 BPF_PROGRAMS := $(wildcard ebpf/*.bpf.c)
-SKELETONS    := $(BPF_PROGRAMS:ebpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
+SKELETONS    := $(BPF_PROGRAMS:ebpf/%.bpf.c=$(BUILD)/bpf/%.skel.h) $(BUILD)/bpf/replay.skel.h
 BPF_DEPS     := $(wildcard ebpf/*.h include/weft/*.h datapath/pipeline/*.h)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -76,6 +76,11 @@ bpf_compile = $(Q)$(BPF_CLANG) -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror
 bpf_skeleton = $(Q)PATH=$$PATH:/usr/sbin bpftool gen skeleton $< name $(subst .,_,$*)_bpf > $@
 
 $(BUILD)/bpf/%.bpf.o: ebpf/%.bpf.c $(BPF_DEPS) | $(BUILD)/.packages
+	@mkdir -p $(@D)
+	$(call say,BPF)
+	$(bpf_compile)
+
+$(BUILD)/bpf/replay.bpf.o: tests/packets/bpf/replay.bpf.c tests/packets/bpf/replay.h $(BPF_DEPS) | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,BPF)
 	$(bpf_compile)

@@ -15,6 +15,7 @@ struct engine_config {
 	const char *pin_dir;            // ebpf: directory on a bpffs that holds everything pinned
 	u32 capacity[WEFT_TABLE_count]; // rows; 0: the default in weft/tables.h
 	bool force_clsact;              // ebpf: attach as on kernels before 6.6 (for tests)
+	u32 flow_slots; // ebpf: of each CPU's flow cache, a power of two; 0: the default
 	struct engine_dpdk_config {
 		const char *cores; // for the workers, as in "1-2,4"; NULL: one worker, any core
 		u32 memory_mb;     // of mbufs and tables; 0: the default

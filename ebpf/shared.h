@@ -23,8 +23,8 @@ enum {
 	WEFT_DEVICE_PORT = WEFT_BIT(27) - 1, // mask of the port id
 };
 
-// Flow cache: slots per CPU, a power of two.
-enum { WEFT_FLOW_SLOTS = 8192 };
+// Flow cache: slots per CPU, a power of two, unless the configuration says so.
+enum { WEFT_FLOW_SLOTS = 8192, WEFT_FLOW_WAYS = 4 };
 
 // A packet on its way from the hand-over (P5) to the reader of a tap (P6). Its name stands in the
 // skb's time stamp: the time of the hand-over, in its low bits the index of this row.

@@ -157,27 +157,36 @@ weft_inline enum weft_drop apply_reply(struct pipeline *line)
 	return WEFT_DROP_rewrite_failed;
 }
 
+// Which port the frame comes from; 0: it is dealt with, as *code says.
+static __noinline u32 xdp_receive(
+	struct pipeline *line, u32 device, struct weft_record *record, int *code)
+{
+	u32 port = device & WEFT_DEVICE_PORT;
+	*code = XDP_PASS;
+	if (!(device & WEFT_DEVICE_UNDERLAY))
+		return port;
+	enum own_kind kind = own_receive(line, false, &port, record);
+	if (kind == OWN_DROPPED)
+		*code = XDP_DROP;
+	return kind == OWN_DROPPED || kind == OWN_CARRIER ? 0 : port;
+}
+
 SEC("xdp")
 int weft_xdp(struct xdp_md *xdp)
 {
-	u32 device = device_at(xdp->ingress_ifindex), port = device & WEFT_DEVICE_PORT, zero = 0;
+	u32 device = device_at(xdp->ingress_ifindex), zero = 0;
+	int code;
 	struct packet packet = {.code = XDP_DROP};
 	struct pipeline line = {.packet = &packet};
 	struct weft_record *record = weft_inject ? bpf_map_lookup_elem(&weft_record, &zero) : NULL;
 	packet_open(&packet, xdp, 0);
 	if (!pipeline_open(&line))
 		return XDP_PASS;
-	if (device & WEFT_DEVICE_UNDERLAY) {
-		enum own_kind kind = own_receive(&line, false, &port, record);
-		if (kind == OWN_DROPPED)
-			return XDP_DROP;
-		if (kind == OWN_CARRIER)
-			port = 0;
-	}
+	u32 port = xdp_receive(&line, device, record, &code);
 	if (!port) {
-		if (record)
+		if (record && code == XDP_PASS)
 			record->passed = true;
-		return XDP_PASS;
+		return code;
 	}
 	line.now_ns = clock_now_ns();
 	return pipeline_run(&line, port, record) ? packet.code : XDP_PASS;

@@ -16,6 +16,7 @@
 #include <weft/probe.h>
 #include <weft/verdict.h>
 #include <weft/wire.h>
+#include "datapath/pipeline/flow.h"
 
 enum { FLOW_WAYS = 8, FLOW_UNIT_SHIFT = 20 }; // time in units of 2^20 ns
 
@@ -216,6 +217,12 @@ weft_inline bool flow_equal_ip6(const struct flow_ip6 *ip6, const u8 *at)
 weft_inline u32 flow_time(u64 now_ns)
 {
 	return (u32)(now_ns >> FLOW_UNIT_SHIFT) | 1; // 0 is an empty slot
+}
+
+weft_inline u32 flow_life(const struct flow_slot *slot)
+{
+	u64 ns = flow_life_ns(slot->action & FLOW_REWRITE ? WEFT_VERDICT_REWRITE : 0);
+	return (u32)(ns >> FLOW_UNIT_SHIFT);
 }
 
 weft_inline struct flow_set *flow_set_of(const struct flow_table *flows, u64 hash)

@@ -204,7 +204,7 @@ weft_inline void line_match(struct dpdk_line *line, u32 configuration, u32 now)
 	}
 	const struct flow_slot *slot = line->slot;
 	line->hit = line_equal(line) && slot->configuration == configuration &&
-		    now - slot->decided <= WEFT_REFRESH_NS >> FLOW_UNIT_SHIFT &&
+		    now - slot->decided <= flow_life(slot) &&
 		    slot->network_generation == (u32)line_generation(line->worker, slot->network);
 }
 

@@ -70,12 +70,16 @@ static int set_sizes(struct engine *engine, const struct engine_config *config)
 	if (!error)
 		error = bpf_map__set_max_entries(
 			engine->program->maps.weft_port_device, engine->port_capacity);
-	if (!error) // one region of the flow cache per CPU
-		error = bpf_map__set_max_entries(engine->program->maps.weft_flow,
-			WEFT_FLOW_SLOTS * (u32)libbpf_num_possible_cpus());
+	u32 slots = config->flow_slots ? config->flow_slots : WEFT_FLOW_SLOTS;
+	u32 all = slots * (u32)libbpf_num_possible_cpus(); // a region per CPU
+	engine->program->rodata->weft_flow_slots = slots;
 	if (!error)
-		error = bpf_map__set_max_entries(engine->program->maps.weft_flow_rewrite,
-			WEFT_FLOW_SLOTS * (u32)libbpf_num_possible_cpus());
+		error = bpf_map__set_max_entries(engine->program->maps.weft_flow, all);
+	if (!error)
+		error = bpf_map__set_max_entries(engine->program->maps.weft_flow_rewrite, all);
+	if (!error)
+		error = bpf_map__set_max_entries(
+			engine->program->maps.weft_flow_set, all / WEFT_FLOW_WAYS);
 	return error;
 }
 

@@ -3,15 +3,24 @@
 //
 // A kept verdict is what decide would say while both generations (table `generation`: 0, and that
 // of its network) stand, and for WEFT_REFRESH_NS: so ageing lags by twice that at most. The whole
-// key is compared. Kept out: whatever teaches, floods, answers, or opens and closes a connection.
+// key is compared. Of a service's flows for longer: there may be millions, and each decides much.
+// Kept out: whatever teaches, floods, answers, or opens and closes a connection.
 // A verdict may be kept for every frame with the same head (struct weft_key_head) that is cacheable
 // too, unless decide has read more of the key: then the verdict says so (flow_is_deep), and it is
 // its own flow's alone.
 // How slots are laid out is the engine's (ebpf/flow_cache.h, datapath/dpdk/flow.h).
 #pragma once
 
+#include <weft/tables.h>
 #include <weft/verdict.h>
 #include <weft/wire.h>
+
+#define FLOW_SERVICE_NS (8 * WEFT_REFRESH_NS)
+
+weft_inline u64 flow_life_ns(u8 flags)
+{
+	return flags & WEFT_VERDICT_REWRITE ? FLOW_SERVICE_NS : WEFT_REFRESH_NS;
+}
 
 weft_inline bool flow_cacheable(const struct weft_key *key)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Runs the golden packets: sim; with root also the BPF programs by test run, and live over taps and
 // veths.
-#include "tests/packets/packets.h"
+#include "tests/packets/testrun.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -432,6 +432,8 @@ int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "--bench"))
 		return testrun_bench();
+	if (argc > 1 && !strcmp(argv[1], "--bench-services"))
+		return services_bench();
 	int failed = run_sim();
 	if (geteuid() != 0) {
 		printf("skipped: xdp, tc and live need root\n");

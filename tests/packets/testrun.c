@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The BPF programs by BPF_PROG_TEST_RUN alone, without ports: XDP as an engine for the golden
 // packets (tables and inject only), and what one packet costs in either hook.
-#include "tests/packets/packets.h"
-#include "ebpf/shared.h"
+#include "tests/packets/testrun.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,28 +10,31 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include "weft_tc.skel.h"
-#include "weft_xdp.skel.h"
 
-struct engine {
-	struct weft_xdp_bpf *xdp; // one of the two
-	struct weft_tc_bpf *tc;
-	struct bpf_object *object;
-	int program;
-	int fd[WEFT_TABLE_count];
-	int cpus;
-};
+u32 testrun_flow_slots = WEFT_FLOW_SLOTS;
+u32 testrun_capacity[WEFT_TABLE_count];
 
 static int map_fd(const struct engine *engine, const char *name)
 {
 	return bpf_object__find_map_fd_by_name(engine->object, name);
 }
 
-// One region per CPU, as the engine has it.
-static void size_flow_cache(const struct bpf_object *object)
+// Sizes as the engine has them: the flow cache has one region per CPU.
+static void size_tables(const struct bpf_object *object)
 {
-	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "weft_flow"),
-		WEFT_FLOW_SLOTS * (u32)libbpf_num_possible_cpus());
+	static const char *const per_cpu[] = {"weft_flow", "weft_flow_rewrite"};
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(per_cpu); i++)
+		bpf_map__set_max_entries(bpf_object__find_map_by_name(object, per_cpu[i]),
+			testrun_flow_slots * (u32)libbpf_num_possible_cpus());
+	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "weft_flow_set"),
+		testrun_flow_slots / WEFT_FLOW_WAYS * (u32)libbpf_num_possible_cpus());
+	for (u32 i = 0; i < WEFT_TABLE_count; i++) {
+		char name[32] = "weft_";
+		strcat(name, table_infos[i].name);
+		if (testrun_capacity[i])
+			bpf_map__set_max_entries(
+				bpf_object__find_map_by_name(object, name), testrun_capacity[i]);
+	}
 }
 
 static int load(struct engine *engine, bool xdp, bool record)
@@ -43,7 +45,8 @@ static int load(struct engine *engine, bool xdp, bool record)
 		if (!engine->xdp)
 			return -errno;
 		engine->xdp->rodata->weft_inject = record;
-		size_flow_cache(engine->xdp->obj);
+		engine->xdp->rodata->weft_flow_slots = testrun_flow_slots;
+		size_tables(engine->xdp->obj);
 		error = weft_xdp_bpf__load(engine->xdp);
 		engine->object = engine->xdp->obj;
 		engine->program = bpf_program__fd(engine->xdp->progs.weft_xdp);
@@ -52,7 +55,8 @@ static int load(struct engine *engine, bool xdp, bool record)
 		if (!engine->tc)
 			return -errno;
 		engine->tc->rodata->weft_inject = record;
-		size_flow_cache(engine->tc->obj);
+		engine->tc->rodata->weft_flow_slots = testrun_flow_slots;
+		size_tables(engine->tc->obj);
 		error = weft_tc_bpf__load(engine->tc);
 		engine->object = engine->tc->obj;
 		engine->program = bpf_program__fd(engine->tc->progs.weft_tc);
@@ -60,7 +64,7 @@ static int load(struct engine *engine, bool xdp, bool record)
 	return error;
 }
 
-static int open_engine(struct engine **out, bool xdp, bool record)
+int testrun_open(struct engine **out, bool xdp, bool record)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
 	int error = load(engine, xdp, record);
@@ -85,10 +89,10 @@ static int testrun_start(struct engine **out, const struct engine_config *config
 {
 	(void)config;
 	*why = "the XDP program does not load";
-	return open_engine(out, true, true);
+	return testrun_open(out, true, true);
 }
 
-static void testrun_stop(struct engine *engine)
+void testrun_stop(struct engine *engine)
 {
 	weft_xdp_bpf__destroy(engine->xdp);
 	weft_tc_bpf__destroy(engine->tc);
@@ -151,7 +155,7 @@ static int testrun_walk(
 }
 
 // A test run comes in by the loopback device: for this packet that is the port.
-static void come_in_by(struct engine *engine, u32 port)
+void testrun_come_in_by(struct engine *engine, u32 port)
 {
 	u32 loopback = 1;
 	struct weft_device_slot slot = {loopback, port ? port : WEFT_DEVICE_UNDERLAY};
@@ -163,7 +167,7 @@ static int testrun_inject(struct engine *engine, const struct engine_packet *pac
 {
 	u32 zero = 0;
 	(void)now_ns;
-	come_in_by(engine, packet->port);
+	testrun_come_in_by(engine, packet->port);
 	memset(result, 0, sizeof(*result));
 	bpf_map_update_elem(map_fd(engine, "weft_record"), &zero, &result->record, BPF_ANY);
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet->bytes,
@@ -205,7 +209,7 @@ static void bench_case(struct engine *engine, const char *hook, const struct pac
 	double ns[RUNS];
 	struct frame in = frame_build(c->in);
 	world_before(&engine_xdp, engine, c, world_now_ns());
-	come_in_by(engine, c->port);
+	testrun_come_in_by(engine, c->port);
 	for (int run = 0; run < RUNS; run++) {
 		u8 out[ENGINE_FRAME_BYTES];
 		LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in.bytes,
@@ -241,7 +245,7 @@ static void bench_sampling(struct engine *engine, const struct packet_case *c)
 	double ns[KINDS][TURNS];
 	struct frame in = frame_build(c->in);
 	world_before(&engine_xdp, engine, c, world_now_ns());
-	come_in_by(engine, c->port);
+	testrun_come_in_by(engine, c->port);
 	for (int i = 0; i < TURNS * KINDS; i++) {
 		u8 out[ENGINE_FRAME_BYTES];
 		LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in.bytes,
@@ -275,7 +279,7 @@ int testrun_bench(void)
 {
 	for (int xdp = 0; xdp < 2; xdp++) {
 		struct engine *engine;
-		if (open_engine(&engine, xdp, false)) {
+		if (testrun_open(&engine, xdp, false)) {
 			fprintf(stderr, "the programs do not load; run as root\n");
 			return 1;
 		}
