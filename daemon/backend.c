@@ -75,6 +75,7 @@ static int backend_apply(
 	if (!error && !json_object_get(object->spec, "mac"))
 		backend_hear(weftd, object);
 	balancer_changed(weftd, service);
+	balancer_follow_soon(weftd);
 	return error;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "daemon/connection.h"
 #include "daemon/fdb.h"
+#include "daemon/question.h"
 #include "daemon/service.h"
 
 enum { FRESH_SECONDS = 30, ASK_SECONDS = 10 };
@@ -43,7 +44,12 @@ static void follow_mac(struct weftd *weftd, struct object *object, u64 now_ns)
 		return;
 	if (now_ns - backend->asked_ns < wait_s * 1000000000ull)
 		return;
+	struct object *service = object_by_id(weftd, &noun_service, backend->row.service);
+	struct weft_ip ip;
+	memcpy(ip.byte, backend->row.address, sizeof(ip.byte));
 	backend->asked_ns = now_ns;
+	if (service)
+		question_ask(weftd, service_network(weftd, service->spec), &ip);
 }
 
 static void follow_drain(struct weftd *weftd, const struct object *object)
@@ -56,15 +62,19 @@ static void follow_drain(struct weftd *weftd, const struct object *object)
 	backend->drained = over;
 }
 
-void backends_follow(struct weftd *weftd)
+bool backends_follow(struct weftd *weftd)
 {
 	struct object *object = object_first(weftd, &noun_backend);
 	u64 now_ns = clock_ns();
+	bool waiting = false;
 	for (; object; object = object->hh.next) {
 		if (!object->live)
 			continue;
 		follow_drain(weftd, object);
-		if (!json_object_get(object->spec, "mac"))
-			follow_mac(weftd, object, now_ns);
+		if (json_object_get(object->spec, "mac"))
+			continue;
+		follow_mac(weftd, object, now_ns);
+		waiting |= !((struct backend *)object->live)->heard_ns;
 	}
+	return waiting;
 }

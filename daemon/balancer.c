@@ -9,6 +9,8 @@
 
 LOG_MODULE(balancer);
 
+enum { FOLLOW_MS = 1000, FOLLOW_WAITING_MS = 200, FOLLOW_SOON_MS = 10 };
+
 struct gone {
 	u32 id;
 	struct backend *backend;
@@ -29,11 +31,22 @@ static void on_settle(evutil_socket_t fd, short what, void *context)
 	balancer_settle(b->weftd);
 }
 
+static void follow_in(struct balancer *b, u32 ms)
+{
+	struct timeval pause = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	event_add(b->tick, &pause);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
 	struct balancer *b = context;
 	(void)fd, (void)what;
-	backends_follow(b->weftd);
+	follow_in(b, backends_follow(b->weftd) ? FOLLOW_WAITING_MS : FOLLOW_MS);
+}
+
+void balancer_follow_soon(struct weftd *weftd)
+{
+	follow_in(weftd->balancer, FOLLOW_SOON_MS);
 }
 
 int balancer_open(struct weftd *weftd)
@@ -43,9 +56,10 @@ int balancer_open(struct weftd *weftd)
 		abort();
 	b->weftd = weftd;
 	b->settle = event_new(weftd->base, -1, 0, on_settle, b);
-	b->tick = event_new(weftd->base, -1, EV_PERSIST, on_tick, b);
-	if (!b->settle || !b->tick || event_add(b->tick, &(struct timeval){.tv_sec = 1}))
+	b->tick = evtimer_new(weftd->base, on_tick, b);
+	if (!b->settle || !b->tick)
 		abort();
+	follow_in(b, FOLLOW_MS);
 	weftd->balancer = b;
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "daemon/network.h"
 #include "daemon/port.h"
 #include "daemon/probe.h"
+#include "daemon/question.h"
 #include "daemon/service.h"
 #include "daemon/store.h"
 #include "daemon/sweep.h"
@@ -141,6 +142,8 @@ int instance_start(struct weftd *weftd, struct failure *failure)
 		err = carrier_open(weftd, failure);
 	if (!err)
 		err = balancer_open(weftd);
+	if (!err)
+		err = question_open(weftd);
 	if (!err)
 		err = load(weftd, failure);
 	if (!err && probe_open(weftd) < 0)

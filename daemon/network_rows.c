@@ -14,6 +14,7 @@
 #include "daemon/network.h"
 #include "daemon/peer.h"
 #include "daemon/port.h"
+#include "daemon/question.h"
 #include "daemon/service.h"
 #include "daemon/underlay.h"
 
@@ -271,6 +272,7 @@ void network_rows_clear(struct weftd *weftd, struct object *object)
 	u32 none;
 	del_vni(weftd, network->vni, object->id);
 	engine_put(weftd, network, &index, &no_network);
+	question_forget_network(weftd, object->id);
 	forget_network(weftd, object->id);
 	engine_put(weftd, network_usage, &index, &no_usage);
 	meter_set(weftd, meter_of_network(weftd, object->id), 0, &none, NULL);

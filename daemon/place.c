@@ -156,15 +156,21 @@ void place_show_numbers(struct weftd *weftd, u32 id, u64 tx_dropped, json_t *sho
 			shown, numbers[i].key, json_integer((json_int_t)numbers[i].value));
 }
 
+// Row 0 is nobody's, and the last one is weftd's own (question.h).
+static u32 place_most(u32 capacity)
+{
+	return capacity - 2;
+}
+
 int place_check_room(struct weftd *weftd, struct failure *failure)
 {
 	struct engine_table_status table;
 	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_port, &table);
 	u32 used = object_count(weftd, &noun_port) + object_count(weftd, &noun_peer);
-	if (used + 1 < table.capacity)
+	if (used < place_most(table.capacity))
 		return 0;
 	fail(failure, -ENOSPC, "table_full", "the port table is full (%u ports and peers)",
-		table.capacity - 1);
+		place_most(table.capacity));
 	return fail_hint(failure, "start weftd with a larger port table");
 }
 

@@ -166,6 +166,14 @@ static u32 put_arp(const struct probe_way *way, u8 *at)
 	return sizeof(arp);
 }
 
+// RFC 4291, section 2.7.1: all whose address ends like this one.
+static struct weft_ip solicited(const struct weft_ip *ip)
+{
+	struct weft_ip group = {.byte = {0xff, 0x02, [11] = 1, [12] = 0xff}};
+	memcpy(&group.byte[13], &ip->byte[13], 3);
+	return group;
+}
+
 static u32 put_solicit(const struct probe_way *way, u8 *at)
 {
 	struct {
@@ -180,7 +188,7 @@ static u32 put_solicit(const struct probe_way *way, u8 *at)
 		.next_header = WEFT_IP_ICMPV6,
 		.hop_limit = 255, // RFC 4861 section 7.1: from on link
 		.src = way->ip_src,
-		.dst = way->ip_dst};
+		.dst = way->dst.byte[0] & 1 ? solicited(&way->ip_dst) : way->ip_dst};
 	solicit.nd.checksum = checksum(sum16(&ip.src, 2 * sizeof(ip.src)) + sizeof(solicit) +
 				       WEFT_IP_ICMPV6 + sum16(&solicit, sizeof(solicit)));
 	memcpy(at, &ip, sizeof(ip));

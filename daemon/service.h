@@ -80,7 +80,7 @@ bool backend_serves(const struct object *object); // is it to be in the ring?
 
 // --- backend_follow.c
 void backend_hear(struct weftd *weftd, struct object *object); // who answers for its address?
-void backends_follow(struct weftd *weftd);                     // every second
+bool backends_follow(struct weftd *weftd);                     // is one waiting for an answer?
 
 // --- balancer.c
 int balancer_open(struct weftd *weftd);
@@ -90,6 +90,7 @@ void balancer_changed(struct weftd *weftd, struct object *service); // before th
 void balancer_gone(struct weftd *weftd, u32 id, struct backend *backend);
 bool balancer_is_gone(struct weftd *weftd, u32 id);
 void balancer_hosts_changed(struct weftd *weftd); // peers, or this host's address
+void balancer_follow_soon(struct weftd *weftd);   // a backend is new
 void balancer_settle(struct weftd *weftd);        // now
 
 // --- port_block.c

@@ -39,7 +39,7 @@ weft_inline bool forward_heard(const struct decide *d)
 	u32 local = d->network->member_count;
 	if (d->verdict->flags & WEFT_VERDICT_FROM_PEER)
 		return local > 0;
-	if (local > 1) // the in-port is a member
+	if (local > 1 || (local && d->port->flags & WEFT_PORT_WEFTD)) // else the in-port is one
 		return true;
 	struct weft_index shared = {0};
 	const struct weft_network_row *peers = TABLE_GET(d->tables, network, &shared);
@@ -83,6 +83,8 @@ weft_inline bool forward_to(
 {
 	struct weft_verdict *verdict = d->verdict;
 	bool peer = port->flags & WEFT_PORT_PEER;
+	if (port->flags & WEFT_PORT_WEFTD)
+		return decide_drop(d, WEFT_DROP_answered_weftd);
 	if (row->port == d->key->in_port && !(verdict->flags & WEFT_VERDICT_REWRITE))
 		return decide_drop(d, WEFT_DROP_hairpin); // a service may answer where it is asked
 	if (peer && verdict->flags & WEFT_VERDICT_FROM_PEER)

@@ -34,7 +34,8 @@ enum weft_port_flag {
 	WEFT_PORT_PEER = WEFT_BIT(3),
 	WEFT_PORT_LIMITED = WEFT_BIT(4), // peer: only in networks whose VNI is its own tag row
 	WEFT_PORT_TAP = WEFT_BIT(5),     // who takes its frames can be seen (P6)
-	WEFT_PORT_VIPS = WEFT_BIT(6), // services are reached by it: frames that no network claims
+	WEFT_PORT_VIPS = WEFT_BIT(6),  // services are reached by it: frames that no network claims
+	WEFT_PORT_WEFTD = WEFT_BIT(7), // no port: weftd asks by it, and is in no flood list
 };
 
 // network: an L2 broadcast domain. Index: network id. Row 0 is no network: its flood list is that

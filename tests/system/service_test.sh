@@ -46,11 +46,10 @@ answered() { # answered WHO GUEST ADDRESS OPTIONS...: these, and only these, ans
 	equal "$1 failed" "$(jq -r '[keys[] | select(. != "failed")] + ["failed"] | join(", ") | sub(", failed"; " failed")' <<<"$got")" "who answers $2 at $3: $got"
 	equal '[40,0]' "$(jq -c '[add, .failed]' <<<"$got")" "answers, failures of $2 at $3"
 }
-backends() { # backends SERVICE PORT SIX: three of them
+backends() { # backends SERVICE PORT [ADDRESS-BEGIN]: three of them, and weftd finds their MACs
 	local i
-	for i in 1 2 3; do
-		ctl a backend add "$1" address "${3:-10.1.0.1}$i" port "$2" mac "$(mac_of "g$i" eth0)"
-	done
+	for i in 1 2 3; do ctl a backend add "$1" address "${3:-10.1.0.1}$i" port "$2"; done
+	wait_for 5 json_is a 3 '.[0].serving' service show "$1"
 }
 
 # --- nat: from the network, from a backend itself, from outside
