@@ -175,6 +175,8 @@ weft_inline bool balance_source(struct decide *d, const struct weft_service_row 
 	else
 		__builtin_memcpy(&rewrite->src, network->gateway6, sizeof(rewrite->src));
 	rewrite->what |= WEFT_REWRITE_SRC | WEFT_REWRITE_SRC_MAC;
+	if (!ip_is_gateway(network, &rewrite->src)) // it has none of this family
+		return false;
 	u64 hash = balance_hash(&b->key, 0, false);
 	for (u32 i = 0; i < BALANCE_PORT_TRIES; i++, hash = balance_mix(hash, i)) {
 		struct weft_index nth = {(u32)(hash >> 40) % host->blocks};
@@ -293,7 +295,7 @@ weft_inline bool balance_choose(struct decide *d, const struct weft_key *key,
 					balance_is_local(d, service->network, &backend->mac));
 	if (translate)
 		balance_translate(d, backend);
-	bool source = nat && (away || self);
+	bool source = (nat && away) || (translate && self); // nobody takes his own packets back
 	if (source && !balance_source(d, service))
 		return decide_drop(d, WEFT_DROP_ports_exhausted);
 	b->whole = translate || away;

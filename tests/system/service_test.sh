@@ -81,6 +81,7 @@ ctl a service set shop mode host-dsr
 answered 'g1 198.51.100.7, g2 198.51.100.7, g3 198.51.100.7' out $OUTER
 ctl a service set web mode host-dsr
 answered 'g1 10.1.0.14, g2 10.1.0.14, g3 10.1.0.14' g4 $VIP
+answered 'g1 10.1.0.254, g2 10.1.0.11, g3 10.1.0.11' g1 $VIP
 
 
 # --- dsr: the backends own the address, and answer by themselves
