@@ -50,7 +50,8 @@
 	X(connection_limit, decide, \
 		"the service's or the network's limit of connections, or the table, is full") \
 	X(connection_rate, decide, "over the service's limit of new connections per second") \
-	X(ports_exhausted, decide, "the gateway has no address, or no free port, towards this backend") \
+	X(ports_exhausted, decide, \
+		"the gateway has no address, or no free port, towards this backend") \
 	X(answered_weftd, decide, "the answer to a question of weftd's: it has served its purpose")
 
 #define WEFT_HOPS(X) X(parse) X(decide) X(apply) X(port) X(carrier)
