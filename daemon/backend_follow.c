@@ -6,7 +6,7 @@
 #include "daemon/question.h"
 #include "daemon/service.h"
 
-enum { FRESH_SECONDS = 30, ASK_SECONDS = 10 };
+enum { FRESH_SECONDS = 30, ASK_SECONDS = 10, ASK_FIRST = 10 };
 
 // Who was heard of with its address. 0: nobody, or two at once.
 static u64 heard_ns(struct weftd *weftd, const struct backend *backend, struct weft_mac *mac)
@@ -35,21 +35,29 @@ void backend_hear(struct weftd *weftd, struct object *object)
 	balancer_changed(weftd, service);
 }
 
+// Each second at first, then less often: questions go to everybody.
+static bool is_due(struct backend *backend, u64 now_ns)
+{
+	u64 pause_s = backend->heard_ns || backend->asked >= ASK_FIRST ? ASK_SECONDS : 1;
+	if (backend->heard_ns)
+		backend->asked = 0;
+	if (backend->heard_ns && now_ns - backend->heard_ns < FRESH_SECONDS * 1000000000ull)
+		return false;
+	return now_ns - backend->asked_ns >= pause_s * 1000000000ull;
+}
+
 static void follow_mac(struct weftd *weftd, struct object *object, u64 now_ns)
 {
 	struct backend *backend = object->live;
-	backend_hear(weftd, object);
-	u64 wait_s = backend_serves(object) ? ASK_SECONDS : 1;
-	if (backend->heard_ns && now_ns - backend->heard_ns < FRESH_SECONDS * 1000000000ull)
-		return;
-	if (now_ns - backend->asked_ns < wait_s * 1000000000ull)
-		return;
 	struct object *service = object_by_id(weftd, &noun_service, backend->row.service);
 	struct weft_ip ip;
-	memcpy(ip.byte, backend->row.address, sizeof(ip.byte));
+	backend_hear(weftd, object);
+	if (!service || !is_due(backend, now_ns))
+		return;
+	backend->asked++;
 	backend->asked_ns = now_ns;
-	if (service)
-		question_ask(weftd, service_network(weftd, service->spec), &ip);
+	memcpy(ip.byte, backend->row.address, sizeof(ip.byte));
+	question_ask(weftd, service_network(weftd, service->spec), &ip);
 }
 
 static void follow_drain(struct weftd *weftd, const struct object *object)

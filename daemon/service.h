@@ -33,8 +33,9 @@ struct backend {                     // object->live
 	u32 slots;                   // of its service's ring
 	struct weft_mac heard;       // who answers for its address
 	u64 heard_ns;                // when it last spoke of it; 0: it is not known
-	u64 asked_ns;
-	bool drained; // its time is over, and its connections are gone
+	u64 asked_ns;                // when it was asked for,
+	u32 asked;                   // and how often since it was heard of
+	bool drained;                // its time is over, and its connections are gone
 };
 
 // --- words

@@ -6,6 +6,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/system/traffic.sh
 . "$(dirname "$0")/traffic.sh"
+# shellcheck source=tests/system/serve.sh
+. "$(dirname "$0")/serve.sh"
 [ "$ENGINE" != sim ] || skip "needs an engine that forwards"
 
 VIP=10.1.0.100
@@ -29,23 +31,8 @@ six out 2001:db8:1::7
 on out ip route add $OUTER dev eth0
 ctl a port add up0 type device dev up0
 
-server() { # server GUEST: who answers on port 8080
-	rm -f "$WORK/serves-$1"
-	"$TOOLS/serve" answer --netns "$(netns "$1")" --name "$1" --port 8080 -- touch "$WORK/serves-$1" &
-	helper $!
-	wait_for 5 test -e "$WORK/serves-$1"
-}
 for i in 1 2 3; do server "g$i"; done
 
-ask() { # ask GUEST ADDRESS COUNT OPTIONS...
-	"$TOOLS/serve" ask --netns "$(netns "$1")" --to "$2" --count "$3" "${@:4}" || true
-}
-answered() { # answered WHO GUEST ADDRESS OPTIONS...: these, and only these, answer; every request is
-	local got
-	got=$(ask "$2" "$3" 40 "${@:4}")
-	equal "$1 failed" "$(jq -r '[keys[] | select(. != "failed")] + ["failed"] | join(", ") | sub(", failed"; " failed")' <<<"$got")" "who answers $2 at $3: $got"
-	equal '[40,0]' "$(jq -c '[add, .failed]' <<<"$got")" "answers, failures of $2 at $3"
-}
 backends() { # backends SERVICE PORT [ADDRESS-BEGIN]: three of them, and weftd finds their MACs
 	local i
 	for i in 1 2 3; do ctl a backend add "$1" address "${3:-10.1.0.1}$i" port "$2"; done

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# One service on two hosts, a backend on each: asked from both, and from outside; nat and host-dsr.
+set -euo pipefail
+# shellcheck source=tests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/system/traffic.sh
+. "$(dirname "$0")/traffic.sh"
+# shellcheck source=tests/system/serve.sh
+. "$(dirname "$0")/serve.sh"
+[ "$ENGINE" != sim ] || skip "needs an engine that forwards"
+VIP=203.0.113.10
+
+host_new a
+host_new b
+wire a wa b wb 1600
+on a ip addr add 192.0.2.1/24 dev wa
+on b ip addr add 192.0.2.2/24 dev wb
+for h in a b; do
+	host_start $h
+	[ $h = a ] && here=1 there=2 || here=2 there=1
+	ctl $h host set address "192.0.2.$here"
+	ctl $h peer add other address "192.0.2.$there"
+	ctl $h network add blue vni 100 mtu 1500 subnet 10.1.0.0/24 gateway 10.1.0.254
+done
+guest() { # guest HOST NUMBER
+	guest_new "g$2"
+	guest_veth "$1" "g$2" "v$2" "10.1.0.1$2/24"
+	on "g$2" ip route add default via 10.1.0.254
+	ctl "$1" port add "g$2" type device dev "v$2" network blue
+}
+guest a 1
+guest b 2
+guest a 4
+guest_new out
+guest_veth a out up0 198.51.100.7/24
+on out ip route add $VIP dev eth0
+ctl a port add up0 type device dev up0
+server g1
+server g2
+
+# MACs are found on both hosts, behind the peer, too
+ctl a service add web vip $VIP port 80 proto tcp network blue mode nat uplink up0
+ctl b service add web vip $VIP port 80 proto tcp network blue mode nat
+for h in a b; do
+	for i in 1 2; do ctl $h backend add web address 10.1.0.1$i port 8080; done
+	wait_for 5 json_is $h 2 '.[0].serving' service show web
+done
+# who serves whom does not hang on the host that is asked
+for port in 1001 1002 1003 1004; do
+	equal "$(json a '.[0].backend' service who web from 192.0.2.9:$port)" \
+		"$(json b '.[0].backend' service who web from 192.0.2.9:$port)" "backend of port $port"
+done
+
+answered 'g1 10.1.0.14, g2 10.1.0.14' g4 $VIP
+answered 'g1 10.1.0.254, g2 10.1.0.254' out $VIP
+answered 'g1 10.1.0.12, g2 10.1.0.254' g2 $VIP
+for h in a b; do ctl $h service set web mode host-dsr; done
+answered 'g1 10.1.0.14, g2 10.1.0.14' g4 $VIP
+answered 'g1 198.51.100.7, g2 198.51.100.7' out $VIP
+answered 'g1 10.1.0.12, g2 10.1.0.254' g2 $VIP
+
+# a backend that has moved behind another MAC is followed; at once where no claim is held against it for a time
+for h in a b; do ctl $h network set blue suppress 0; done
+on g2 ip link set eth0 address 02:00:00:00:00:22
+on g2 ping -n -q -c 1 -W 1 10.1.0.99 >/dev/null || true # it asks, and so says who it is
+for h in a b; do
+	wait_for 5 json_is $h 02:00:00:00:00:22 '.[0].mac' backend show web address 10.1.0.12 port 8080
+done
+answered 'g1 10.1.0.14, g2 10.1.0.14' g4 $VIP
