@@ -112,6 +112,43 @@ static bool frame_encapsulate(struct overlay_way *way, struct rte_mbuf **frame)
 	return dpdk_push_outer(frame, &header.eth, OVERLAY6_BYTES);
 }
 
+// The way of a regular frame (flow.h) without a tag, by its bytes: as overlay_find_way says with
+// the key that parse() makes of them.
+static void way_of_regular(struct dpdk_line *line, u32 peer, struct overlay_way *way)
+{
+	const u8 *bytes = line->packet.bytes, *l3 = bytes + sizeof(struct eth_header), *ports;
+	struct weft_key key;
+	key.flags = 0;
+	memcpy(&key.dst, bytes, sizeof(key.dst));
+	memcpy(&key.src, bytes + sizeof(key.dst), sizeof(key.src));
+	if (line->flow.rest & FLOW_IP6) {
+		const struct ipv6_header *ip = (const struct ipv6_header *)l3;
+		key.ip_src = ip->src;
+		key.ip_dst = ip->dst;
+		key.protocol = ip->next_header;
+		way->tos = overlay_inner_tos(WEFT_ETH_IPV6, l3);
+		ports = l3 + sizeof(*ip);
+	} else {
+		const struct ipv4_header *ip = (const struct ipv4_header *)l3;
+		parse_ip4(&key.ip_src, ip->src);
+		parse_ip4(&key.ip_dst, ip->dst);
+		key.protocol = ip->protocol;
+		way->tos = overlay_inner_tos(WEFT_ETH_IPV4, l3);
+		ports = l3 + sizeof(*ip);
+	}
+	key.l4_src = (u16)flow_load16(ports);
+	key.l4_dst = (u16)flow_load16(ports + 2);
+	overlay_find_way(&line->worker->tables, &key, peer, way);
+}
+
+// The underlay's slot where it leads out; 0: there is none.
+static u32 way_slot(const struct dpdk_worker *worker, const struct overlay_way *way)
+{
+	return way->nexthop && way->host && way->peer
+		       ? dpdk_underlay_slot(worker->engine, way->nexthop->ifindex)
+		       : 0;
+}
+
 // Consumes the frame. bytes: what is counted.
 static enum weft_drop send_to_peer(
 	struct pipeline *line, struct rte_mbuf *frame, u32 peer, u8 tos, u32 bytes)
@@ -120,9 +157,7 @@ static enum weft_drop send_to_peer(
 	struct rte_mbuf *parts[DPDK_SEGMENTS];
 	struct overlay_way way = {.vni = line->verdict->vni, .tos = tos};
 	overlay_find_way(line->tables, line->key, peer, &way);
-	u32 slot = way.nexthop && way.host && way.peer
-			   ? dpdk_underlay_slot(worker->engine, way.nexthop->ifindex)
-			   : 0;
+	u32 slot = way_slot(worker, &way);
 	if (!slot) {
 		rte_pktmbuf_free(frame);
 		return WEFT_DROP_port_absent;

@@ -235,23 +235,53 @@ static __attribute__((noinline)) void run_line(
 		rte_pktmbuf_free(line->packet.frame);
 }
 
-// What most frames are: of a known flow, from port to port, leaving as they came. False: it is
-// more, and nothing was done.
+// What most frames are: of a known flow, for one place, leaving as they came.
+weft_inline bool is_plain(const struct dpdk_line *line, u32 action)
+{
+	const struct flow_slot *slot = line->slot;
+	return line->hit && slot->action == action && !slot->tag && !line->packet.frame->ol_flags &&
+	       !line->flow.tagged && !line->worker->result &&
+	       (!slot->max_bytes || line->packet.length <= slot->max_bytes);
+}
+
+weft_inline void count_plain(const struct dpdk_line *line)
+{
+	struct weft_port_count_row *counts = line->worker->counts;
+	counts[line->in_port].rx_packets++;
+	counts[line->in_port].rx_bytes += line->packet.length;
+	counts[line->slot->port].tx_packets++;
+	counts[line->slot->port].tx_bytes += line->packet.length;
+}
+
+// From port to port. False: it is more, and nothing was done.
 weft_inline bool run_plain(struct dpdk_line *line)
+{
+	const struct flow_slot *slot = line->slot; // without a hit it may be none
+	if (!is_plain(line, WEFT_ACTION_forward) || !dpdk_port_at(line->worker->engine, slot->port))
+		return false;
+	count_plain(line);
+	worker_stage(
+		line->worker, slot->port, slot->port, line_flow(&line->line), line->packet.frame);
+	return true;
+}
+
+// As run_plain, to a peer.
+static bool run_encap(struct dpdk_line *line)
 {
 	const struct flow_slot *slot = line->slot;
 	struct dpdk_worker *worker = line->worker;
 	struct rte_mbuf *frame = line->packet.frame;
-	if (!line->hit || slot->action != WEFT_ACTION_forward || slot->tag || frame->ol_flags ||
-		line->flow.tagged || worker->result ||
-		(slot->max_bytes && line->packet.length > slot->max_bytes) ||
-		!dpdk_port_at(worker->engine, slot->port))
+	if (!is_plain(line, WEFT_ACTION_encap))
 		return false;
-	worker->counts[line->in_port].rx_packets++;
-	worker->counts[line->in_port].rx_bytes += line->packet.length;
-	worker->counts[slot->port].tx_packets++;
-	worker->counts[slot->port].tx_bytes += line->packet.length;
-	worker_stage(worker, slot->port, slot->port, line_flow(&line->line), frame);
+	struct weft_index network = {slot->network};
+	const struct weft_network_row *row = TABLE_GET(&worker->tables, network, &network);
+	struct overlay_way way = {.vni = row->vni};
+	way_of_regular(line, slot->port, &way);
+	u32 out = way_slot(worker, &way);
+	if (!out || !frame_encapsulate(&way, &frame))
+		return false;
+	count_plain(line);
+	worker_stage(worker, out, slot->port, line_flow(&line->line), frame);
 	return true;
 }
 
@@ -272,7 +302,7 @@ void worker_burst(
 		line_match(&lines[i], configuration, now);
 		if (unlikely(observed >> i & 1))
 			run_line(&lines[i], NULL, observe_frame(&lines[i], port, i));
-		else if (unlikely(!run_plain(&lines[i])))
+		else if (unlikely(!run_plain(&lines[i]) && !run_encap(&lines[i])))
 			run_line(&lines[i], NULL, NULL);
 	}
 	if (unlikely(worker->decided_tsc))

@@ -172,6 +172,108 @@ static void stations_stay_young(void **state)
 	}
 }
 
+static u8 left[2][200]; // a frame that was sent
+static u32 left_bytes[2], turn;
+
+static u32 keep_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **out, u32 count)
+{
+	(void)port, (void)queue;
+	assert_int_equal(count, 1);
+	left_bytes[turn] = out[0]->pkt_len;
+	assert_true(left_bytes[turn] <= sizeof(left[0]));
+	const void *bytes = rte_pktmbuf_read(out[0], 0, left_bytes[turn], left[turn]);
+	if (bytes != left[turn])
+		memcpy(left[turn], bytes, left_bytes[turn]);
+	rte_pktmbuf_free_bulk(out, count);
+	return count;
+}
+
+static u32 random_word(void)
+{
+	static u32 state = 1;
+	state = state * 1664525 + 1013904223;
+	return state >> 8;
+}
+
+// TCP or UDP over either, with whatever addresses, ports and TOS.
+static u32 regular_frame(u8 bytes[82])
+{
+	bool ip6 = random_word() & 1, tcp = random_word() & 1;
+	rig_frame(bytes, 62, 2, random_word());
+	if (ip6) {
+		memmove(bytes + 54, bytes + 34, 28);
+		memset(bytes + 14, 0, 40);
+		bytes[12] = 0x86, bytes[13] = 0xdd;
+		bytes[14] = (u8)(0x60 | (random_word() & 15)), bytes[15] = (u8)random_word();
+		bytes[19] = 28;
+		for (u32 i = 22; i < 54; i++)
+			bytes[i] = (u8)random_word();
+		bytes[22] = bytes[38] = 0xfd;
+	} else {
+		bytes[15] = (u8)random_word();
+	}
+	bytes[ip6 ? 20 : 23] = tcp ? WEFT_IP_TCP : WEFT_IP_UDP;
+	u32 l4 = ip6 ? 54 : 34;
+	bytes[l4] = (u8)random_word(), bytes[l4 + 2] = (u8)random_word();
+	if (tcp)
+		bytes[l4 + 12] = 0x50, bytes[l4 + 13] = 0x10;
+	return ip6 ? 82 : 62;
+}
+
+static void peers_behind(u32 port, bool ip6)
+{
+	static struct dpdk_driver keeper;
+	struct weft_port_row row = {.flags = WEFT_PORT_PRESENT | WEFT_PORT_PEER, .nexthops = 4};
+	struct weft_host_row host = {.udp_port = 4789};
+	const u8 mapped[16] = {[10] = 0xff, 0xff, 192, 0, 2, 1}, six[16] = {0xfd, [15] = 1};
+	memcpy(host.address, ip6 ? six : mapped, 16);
+	memcpy(row.address, ip6 ? six : mapped, 16);
+	rig_put(WEFT_TABLE_host, &(struct weft_index){0}, &host);
+	rig_put(WEFT_TABLE_port, &(struct weft_index){port}, &row);
+	for (u32 i = 0; i < row.nexthops; i++) {
+		struct weft_nexthop_row hop = {
+			.mtu = 1600, .ifindex = 77, .dst = {{2, 0, 0, 0, 9, (u8)i}}};
+		rig_put(WEFT_TABLE_nexthop, &(struct weft_index){port * WEFT_NEXTHOPS_PER_PEER + i},
+			&hop);
+	}
+	rig_put_place(2, port);
+	keeper = rig_driver;
+	keeper.tx = keep_tx;
+	rig.engine->ports[RIG_TO]->driver = &keeper;
+	rig.engine->ports[RIG_TO]->ifindex = 77;
+	rig.engine->underlay[0] = RIG_TO;
+}
+
+// A frame that is decided goes the long way, the next of its flow the short one.
+static void peers_get_the_same_by_either_way(void **state)
+{
+	enum { PEER = 3 };
+	struct weft_port_count_row count;
+	(void)state;
+	for (u32 i = 0; i < 2000; i++) {
+		u8 bytes[82] = {0};
+		if (i % 1000 == 0)
+			peers_behind(PEER, i != 0);
+		u32 length = regular_frame(bytes), before = decided;
+		generation_bump(0);
+		memset(left, 0, sizeof(left));
+		for (turn = 0; turn < 2; turn++) {
+			struct rte_mbuf *frame = rig_mbuf(bytes, length);
+			left_bytes[turn] = 0;
+			level_burst(
+				dpdk_injector(rig.engine), rig.engine->ports[RIG_FROM], &frame, 1);
+		}
+		assert_int_equal(decided - before, 1);
+		assert_int_equal(left_bytes[0], length + (i < 1000 ? 50 : 70));
+		assert_int_equal(left_bytes[1], left_bytes[0]);
+		assert_memory_equal(left[1], left[0], left_bytes[0]);
+	}
+	shared_get(rig.engine, WEFT_TABLE_port_count, &(struct weft_index){PEER}, &count);
+	assert_int_equal(count.tx_packets, 4000);
+	shared_get(rig.engine, WEFT_TABLE_port_count, &(struct weft_index){RIG_FROM}, &count);
+	assert_int_equal(count.rx_packets, 4000);
+}
+
 int main(void)
 {
 	static bool ip6 = true;
@@ -184,6 +286,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			forgotten_verdicts_are_decided_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(stations_stay_young, setup, teardown),
+		cmocka_unit_test_setup_teardown(peers_get_the_same_by_either_way, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
