@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What a packet of a service costs in either hook, by BPF_PROG_TEST_RUN: address and port rewritten,
-// connections kept. What a run without the program costs is taken off.
+// What a packet of a service costs in either hook, by BPF_PROG_TEST_RUN: address and port
+// rewritten, connections kept. What a run without the program costs is taken off.
 #include "tests/packets/testrun.h"
 
 #include <errno.h>
@@ -71,8 +71,7 @@ static void configure(struct engine *engine, const struct load *load)
 			.connection_limit = 1 << 30,
 			.idle_ns = 3600 * 1000000000ull,
 		};
-		struct weft_service_key key = {
-			.scope = WHITE, .port = 80, .protocol = protocol};
+		struct weft_service_key key = {.scope = WHITE, .port = 80, .protocol = protocol};
 		address(key.address, REPLAY_VIP + service);
 		put(engine, WEFT_TABLE_service, &key, &row);
 	}
@@ -129,16 +128,16 @@ static void measure(bool xdp, const struct load *load)
 	world_configure(&engine_xdp, engine);
 	configure(engine, load);
 	testrun_come_in_by(engine, 12);
-	struct frame frame = frame_build(load->udp ? "A>G ip4:10.1.0.1,10.9.0.1,17 udp:1,80 data:22"
-						   : "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:1,80 flags:10 data:10");
+	struct frame frame =
+		frame_build(load->udp ? "A>G ip4:10.1.0.1,10.9.0.1,17 udp:1,80 data:22"
+				      : "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:1,80 flags:10 data:10");
 	replay->rodata->replay_flows = load->flows;
 	replay->rodata->replay_services = load->services;
 	memcpy(replay->bss->replay_frame, frame.bytes, REPLAY_BYTES);
 	if (replay_bpf__load(replay))
 		perror("replay"), exit(1);
 	int program = bpf_program__fd(xdp ? replay->progs.replay_xdp : replay->progs.replay_tc);
-	int next = bpf_map__fd(
-		xdp ? replay->maps.replay_next_xdp : replay->maps.replay_next_tc);
+	int next = bpf_map__fd(xdp ? replay->maps.replay_next_xdp : replay->maps.replay_next_tc);
 	for (int run = 0; run < RUNS; run++) {
 		bpf_map_delete_elem(next, &zero);
 		without[run] = one_run(program, load->repeat, frame.bytes);
