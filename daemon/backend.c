@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Backends: the machines that serve. They have no name: service, address and port tell them apart.
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -146,6 +147,22 @@ static json_t *backend_show(struct weftd *weftd, const struct object *object)
 		(json_int_t)count.bytes, "reply_packets", (json_int_t)count.reply_packets,
 		"reply_bytes", (json_int_t)count.reply_bytes, "state", state, "why",
 		why[0] ? why : NULL);
+}
+
+const char *backend_text(struct weftd *weftd, u32 id, char text[BACKEND_TEXT_BYTES])
+{
+	const struct object *backend = object_by_id(weftd, &noun_backend, id);
+	char port[8] = "";
+	if (!backend) {
+		snprintf(text, BACKEND_TEXT_BYTES, "a backend that is gone");
+		return text;
+	}
+	const char *address = spec_text(backend->spec, "address", "");
+	if (spec_number(backend->spec, "port", 0))
+		snprintf(port, sizeof(port), ":%u", (u16)spec_number(backend->spec, "port", 0));
+	snprintf(text, BACKEND_TEXT_BYTES, strchr(address, ':') ? "backend [%s]%s" : "backend %s%s",
+		address, port);
+	return text;
 }
 
 const struct noun noun_backend = {

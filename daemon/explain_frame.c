@@ -225,6 +225,24 @@ static bool group_mac(const struct explain_frame *f, struct weft_mac *mac)
 	return true;
 }
 
+// The network's gateway answers for the addresses of its services; a port that they are reached by
+// has a MAC of its own.
+static bool is_service(struct weftd *weftd, struct explain_frame *f)
+{
+	struct weft_index port = {f->place->id};
+	struct weft_port_row row;
+	struct weft_service_row found;
+	struct weft_service_key key = {
+		.scope = f->network ? f->network->id : f->place->id | WEFT_SCOPE_PORT};
+	memcpy(key.address, &f->ip_dst, sizeof(key.address));
+	if (engine_get(weftd, service, &key, &found))
+		return false;
+	f->dst = WEFT_GATEWAY_MAC;
+	if (!f->network && !engine_get(weftd, port, &port, &row))
+		memcpy(&f->dst, row.address, sizeof(f->dst));
+	return true;
+}
+
 static int find_destination(
 	struct weftd *weftd, const json_t *words, struct explain_frame *f, struct failure *failure)
 {
@@ -238,6 +256,8 @@ static int find_destination(
 	if (!f->ip)
 		return fail_words(failure, "where to? Say 'dst MAC' or 'ip-dst ADDRESS'");
 	if (group_mac(f, &f->dst))
+		return 0;
+	if (is_service(weftd, f))
 		return 0;
 	if (!f->network) { // nobody asks for it
 		f->dst = (struct weft_mac){{2, 0, 0, 0, 0, 1}};

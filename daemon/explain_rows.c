@@ -49,6 +49,40 @@ ROW(nexthop);
 ROW(generation);
 #undef S
 
+#define S struct weft_service_key
+KEY(service);
+#undef S
+#define S struct weft_service_row
+ROW(service);
+#undef S
+#define S struct weft_connection_key
+KEY(connection);
+#undef S
+#define S struct weft_connection_row
+ROW(connection);
+#undef S
+#define S struct weft_station_key
+KEY(station);
+#undef S
+#define S struct weft_station_row
+ROW(station);
+#undef S
+#define S struct weft_fragment_key
+KEY(fragment);
+#undef S
+#define S struct weft_fragment_row
+ROW(fragment);
+#undef S
+#define S struct weft_ring_row
+ROW(ring);
+#undef S
+#define S struct weft_backend_row
+ROW(backend);
+#undef S
+#define S struct weft_port_block_row
+ROW(port_block);
+#undef S
+
 static const struct field index_key[] = {{"index", 0, sizeof(u32)}, {0}};
 
 // Of the tables that decide and an encapsulation read.
@@ -63,6 +97,13 @@ static const struct {
 	[WEFT_TABLE_host] = {index_key, host_row},
 	[WEFT_TABLE_nexthop] = {index_key, nexthop_row},
 	[WEFT_TABLE_generation] = {index_key, generation_row},
+	[WEFT_TABLE_service] = {service_key, service_row},
+	[WEFT_TABLE_connection] = {connection_key, connection_row},
+	[WEFT_TABLE_station] = {station_key, station_row},
+	[WEFT_TABLE_fragment] = {fragment_key, fragment_row},
+	[WEFT_TABLE_ring] = {index_key, ring_row},
+	[WEFT_TABLE_backend] = {index_key, backend_row},
+	[WEFT_TABLE_port_block] = {index_key, port_block_row},
 };
 
 // By its size: numbers, MAC and IP addresses.

@@ -12,6 +12,7 @@
 #include "daemon/link.h"
 #include "daemon/network.h"
 #include "daemon/port.h"
+#include "daemon/service.h"
 
 // What to do about a drop, where something can be done.
 static const char *const advice[WEFT_DROP_count] = {
@@ -27,6 +28,11 @@ static const char *const advice[WEFT_DROP_count] = {
 	[WEFT_DROP_not_routed] = "send to the machine's own MAC address: weft routes no traffic "
 				 "between networks",
 	[WEFT_DROP_too_big] = "send smaller frames, or raise the mtu of the network and its ways",
+	[WEFT_DROP_no_backend] = "`backend show` says which serve, and why the others do not",
+	[WEFT_DROP_backend_unresolved] = "give the backend its mac, or see that it answers ARP",
+	[WEFT_DROP_connection_limit] =
+		"raise connection-limit of the service or the network, or capacity.connection",
+	[WEFT_DROP_connection_rate] = "raise the service's rate-limit",
 	[WEFT_DROP_port_absent] = "look at `port show` and `peer show`: the way out is not there",
 	[WEFT_DROP_peer_unknown] = "`peer add NAME address A`, if it shall be one",
 	[WEFT_DROP_vni_unknown] = "`network set NAME vni N`, or add the network to the peer's",
@@ -89,6 +95,30 @@ static void look_at_place(struct outcome *o, const struct object *place)
 			place->name, state, *why ? ": " : "", why);
 	if (!place_is_peer(place) && (!port || !port->attached))
 		lost(o, WEFT_DROP_port_absent);
+}
+
+// Whose packet of a service it is, and what is changed in it.
+static void show_service(struct outcome *o)
+{
+	const struct weft_verdict *v = &o->e->verdict;
+	const struct weft_rewrite *r = &o->e->rewrite;
+	const struct object *service = object_by_id(o->weftd, &noun_service, v->service);
+	char ip[ADDRESS_TEXT_BYTES], text[BACKEND_TEXT_BYTES];
+	set(o, "service", service ? json_string(service->name) : json_null());
+	if (!service || !(v->flags & WEFT_VERDICT_REWRITE))
+		return;
+	backend_text(o->weftd, r->backend, text);
+	set(o, "backend", json_string(text));
+	because(o, "service %s, %s %s: ", service->name,
+		r->what & WEFT_REWRITE_REPLY ? "from" : "to", text);
+	if (r->what & WEFT_REWRITE_SRC) {
+		address_text(&r->src, ip);
+		because(o, "source becomes %s port %u, ", ip, r->src_port);
+	}
+	if (r->what & WEFT_REWRITE_DST) {
+		address_text(&r->dst, ip);
+		because(o, "destination becomes %s port %u, ", ip, r->dst_port);
+	}
 }
 
 static void show_forward(struct outcome *o)
@@ -237,7 +267,8 @@ static void show_too_big(struct outcome *o)
 
 static json_t *effects_json(u32 effects)
 {
-	static const char *const names[] = {"learn", "refresh", "move", "bind", "suppress"};
+	static const char *const names[] = {
+		"learn", "refresh", "move", "bind", "suppress", "connect", "touch", "fragment"};
 	json_t *list = json_array();
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(names); i++)
 		if (effects & WEFT_BIT(i))
@@ -273,7 +304,7 @@ static json_t *frame_json(const struct explain *e)
 static void show_absent(json_t *shown)
 {
 	static const char *const keys[] = {"to_port", "to_peer", "to_vni", "tag", "path", "device",
-		"nexthop_mac", "flood_to", "copies", "reply", "reply_mac"};
+		"nexthop_mac", "flood_to", "copies", "reply", "reply_mac", "service", "backend"};
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(keys); i++)
 		json_object_set_new(shown, keys[i], json_null());
 }
@@ -300,6 +331,7 @@ json_t *explain_show(struct weftd *weftd, const struct explain *e)
 	set(&o, "walk", explain_walk(weftd, e));
 	set(&o, "verdict", json_null());
 	show_absent(o.shown);
+	show_service(&o);
 	if (e->too_big)
 		show_too_big(&o);
 	else

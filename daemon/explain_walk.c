@@ -7,6 +7,7 @@
 #include "daemon/address.h"
 #include "daemon/network.h"
 #include "daemon/peer.h"
+#include "daemon/service.h"
 
 struct walk {
 	struct weftd *weftd;
@@ -137,6 +138,50 @@ static void say_neighbour(struct walk *w, const struct explain_row *look)
 		fputs(", contested by another", w->out);
 }
 
+static void say_service(struct walk *w, const struct explain_row *look)
+{
+	const struct weft_service_row *row = (const void *)look->row;
+	const struct object *service =
+		look->found ? object_by_id(w->weftd, &noun_service, row->id) : NULL;
+	if (!look->found || row->flags & WEFT_SERVICE_ADDRESS)
+		return;
+	fprintf(part(w), "service %s, mode %s", service ? service->name : "(gone)",
+		row->flags & WEFT_SERVICE_NAT        ? "nat"
+		: row->flags & WEFT_SERVICE_HOST_DSR ? "host-dsr"
+						     : "dsr");
+}
+
+static void say_connection(struct walk *w, const struct explain_row *look)
+{
+	const struct weft_connection_row *row = (const void *)look->row;
+	const struct object *service;
+	if (!look->found)
+		return;
+	service = object_by_id(w->weftd, &noun_service, row->service);
+	fprintf(part(w), "%s a connection of service %s%s",
+		row->flags & WEFT_CONNECTION_REPLY ? "an answer in" : "of",
+		service ? service->name : "(gone)",
+		row->flags & WEFT_CONNECTION_CLOSED ? ", which is closed" : "");
+	put_age(w, row->seen_ns);
+}
+
+static void say_ring(struct walk *w, const struct explain_row *look)
+{
+	const struct weft_ring_row *row = (const void *)look->row;
+	char text[BACKEND_TEXT_BYTES];
+	fprintf(part(w), "the hash of its addresses chooses %s",
+		backend_text(w->weftd, look->found ? row->backend : 0, text));
+}
+
+static void say_block(struct walk *w, const struct explain_row *look)
+{
+	const struct weft_port_block_row *row = (const void *)look->row;
+	if (w->e->verdict.service || !look->found || !row->owner || row->owner == WEFT_BLOCK_NONE)
+		return;
+	fputs("the gateway's port is that of ", part(w));
+	put_place(w, row->owner);
+}
+
 // The tables whose rows are worth a word; of the others the verdict tells.
 static void (*const sayings[WEFT_TABLE_count])(struct walk *w, const struct explain_row *look) = {
 	[WEFT_TABLE_port] = say_port,
@@ -144,6 +189,10 @@ static void (*const sayings[WEFT_TABLE_count])(struct walk *w, const struct expl
 	[WEFT_TABLE_network] = say_network,
 	[WEFT_TABLE_fdb] = say_fdb,
 	[WEFT_TABLE_neighbour] = say_neighbour,
+	[WEFT_TABLE_service] = say_service,
+	[WEFT_TABLE_connection] = say_connection,
+	[WEFT_TABLE_ring] = say_ring,
+	[WEFT_TABLE_port_block] = say_block,
 };
 
 static bool quota_full(struct walk *w)

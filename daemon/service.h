@@ -50,6 +50,10 @@ u32 service_idle_seconds(const json_t *spec);
 long long backend_drain_left(const json_t *spec);
 struct object *backend_service(struct weftd *weftd, const json_t *spec);
 
+// "backend ADDRESS:PORT"; of an id that is nobody's: "a backend that is gone".
+enum { BACKEND_TEXT_BYTES = 80 };
+const char *backend_text(struct weftd *weftd, u32 id, char text[BACKEND_TEXT_BYTES]);
+
 // --- service_check.c
 int service_check(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure);

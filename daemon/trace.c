@@ -15,6 +15,7 @@
 #include "daemon/path.h"
 #include "daemon/pending.h"
 #include "daemon/place.h"
+#include "daemon/service.h"
 #include "daemon/trace.h"
 #include "datapath/card.h"
 
@@ -145,10 +146,14 @@ static void put_point(struct trace *trace, const struct followed *followed,
 		"since_ns", ns ? json_integer((json_int_t)(ns - followed->first_ns)) : json_null(),
 		"time_ns", (json_int_t)ns);
 	bool inward = point == WEFT_POINT_P0 || point == WEFT_POINT_P3;
+	const struct object *backend = object_by_id(weftd, &noun_backend, card->backend);
+	char text[BACKEND_TEXT_BYTES];
 	put_place(line, weftd, inward || drop ? card->from : card->to);
-	json_t *more = json_pack("{s:s?, s:s?, s:s?, s:s?, s:I, s:b}", "network",
-		network ? network->name : NULL, "verdict", verdict, "reason",
-		drop ? drop_name(card->reason) : NULL, "path", path_of(card), "bytes",
+	json_t *more = json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b}", "network",
+		network ? network->name : NULL, "service",
+		backend ? spec_text(backend->spec, "service", NULL) : NULL, "backend",
+		backend ? backend_text(weftd, card->backend, text) : NULL, "verdict", verdict,
+		"reason", drop ? drop_name(card->reason) : NULL, "path", path_of(card), "bytes",
 		(json_int_t)card->bytes, "superpacket", !!(card->flags & WEFT_POSTCARD_SUPER));
 	json_object_update(line, more);
 	json_decref(more);
@@ -353,9 +358,13 @@ static char *trace_line(const struct request *request, const json_t *line)
 	reason = spec_text(line, "reason", NULL);
 	const char *src = spec_text(line, "src", NULL), *verdict = spec_text(line, "verdict", "");
 	const char *path = spec_text(line, "path", "");
+	const char *service = spec_text(line, "service", NULL);
 	char *what = src ? text_of("%s > %s %s %s", src, spec_text(line, "dst", ""),
 				   spec_text(line, "proto", ""), spec_text(line, "flags", ""))
-			 : text_of("%s%s%s", verdict, reason ? " " : "", reason ? reason : "");
+		     : service && *verdict
+			     ? text_of("%s  service %s, %s", verdict, service,
+				       spec_text(line, "backend", ""))
+			     : text_of("%s%s%s", verdict, reason ? " " : "", reason ? reason : "");
 	char *text = text_of("%s  %s  %14s  %-16s%s%s%s\n", packet, spec_text(line, "point", ""),
 		time, spec_text(line, "port", spec_text(line, "peer", "-")), what,
 		*path ? "  " : "", path);

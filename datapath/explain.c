@@ -129,6 +129,8 @@ void explain(struct explain *e)
 	stage = EXPLAIN_apply;
 	e->key = *line.key;
 	e->verdict = record.verdict;
+	if (e->verdict.flags & WEFT_VERDICT_REWRITE)
+		e->rewrite = *line.rewrite;
 	e->too_big = pipeline_too_big(&line);
 	e->bytes_counted = e->length - packet_tag_bytes(line.layout);
 	if (e->too_big)

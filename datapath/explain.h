@@ -48,6 +48,7 @@ struct explain {
 	// What explain() found.
 	struct weft_key key;
 	struct weft_verdict verdict; // as an engine's record has it
+	struct weft_rewrite rewrite; // if the verdict says so
 	enum explain_stage decided;  // whose verdict stands
 	bool too_big;                // it is lost for its length; verdict.reply: its sender is told
 	u32 bytes_counted;           // its length without a tag: what max_bytes is held against

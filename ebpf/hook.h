@@ -36,10 +36,10 @@ int weft_rewrite(HOOK_CONTEXT *context, u32 outer_bytes, struct weft_key *key,
 
 // Of the packet in hand: no stack of 512 bytes would hold them.
 struct weft_line_row {
+	struct balance balance; // first: no compiler can add to a pointer before it looks at it
 	struct weft_key key;
 	struct weft_layout layout;
 	struct weft_verdict verdict;
-	struct balance balance;
 };
 
 struct {

@@ -11,6 +11,7 @@ struct observation {
 	u64 identity; // 0: not traced
 	u64 identity_key;
 	u32 trace_below;
+	u32 backend;    // of a service, whose traffic it is; 0: of none
 	bool tracing;   // the identity is to be looked at
 	bool sampled;   // for the histograms
 	bool answering; // a question waits for an answer from its port

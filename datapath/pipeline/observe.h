@@ -48,6 +48,7 @@ weft_inline void observe_in(struct tables *tables, struct observation *seen, u32
 	seen->answering = wanted & OBSERVE_ANSWERING;
 	seen->asks = false;
 	seen->flags = 0;
+	seen->backend = 0;
 	seen->probe = false;
 	seen->outward = false;
 	seen->identity_key = host ? host->identity_key : 0;
@@ -108,6 +109,7 @@ weft_inline void observe_write(struct observation *seen, const struct weft_key *
 	card->in_point = key->vni ? WEFT_POINT_P3 : WEFT_POINT_P0; // also of a cached verdict
 	card->out_point = v->action == WEFT_ACTION_encap ? WEFT_POINT_P2 : WEFT_POINT_P5;
 	card->flags = seen->flags;
+	card->backend = seen->backend;
 }
 
 #define GUEST_PATIENCE_NS 1000000000ull

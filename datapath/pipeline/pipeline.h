@@ -152,8 +152,11 @@ weft_inline enum weft_drop pipeline_change(struct pipeline *line, u32 bytes)
 {
 	enum weft_drop drop = WEFT_DROP_none;
 	(void)bytes;
-	if (line->verdict->flags & WEFT_VERDICT_REWRITE && pipeline_sends(line->verdict))
+	if (line->verdict->flags & WEFT_VERDICT_REWRITE && pipeline_sends(line->verdict)) {
+		if (line->seen && line->rewrite)
+			line->seen->backend = line->rewrite->backend;
 		drop = REWRITE(line, bytes);
+	}
 	return drop ? drop : pipeline_apply(line);
 }
 

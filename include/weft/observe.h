@@ -100,15 +100,17 @@ struct weft_postcard {
 	u64 out_ns;
 	u32 from, to; // ports or peers, as in the latency table
 	u32 network;
-	u32 reason;                    // enum weft_drop
-	u32 bytes;                     // of the frame
-	u8 action;                     // enum weft_action
-	u8 in_point;                   // enum weft_point: P0, P3
-	u8 out_point;                  // P2, P5, P6
-	u8 flags;                      // enum weft_postcard_flag
-	u32 captured;                  // bytes of the frame below
-	u16 tci;                       // of a tag that is beside the frame
-	u16 tagged;                    // it is
+	u32 reason;   // enum weft_drop
+	u32 bytes;    // of the frame
+	u8 action;    // enum weft_action
+	u8 in_point;  // enum weft_point: P0, P3
+	u8 out_point; // P2, P5, P6
+	u8 flags;     // enum weft_postcard_flag
+	u32 captured; // bytes of the frame below
+	u16 tci;      // of a tag that is beside the frame
+	u16 tagged;   // it is
+	u32 backend;  // of a service, whose traffic it is; 0: of none
+	u32 reserved;
 	u8 frame[WEFT_POSTCARD_FRAME]; // as it came in, without outer headers
 };
-_Static_assert(sizeof(struct weft_postcard) == 64 + WEFT_POSTCARD_FRAME, "no padding");
+_Static_assert(sizeof(struct weft_postcard) == 72 + WEFT_POSTCARD_FRAME, "no padding");

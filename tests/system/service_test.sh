@@ -80,6 +80,19 @@ done
 backends own all
 answered 'g1 10.1.0.14, g2 10.1.0.14, g3 10.1.0.14' g4 10.1.0.101 --port 8080
 
+# --- explain and trace name the service and who serves
+expect a '["shop",true]' '.[0] | [.service, (.why | contains("service shop, to backend 10.1.0.1"))]' \
+	explain port up0 ip-src 198.51.100.7 ip-dst $OUTER proto tcp sport 4999 dport 80
+ctl a -j trace "tcp port 80" for 20s >"$WORK/trace" &
+TRACE=$!
+helper $TRACE
+traced() {
+	ask g4 $VIP 1 >/dev/null
+	jq -en 'any(inputs; .point == "P1" and .service == "web" and (.backend | startswith("backend 10.1.0.1")))' "$WORK/trace" >/dev/null
+}
+wait_for 10 traced
+kill -TERM $TRACE
+
 # --- one connection: drained, weftd killed and back, then its backend is deleted
 hold() { # asks once on the connection that is held, and reads who answers
 	echo ask >&"${HOLD[1]}"

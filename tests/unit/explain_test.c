@@ -8,6 +8,7 @@
 #include "daemon/base64.h"
 #include "daemon/fdb.h"
 #include "daemon/object.h"
+#include "daemon/service.h"
 
 enum { BLUE = 1, WEB1 = 1, WEB2 = 2, H2 = 3 };
 
@@ -175,6 +176,34 @@ static void a_path_ends_at_a_peer(void **state)
 	json_decref(steps);
 }
 
+static void says_why(struct rig *rig, const char *line, const char *part)
+{
+	json_t *shown = rig_result(rig, line);
+	const char *why = spec_text(json_array_get(shown, 0), "why", "");
+	if (!strstr(why, part))
+		fail_msg("%s: \"%s\" is not in \"%s\"", line, part, why);
+	json_decref(shown);
+}
+
+static void a_service_is_named(void **state)
+{
+	const char *asks = "explain port web1 ip-dst 10.1.0.100 proto tcp dport 80 sport 4000";
+	struct rig *rig = *state;
+	knows(rig, 1, WEB1);
+	knows(rig, 2, WEB2);
+	rig_do(rig, "service add shop vip 10.1.0.100 port 80 proto tcp network blue mode nat");
+	says(rig, asks, NULL, "reason", "\"no_backend\"");
+	rig_do(rig, "backend add shop address 10.1.0.2 port 8080 mac 02:00:00:00:00:02");
+	balancer_settle(&rig->weftd);
+	says(rig, asks, NULL, "service", "\"shop\"");
+	says(rig, asks, NULL, "backend", "\"backend 10.1.0.2:8080\"");
+	says(rig, asks, NULL, "to_port", "\"web2\"");
+	says_why(rig, asks,
+		"service shop, to backend 10.1.0.2:8080: destination becomes 10.1.0.2 port 8080");
+	says(rig, "explain port web1 ip-dst 10.1.0.100 dport 81", NULL, "reason", "\"not_routed\"");
+	says(rig, "explain port web1 ip-dst 10.1.0.100 dport 81", NULL, "service", "null");
+}
+
 int main(void)
 {
 	bool own = rig_own_netns();
@@ -183,6 +212,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_left_open_is_known_or_assumed), TEST(wrong_words),
 		cmocka_unit_test(base64), TEST(a_capture_may_be_anything), TEST(a_path_is_steps),
+		TEST(a_service_is_named),
 		TEST(a_path_ends_at_a_peer), // the last: it needs a network namespace
 	};
 	return _cmocka_run_group_tests("explain", tests, WEFT_ARRAY_SIZE(tests) - !own, NULL, NULL);
