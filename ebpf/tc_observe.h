@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
-// Observation in the TC hook: when a packet came in, and what is told when it goes out.
+// Observation in the TC hook: the carrier, which shows a frame twice; the frame; taps and probes.
 #pragma once
+
+#include "ebpf/line_observe.h"
 
 // What was seen on the underlay device and will come again from the carrier, on the same CPU: by
 // identity. One that is merged into another does not come.
@@ -32,15 +34,6 @@ weft_inline struct weft_expected_row *expected_row(void)
 	return bpf_map_lookup_elem(&weft_expected, &zero);
 }
 
-weft_inline struct weft_scratch_row *scratch_row(void)
-{
-	u32 zero = 0;
-	return bpf_map_lookup_elem(&weft_scratch, &zero);
-}
-
-// Subprograms that the verifier looks at once, by their types (hook.h): what is observed of the
-// packet is in the scratch row while it is on its way.
-
 // The packet stays with the kernel for now.
 __noinline int weft_expect(struct __sk_buff *skb)
 {
@@ -67,25 +60,6 @@ __noinline int weft_expect(struct __sk_buff *skb)
 	row->last_ns = seen->in_ns;
 	row->count++;
 	return 0;
-}
-
-weft_inline void observe_begin(struct pipeline *line, u32 device)
-{
-	u32 zero = 0, wanted = observe_wanted(NULL, device & WEFT_DEVICE_PORT, line->now_ns);
-	if (device & WEFT_DEVICE_ENTRY)
-		wanted = OBSERVE_TRACING;
-	if (!wanted && !(device & WEFT_DEVICE_CARRIER))
-		return;
-	struct weft_scratch_row *scratch = bpf_map_lookup_elem(&weft_scratch, &zero);
-	if (!scratch || weft_inject)
-		return;
-	observe_in(NULL, &scratch->seen, wanted, OBSERVE_NOW(line));
-	line->seen = &scratch->seen;
-	if (device & WEFT_DEVICE_ENTRY) {
-		line->seen->probe = true;
-		line->seen->outward = device & WEFT_DEVICE_OUTWARD;
-		line->seen->flags = WEFT_POSTCARD_PROBE;
-	}
 }
 
 // From the carrier comes only what has been seen before: when, if it was.
@@ -118,31 +92,6 @@ weft_inline void observe_arrived(struct observation *seen, u64 identity)
 		row->count--;
 }
 
-static __noinline u64 observe_identity(struct pipeline *line)
-{
-	u64 identity = weft_identity(line->packet->context, line->packet->outer_bytes, line->key,
-		line->layout, line->seen->identity_key);
-	if (line->seen->flags & WEFT_POSTCARD_CARRIER)
-		observe_arrived(line->seen, identity);
-	return identity;
-}
-
-__noinline int weft_listen(struct __sk_buff *skb, u32 outer_bytes, struct weft_key *key,
-	struct weft_layout *layout, struct weft_verdict *verdict)
-{
-	struct weft_scratch_row *scratch = scratch_row();
-	struct packet p = {0};
-	if (key && layout && verdict && scratch && packet_open(&p, skb, outer_bytes))
-		guest_listen(NULL, &p, key, layout, verdict, &scratch->seen);
-	return 0;
-}
-
-static __noinline void observe_listen(struct pipeline *line)
-{
-	weft_listen(line->packet->context, line->packet->outer_bytes, line->key, line->layout,
-		line->verdict);
-}
-
 __noinline int weft_card(struct __sk_buff *skb, u32 at)
 {
 	struct weft_scratch_row *scratch = scratch_row();
@@ -169,11 +118,6 @@ __noinline int weft_card(struct __sk_buff *skb, u32 at)
 	if (skb->gso_size)
 		scratch->seen.flags |= WEFT_POSTCARD_SUPER;
 	return 0;
-}
-
-weft_inline void observe_card(struct pipeline *line)
-{
-	weft_card(line->packet->context, line->packet->outer_bytes);
 }
 
 // The reader of the tap will be seen to take it.
@@ -218,34 +162,4 @@ static __noinline void probe_take(struct pipeline *line)
 		observe_card(line);
 	}
 	seen->flags |= WEFT_POSTCARD_PROBE;
-}
-
-__noinline int weft_out(
-	struct __sk_buff *skb, struct weft_key *key, struct weft_verdict *verdict, u32 drop)
-{
-	struct weft_scratch_row *scratch = scratch_row();
-	u64 now_ns = bpf_ktime_get_ns();
-	if (!key || !verdict || !scratch || verdict->action == WEFT_ACTION_to_host)
-		return 0;
-	struct observation *seen = &scratch->seen;
-	u32 from = key->in_port, to = observe_to(key, verdict);
-	bool probe = seen->flags & WEFT_POSTCARD_PROBE;
-	if (!drop && seen->sampled)
-		observe_spans(NULL, from, to, seen, now_ns);
-	if (seen->identity) {
-		observe_write(seen, key, verdict, drop, now_ns);
-		observe_post(&seen->card);
-	}
-	if (drop || probe)
-		return 0;
-	if (seen->asks)
-		guest_asked(NULL, from, to, seen, now_ns);
-	if (to && verdict->action != WEFT_ACTION_encap)
-		observe_depart(skb, seen, from, to, now_ns);
-	return 0;
-}
-
-static __noinline void observe_out(struct pipeline *line, enum weft_drop drop)
-{
-	weft_out(line->packet->context, line->key, line->verdict, drop);
 }

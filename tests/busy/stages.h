@@ -6,4 +6,4 @@
 
 #include <weft/stages.h>
 #undef WEFT_STAGES
-#define WEFT_STAGES(X) X(admit) X(learn) X(busy) X(resolve) X(forward)
+#define WEFT_STAGES(X) X(admit) X(learn) X(busy) X(resolve) X(balance) X(forward)

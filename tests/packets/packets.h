@@ -137,6 +137,8 @@ int services_run(struct sequence_arena *arena);
 
 // What a packet costs in either hook, as JSON lines on stdout.
 int testrun_bench(void);
+// What either hook observes of one. Returns the failures.
+int testrun_observe(void);
 
 // Live: real devices in this network namespace.
 enum live_kind { LIVE_TAP, LIVE_VETH, LIVE_XDP }; // XDP: veths that can take a program

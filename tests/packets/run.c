@@ -346,7 +346,7 @@ static int run_xdp(void)
 	failed += services_run(
 		&(struct sequence_arena){"xdp test run, services", arena.ops, arena.engine});
 	engine_xdp.stop(arena.engine);
-	return failed;
+	return failed + testrun_observe();
 }
 
 static int run_ebpf(enum live_kind kind, const char *pin_root)

@@ -4,9 +4,13 @@
 #include "tests/packets/testrun.h"
 
 #include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -195,6 +199,88 @@ const struct engine_ops engine_xdp = {
 	.inject = testrun_inject,
 };
 
+// The ports' packets, one of so many; 0: none.
+static void sample_ports(struct engine *engine, u32 one_in)
+{
+	for (u32 port = 1; port < PORTS; port++) {
+		struct weft_port_row row;
+		bpf_map_lookup_elem(engine->fd[WEFT_TABLE_port], &port, &row);
+		row.sample_below = weft_sample_below(one_in);
+		row.flags |= WEFT_PORT_TAP;
+		bpf_map_update_elem(engine->fd[WEFT_TABLE_port], &port, &row, BPF_ANY);
+	}
+}
+
+// --- either hook observes what it sends
+
+static int keep_card(void *context, void *data, size_t bytes)
+{
+	assert_int_equal(bytes, sizeof(struct weft_postcard));
+	memcpy(context, data, bytes);
+	return 0;
+}
+
+static u64 spans(struct engine *engine, u32 from, u32 to, enum weft_span span)
+{
+	struct weft_latency_key key = {from, to, span};
+	static struct weft_latency_row row;
+	int error = bpf_map_lookup_elem(engine->fd[WEFT_TABLE_latency], &key, &row);
+	return error ? 0 : row.count;
+}
+
+static void observe_all(struct engine *engine)
+{
+	u32 zero = 0;
+	struct weft_host_row host;
+	sample_ports(engine, 1);
+	bpf_map_lookup_elem(engine->fd[WEFT_TABLE_host], &zero, &host);
+	host.trace_until_ns = world_now_ns() + 60000000000ull;
+	host.trace_below = ~0u;
+	bpf_map_update_elem(engine->fd[WEFT_TABLE_host], &zero, &host, BPF_ANY);
+}
+
+static void observes(void **state)
+{
+	const struct packet_case *c = &packet_cases[0]; // from port 1 to port 2
+	bool xdp = *(const bool *)*state;
+	struct engine *engine;
+	struct weft_postcard card = {0};
+	struct frame in = frame_build(c->in);
+	u8 out[ENGINE_FRAME_BYTES];
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in.bytes, .data_size_in = in.length,
+		.data_out = out, .data_size_out = sizeof(out), .repeat = 1);
+	assert_int_equal(open_engine(&engine, xdp, false), 0);
+	world_configure(&engine_xdp, engine);
+	world_before(&engine_xdp, engine, c, world_now_ns());
+	come_in_by(engine, c->port);
+	observe_all(engine);
+	assert_int_equal(bpf_prog_test_run_opts(engine->program, &options), 0);
+	assert_int_equal(spans(engine, 1, 2, WEFT_SPAN_decide), 1);
+	assert_int_equal(spans(engine, 1, 2, WEFT_SPAN_residence), 1);
+	struct ring_buffer *ring =
+		ring_buffer__new(map_fd(engine, "weft_postcards"), keep_card, &card, NULL);
+	assert_int_equal(ring_buffer__consume(ring), 1);
+	ring_buffer__free(ring);
+	assert_true(card.identity && card.in_ns && card.in_ns <= card.decided_ns &&
+		    card.decided_ns <= card.out_ns);
+	assert_int_equal(card.from * 10 + card.to, 12);
+	assert_int_equal(card.in_point * 10 + card.out_point, 5);
+	assert_int_equal(card.bytes, in.length);
+	assert_int_equal(card.captured, in.length);
+	assert_memory_equal(card.frame, in.bytes, in.length);
+	testrun_stop(engine);
+}
+
+int testrun_observe(void)
+{
+	static bool tc = false, xdp = true;
+	const struct CMUnitTest tests[] = {
+		{"tc observes", observes, NULL, NULL, &tc},
+		{"xdp observes", observes, NULL, NULL, &xdp},
+	};
+	return cmocka_run_group_tests_name("observation in test runs", tests, NULL, NULL);
+}
+
 static int compare_doubles(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -223,18 +309,6 @@ static void bench_case(struct engine *engine, const char *hook, const struct pac
 	printf("{\"bench\":\"decide\",\"switch\":\"weft\",\"hook\":\"%s\",\"case\":\"%s\","
 	       "\"metric\":\"ns_per_packet\",\"median\":%.0f,\"min\":%.0f,\"max\":%.0f}\n",
 		hook, c->name, ns[RUNS / 2], ns[0], ns[RUNS - 1]);
-}
-
-// The ports' packets, one of so many; 0: none.
-static void sample_ports(struct engine *engine, u32 one_in)
-{
-	for (u32 port = 1; port < PORTS; port++) {
-		struct weft_port_row row;
-		bpf_map_lookup_elem(engine->fd[WEFT_TABLE_port], &port, &row);
-		row.sample_below = weft_sample_below(one_in);
-		row.flags |= WEFT_PORT_TAP;
-		bpf_map_update_elem(engine->fd[WEFT_TABLE_port], &port, &row, BPF_ANY);
-	}
 }
 
 // What it costs to time packets: in turns, for the machine is another one every second.
