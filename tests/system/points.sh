@@ -114,8 +114,17 @@ exact() { # what is missing, out of order, or not between what the guests say
 		END {
 			printf "%d frames, %d without every one of %s\n", NR, missing, names
 			exit wrong || NR == 0 || (missing > 1 && missing * 1000 > NR) # of a few hundred one is not 0.1 %
-		}' "$WORK/rows" >"$WORK/exact" || die "$(head -n 20 "$WORK/exact"; tail -n 1 "$WORK/exact")"
+		}' "$WORK/rows" >"$WORK/exact" || die "$(head -n 20 "$WORK/exact"; tail -n 1 "$WORK/exact"; told)"
+	told
 	tail -n 1 "$WORK/exact"
+}
+
+told() { # all that the trace says of the first frame that is not whole: its verdicts say whether P6 was to be expected
+	local packet
+	packet=$(awk 'NR == FNR { if (/^not whole/ && !in_ns) in_ns = $8; next } $1 == in_ns { print $8 }' \
+		"$WORK/exact" "$WORK/points")
+	[ -z "$packet" ] || jq -c --arg packet "$packet" \
+		'select(.packet == $packet) | [.host, .point, .time_ns, .verdict, .path]' "$WORK/trace"
 }
 
 captured() { # captured FILE: libpcap saw frames leave the guest at P0, and pass on between P5 and P6
