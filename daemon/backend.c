@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include "daemon/address.h"
+#include "daemon/check.h"
 #include "daemon/maglev.h"
 #include "daemon/service.h"
 
@@ -68,6 +69,7 @@ static int backend_apply(
 			spec_text(object->spec, "service", ""));
 	if (balancer_is_gone(weftd, object->id)) // its rows are still another's
 		balancer_settle(weftd);
+	check_yield(weftd, object->id);
 	if (!object->live)
 		object->live = calloc(1, sizeof(struct backend));
 	if (!object->live)
@@ -82,6 +84,8 @@ static int backend_apply(
 
 static void backend_forget(struct object *object)
 {
+	if (object->live)
+		check_forget(object->live);
 	free(object->live);
 	object->live = NULL;
 }
@@ -95,6 +99,7 @@ static int backend_remove(struct weftd *weftd, struct object *object, struct fai
 	if (!backend)
 		return 0;
 	object->live = NULL;
+	check_forget(backend);
 	balancer_gone(weftd, object->id, backend);
 	if (service && service->live)
 		balancer_changed(weftd, service);
@@ -121,6 +126,10 @@ static const char *state_of(const struct object *object, char why[160])
 	}
 	if (backend_serves(object))
 		return "up";
+	if (backend->out) {
+		check_why(backend, why);
+		return "down";
+	}
 	snprintf(why, 160, "nobody answers for %s in the network: its MAC address is asked for",
 		spec_text(object->spec, "address", ""));
 	return "waiting";
@@ -140,13 +149,15 @@ static json_t *backend_show(struct weftd *weftd, const struct object *object)
 	if (known)
 		mac_text(&backend->row.mac, mac);
 	engine_get(weftd, backend_count, &index, &count);
-	return json_pack("{s:I, s:s?, s:f, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}", "id",
+	json_t *shown = json_pack("{s:I, s:s?, s:f, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}", "id",
 		(json_int_t)object->id, "mac", known ? mac : NULL, "share_percent",
 		backend && size ? 100.0 * backend->slots / size : 0.0, "connections_begun",
 		(json_int_t)count.connections, "packets", (json_int_t)count.packets, "bytes",
 		(json_int_t)count.bytes, "reply_packets", (json_int_t)count.reply_packets,
 		"reply_bytes", (json_int_t)count.reply_bytes, "state", state, "why",
 		why[0] ? why : NULL);
+	check_show(backend, shown);
+	return shown;
 }
 
 const char *backend_text(struct weftd *weftd, u32 id, char text[BACKEND_TEXT_BYTES])
@@ -172,7 +183,7 @@ const struct noun noun_backend = {
 	.arguments = backend_arguments,
 	.identity = "service address port",
 	.columns = "service,address,port,weight,share_percent,mac,connections_begun,packets,bytes,"
-		   "state,why",
+		   "health,state,why",
 	.check = backend_check,
 	.complete = backend_complete,
 	.apply = backend_apply,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "daemon/address.h"
+#include "daemon/check.h"
 #include "daemon/service.h"
 
 static bool mac_known(const struct weft_mac *mac)
@@ -11,10 +12,15 @@ static bool mac_known(const struct weft_mac *mac)
 	return memcmp(mac, &none, sizeof(none)) != 0;
 }
 
-bool backend_serves(const struct object *object)
+bool backend_could_serve(const struct object *object)
 {
 	const struct backend *backend = object->live;
 	return backend && spec_number(object->spec, "weight", 1) && mac_known(&backend->row.mac);
+}
+
+bool backend_serves(const struct object *object)
+{
+	return backend_could_serve(object) && !((struct backend *)object->live)->out;
 }
 
 static void del_station(struct weftd *weftd, u32 id, struct backend *backend)
@@ -49,7 +55,7 @@ int backend_rows_set(struct weftd *weftd, struct object *object, struct failure 
 	const char *mac = spec_text(object->spec, "mac", NULL);
 	struct weft_index index = {object->id};
 	struct weft_backend_row row = {
-		.flags = WEFT_BACKEND_PRESENT,
+		.flags = WEFT_BACKEND_PRESENT | (backend->out ? WEFT_BACKEND_DEAD : 0),
 		.service = service->id,
 		.port = (u16)spec_number(object->spec, "port", 0),
 		.mac = mac ? mac_read(mac) : backend->heard,
@@ -64,6 +70,7 @@ int backend_rows_set(struct weftd *weftd, struct object *object, struct failure 
 		return fail_hint(failure, "start weftd with a larger one: capacity: {backend: N}");
 	}
 	backend->row = row;
+	check_follow(weftd, object);
 	return put_station(weftd, object->id, backend, failure);
 }
 

@@ -8,13 +8,13 @@
 bool health_count(struct health *health, bool success, u32 rise, u32 fall)
 {
 	bool was = health->dead;
-	health->streak = health->known && health->last == success ? health->streak + 1 : 1;
-	health->known = true;
+	health->streak = health->last == success ? health->streak + 1 : 1;
 	health->last = success;
 	if (success && health->streak >= rise)
 		health->dead = false;
 	if (!success && health->streak >= fall)
 		health->dead = true;
+	health->known |= success || health->dead;
 	return health->dead != was;
 }
 

@@ -9,7 +9,7 @@
 // Not checked yet is as good as well: a backend is dead after `fall` failures in a row, never for
 // want of news, and alive after `rise` successes in a row.
 struct health {
-	bool known; // at least one check has ended
+	bool known; // a check has succeeded, or enough have failed
 	bool dead;
 	u32 streak; // checks in a row that ended as the last one
 	bool last;  // how

@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/check.h"
 #include "daemon/fdb.h"
 #include "daemon/network.h"
 #include "daemon/service.h"
@@ -51,6 +52,8 @@ bool connection_forget(struct weftd *weftd, const struct weft_connection_key *ke
 
 static bool is_stray(struct weftd *weftd, const struct weft_connection_row *row)
 {
+	if (check_is_service(weftd, row->service))
+		return !check_is_live(weftd, row->rewrite.backend);
 	struct object *object = object_by_id(weftd, &noun_backend, row->rewrite.backend);
 	const struct backend *backend = object ? object->live : NULL;
 	struct object *service = object_by_id(weftd, &noun_service, row->service);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <weft/wire.h>
 #include "daemon/address.h"
+#include "daemon/check.h"
 #include "daemon/command_table.h"
 #include "daemon/connection.h"
 #include "daemon/fdb.h"
@@ -90,7 +91,8 @@ static int visit(const void *at, const void *data, void *context)
 	struct weft_connection_row row;
 	memcpy(&key, at, sizeof(key));
 	memcpy(&row, data, sizeof(row));
-	if (row.flags & WEFT_CONNECTION_REPLY || connection_over(s->weftd, &row, s->now_ns) ||
+	if (row.flags & WEFT_CONNECTION_REPLY || check_is_service(s->weftd, row.service) ||
+		connection_over(s->weftd, &row, s->now_ns) ||
 		(s->filter.service && s->filter.service != row.service) ||
 		(s->filter.network && s->filter.network != row.network))
 		return 0;

@@ -13,6 +13,7 @@
 #include "daemon/api.h"
 #include "daemon/cards.h"
 #include "daemon/carrier.h"
+#include "daemon/check.h"
 #include "daemon/connection.h"
 #include "daemon/latency.h"
 #include "daemon/link.h"
@@ -127,6 +128,8 @@ int instance_open(struct weftd *weftd, struct failure *failure)
 		err = links_open(weftd, failure);
 	if (!err)
 		err = underlay_open(weftd, failure);
+	if (!err)
+		err = checks_open(weftd);
 	if (err)
 		instance_stop(weftd);
 	return err;
@@ -144,6 +147,8 @@ int instance_start(struct weftd *weftd, struct failure *failure)
 		err = balancer_open(weftd);
 	if (!err)
 		err = question_open(weftd);
+	if (!err)
+		checks_start(weftd);
 	if (!err)
 		err = load(weftd, failure);
 	if (!err && probe_open(weftd) < 0)
@@ -166,6 +171,7 @@ void instance_stop(struct weftd *weftd)
 	api_close(weftd);
 	sweep_close(weftd);
 	connections_close(weftd);
+	checks_close(weftd);
 	balancer_close(weftd);
 	underlay_close(weftd);
 	carrier_close(weftd);

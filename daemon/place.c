@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include "daemon/drops.h"
+#include "daemon/check.h"
 #include "daemon/fdb.h"
 #include "daemon/forget.h"
 #include "daemon/latency.h"
@@ -156,10 +157,10 @@ void place_show_numbers(struct weftd *weftd, u32 id, u64 tx_dropped, json_t *sho
 			shown, numbers[i].key, json_integer((json_int_t)numbers[i].value));
 }
 
-// Row 0 is nobody's, and the last one is weftd's own (question.h).
-static u32 place_most(u32 capacity)
+// Row 0 is nobody's, and the last ones are weftd's own (question.h, and with checks check.h).
+static u32 place_most(const struct weftd *weftd, u32 capacity)
 {
-	return capacity - 2;
+	return capacity - 2 - (checks_count(weftd) ? 1 : 0);
 }
 
 int place_check_room(struct weftd *weftd, struct failure *failure)
@@ -167,10 +168,10 @@ int place_check_room(struct weftd *weftd, struct failure *failure)
 	struct engine_table_status table;
 	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_port, &table);
 	u32 used = object_count(weftd, &noun_port) + object_count(weftd, &noun_peer);
-	if (used < place_most(table.capacity))
+	if (used < place_most(weftd, table.capacity))
 		return 0;
 	fail(failure, -ENOSPC, "table_full", "the port table is full (%u ports and peers)",
-		place_most(table.capacity));
+		place_most(weftd, table.capacity));
 	return fail_hint(failure, "start weftd with a larger port table");
 }
 

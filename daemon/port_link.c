@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <weft/log.h>
 #include "daemon/carrier.h"
+#include "daemon/check.h"
 #include "daemon/drops.h"
 #include "daemon/forget.h"
 #include "daemon/mark.h"
@@ -74,7 +75,8 @@ static int accept_device(const struct port *port, const struct link *link, struc
 	if (link->hardware != ARPHRD_ETHER)
 		return fail(failure, -EINVAL, "wrong_device", "%s carries no Ethernet frames (%s)",
 			link->name, link->kind[0] ? link->kind : "hardware");
-	if (link->watch && (carrier_is(link->watch) || port_twin_any(link->watch)))
+	if (check_is_link(port->weftd, link) ||
+		(link->watch && (carrier_is(link->watch) || port_twin_any(link->watch))))
 		return fail(
 			failure, -EINVAL, "wrong_device", "%s is weft's own device", link->name);
 	if (link->watch && link->watch != &port->watch)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/check.h"
 #include "daemon/connection.h"
 #include "daemon/maglev.h"
 #include "daemon/network.h"
@@ -40,6 +41,31 @@ static const struct argument service_arguments[] = {
 	{"idle", "idle_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 1, 31536000, NULL,
 		"a connection that is silent for so long is forgotten; default: 1h for tcp, 1m "
 		"for udp"},
+	{"check", NULL, ARGUMENT_CHOICE, 0, "none|tcp|http|udp", NULL, 0, 0, "none",
+		"how weftd asks backends whether they are well: a connection, an HTTP request, a "
+		"datagram"},
+	{"path", NULL, ARGUMENT_TEXT, 0, NULL, NULL, 0, 0, "/", "check http: what is asked for"},
+	{"host", NULL, ARGUMENT_TEXT, 0, NULL, NULL, 0, 0, NULL,
+		"check http: the Host that is asked for; default: the service's address"},
+	{"status", NULL, ARGUMENT_TEXT, 0, NULL, NULL, 0, 0, "200-399",
+		"check http: a status, or a range of them, that is a success"},
+	{"send", NULL, ARGUMENT_TEXT, 0, NULL, NULL, 0, 0, NULL,
+		"check udp: what is sent: text, or 0x and hexadecimal digits"},
+	{"expect", NULL, ARGUMENT_TEXT, 0, NULL, NULL, 0, 0, NULL,
+		"check udp: what is in the answer; default: any answer is a success"},
+	{"check-port", "check_port", ARGUMENT_NUMBER, 0, NULL, NULL, 1, 65535, NULL,
+		"the port that is checked; default: the backend's"},
+	{"interval", "interval_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 1, 3600, "2s",
+		"from one check of a backend to the next, a tenth more or less"},
+	{"timeout", "timeout_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 1, 3600, "1s",
+		"a check that takes longer has failed"},
+	{"rise", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, 100, "2",
+		"successes in a row that bring a backend back"},
+	{"fall", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, 100, "3",
+		"failures in a row that take a backend out"},
+	{"on-empty", "on_empty", ARGUMENT_CHOICE, 0, "keep|drop", NULL, 0, 0, "keep",
+		"when the checks of all backends fail. keep: all serve, as if none was checked; "
+		"drop: none does"},
 	{0},
 };
 
@@ -88,13 +114,16 @@ static void users_follow(struct weftd *weftd, const json_t *spec)
 	}
 }
 
-static int stations_set(struct weftd *weftd, const struct object *service, struct failure *failure)
+static int backends_follow_words(
+	struct weftd *weftd, const struct object *service, struct failure *failure)
 {
 	struct object *object = object_first(weftd, &noun_backend);
 	int error = 0;
 	for (; object && !error; object = object->hh.next) {
-		if (object->live && backend_service(weftd, object->spec) == service)
-			error = backend_station_set(weftd, object, failure);
+		if (!object->live || backend_service(weftd, object->spec) != service)
+			continue;
+		error = backend_station_set(weftd, object, failure);
+		check_follow(weftd, object);
 	}
 	return error;
 }
@@ -108,7 +137,7 @@ static int service_apply(
 		return fail(failure, -ENOMEM, "no_memory", "out of memory");
 	int error = service_rows_set(weftd, object, failure);
 	if (!error && old)
-		error = stations_set(weftd, object, failure);
+		error = backends_follow_words(weftd, object, failure);
 	users_follow(weftd, object->spec);
 	if (old)
 		users_follow(weftd, old);

@@ -36,6 +36,8 @@ struct backend {                     // object->live
 	u64 asked_ns;                // when it was asked for,
 	u32 asked;                   // and how often since it was heard of
 	bool drained;                // its time is over, and its connections are gone
+	struct check *check; // check.h; NULL: it is not checked
+	bool out;            // its checks keep it out of the ring
 };
 
 // --- words
@@ -71,7 +73,8 @@ int service_rows_set(struct weftd *weftd, struct object *object, struct failure 
 void service_rows_clear(struct weftd *weftd, struct object *object);
 // A region for so many rows that is nobody's. -ENOSPC: so many are left, in pieces.
 int service_ring_find(struct weftd *weftd, u32 size, u32 *first, u32 *left);
-u32 service_ring_used(struct weftd *weftd); // rows
+u32 service_ring_used(struct weftd *weftd);                        // rows
+bool service_ring_taken(struct weftd *weftd, u32 first, u32 size); // are some somebody's?
 // Who reads rows of networks and ports asks these.
 bool service_in_network(struct weftd *weftd, u32 network);
 bool service_by_port(struct weftd *weftd, const char *port);
@@ -81,7 +84,8 @@ int backend_rows_set(struct weftd *weftd, struct object *object, struct failure 
 void backend_rows_clear(struct weftd *weftd, u32 id, struct backend *backend);
 // Writes its station row again: two of one machine, of which one has gone, had one.
 int backend_station_set(struct weftd *weftd, struct object *object, struct failure *failure);
-bool backend_serves(const struct object *object); // is it to be in the ring?
+bool backend_serves(const struct object *object);      // is it to be in the ring?
+bool backend_could_serve(const struct object *object); // if its checks say so
 
 // --- backend_follow.c
 void backend_hear(struct weftd *weftd, struct object *object); // who answers for its address?

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "daemon/address.h"
+#include "daemon/check.h"
 #include "daemon/maglev.h"
 #include "daemon/names.h"
 #include "daemon/network.h"
@@ -197,6 +198,7 @@ static int check_table(
 static int check_room(struct weftd *weftd, struct failure *failure)
 {
 	u32 capacity = capacity_of(weftd, WEFT_TABLE_service_usage);
+	capacity -= checks_count(weftd) != 0; // they have the last one
 	if (object_count(weftd, &noun_service) + 1 < capacity)
 		return 0;
 	fail(failure, -ENOSPC, "table_full", "the service_usage table is full (%u services)",
@@ -242,6 +244,19 @@ static int check_stations(
 	return 0;
 }
 
+static int check_checks(struct weftd *weftd, const struct object *old, const json_t *spec,
+	const json_t *network, struct failure *failure)
+{
+	struct object *object = old ? object_first(weftd, &noun_backend) : NULL;
+	struct weft_ip vip = vip_of(spec);
+	int error = check_words(spec, gateway_of(network, address_v4(&vip)), failure);
+	for (; object && !error; object = object->hh.next) {
+		if (backend_service(weftd, object->spec) == old)
+			error = check_backend_words(spec, object->spec, failure);
+	}
+	return error;
+}
+
 int service_check(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
@@ -262,6 +277,8 @@ int service_check(
 		error = check_uplinks(weftd, spec, network->spec, failure);
 	if (!error)
 		error = check_stations(weftd, old, spec, failure);
+	if (!error)
+		error = check_checks(weftd, old, spec, network->spec, failure);
 	return error ? error : check_table(weftd, old, spec, failure);
 }
 
@@ -323,7 +340,7 @@ static int check_port(struct weftd *weftd, const struct object *old, const struc
 static int check_backend_room(
 	struct weftd *weftd, const struct object *service, struct failure *failure)
 {
-	u32 rows = capacity_of(weftd, WEFT_TABLE_backend);
+	u32 rows = capacity_of(weftd, WEFT_TABLE_backend) - checks_count(weftd);
 	u32 counts = capacity_of(weftd, WEFT_TABLE_backend_count);
 	u32 stations = capacity_of(weftd, WEFT_TABLE_station);
 	u32 count = object_count(weftd, &noun_backend) + 1;
@@ -367,6 +384,8 @@ int backend_check(
 	int error = old ? 0 : check_backend_room(weftd, service, failure);
 	if (!error)
 		error = check_address(weftd, service, spec, failure);
+	if (!error)
+		error = check_backend_words(service->spec, spec, failure);
 	return error ? error : check_port(weftd, old, service, spec, failure);
 }
 
@@ -399,6 +418,13 @@ int service_check_network(struct weftd *weftd, const struct object *network, con
 				network->name, service->name);
 			return fail_hint(
 				failure, "`service set %s uplink none` first", service->name);
+		} else if (!gateway && check_wanted(service->spec)) {
+			fail(failure, -EBUSY, "in_use",
+				"network %s cannot be without gateway: the backends of service %s "
+				"are checked from there",
+				network->name, service->name);
+			return fail_hint(
+				failure, "`service set %s check none` first", service->name);
 		}
 	}
 	if (!users.count)

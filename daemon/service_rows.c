@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/address.h"
+#include "daemon/check.h"
 #include "daemon/maglev.h"
 #include "daemon/meter.h"
 #include "daemon/network.h"
@@ -137,12 +138,18 @@ u32 service_ring_used(struct weftd *weftd)
 	return rows;
 }
 
+bool service_ring_taken(struct weftd *weftd, u32 first, u32 size)
+{
+	return taker(weftd, first, size) != NULL;
+}
+
 // First fit: at the start, or behind the region that is in the way.
 int service_ring_find(struct weftd *weftd, u32 size, u32 *first, u32 *left)
 {
 	struct engine_table_status table;
 	const struct service *other;
 	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_ring, &table);
+	table.capacity -= checks_ring_rows(weftd);
 	for (*first = 0; *first <= table.capacity && size <= table.capacity - *first;) {
 		other = taker(weftd, *first, size);
 		if (!other)
@@ -281,6 +288,7 @@ int service_rows_set(struct weftd *weftd, struct object *object, struct failure 
 	if (!keys)
 		return fail(failure, -ENOMEM, "no_memory", "out of memory");
 	service->changed = false;
+	checks_settle(weftd, object);
 	service->serving = fill_ring(weftd, object, first, size);
 	service->ring = first;
 	service->size = size;

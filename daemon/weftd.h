@@ -17,6 +17,7 @@ struct network;     // network.h
 struct pending;     // pending.h
 struct balancer;    // service.h
 struct connections; // connection.h
+struct checks;      // check.h
 
 struct settings {     // from the command line and --config; strings owned
 	char *name;   // --name: shown, default the host name
@@ -48,6 +49,7 @@ struct weftd {
 	struct sweep *sweep;
 	struct balancer *balancer;
 	struct connections *connections;
+	struct checks *checks;
 	struct carrier *carrier;
 	struct network *common; // network.h: row 0
 	struct underlay *underlay;

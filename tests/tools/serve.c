@@ -10,8 +10,8 @@
 enum { CLIENTS_MAX = 512, NAMES_MAX = 16, TIMEOUT_MS = 2000 };
 
 static const char usage[] =
-	"Usage: serve answer --netns N --name X --port P -- COMMAND   runs COMMAND once it "
-	"listens\n"
+	"Usage: serve answer --netns N --name X --port P [--status S] -- COMMAND   runs COMMAND "
+	"once it listens\n"
 	"       serve ask --netns N --to A --port P [--udp] [--count C] [--from PORT]\n"
 	"       serve hold --netns N --to A --port P     one connection: asks once per line of "
 	"stdin\n";
@@ -21,10 +21,10 @@ static struct {
 	struct sockaddr_storage to;
 	socklen_t to_len;
 	uint16_t port, from;
-	unsigned count;
+	unsigned count, status;
 	bool udp;
 	char **command;
-} opt = {.port = 80, .count = 1};
+} opt = {.port = 80, .count = 1, .status = 200};
 
 static int new_socket(int family, int type)
 {
@@ -89,8 +89,8 @@ static bool answer_request(int sock)
 		return false;
 	int bytes = answer(body, sizeof(body), &peer);
 	bytes = snprintf(text, sizeof(text),
-		"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s",
-		bytes, body);
+		"HTTP/1.1 %u X\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s",
+		opt.status, bytes, body);
 	return send(sock, text, (size_t)bytes, MSG_NOSIGNAL) == bytes;
 }
 
@@ -237,7 +237,7 @@ static void read_options(int argc, char **argv)
 {
 	static const struct option options[] = {{"netns", 1, NULL, 'n'}, {"name", 1, NULL, 'N'},
 		{"to", 1, NULL, 't'}, {"port", 1, NULL, 'p'}, {"from", 1, NULL, 'f'},
-		{"count", 1, NULL, 'c'}, {"udp", 0, NULL, 'u'}, {0}};
+		{"count", 1, NULL, 'c'}, {"udp", 0, NULL, 'u'}, {"status", 1, NULL, 's'}, {0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -259,6 +259,9 @@ static void read_options(int argc, char **argv)
 			break;
 		case 'c':
 			opt.count = (unsigned)parse_number("--count", optarg, 1000000);
+			break;
+		case 's':
+			opt.status = (unsigned)parse_number("--status", optarg, 599);
 			break;
 		case 'u':
 			opt.udp = true;

@@ -32,13 +32,16 @@ static void rises_in_a_row(void **state)
 	assert_false(health.dead);
 }
 
-// A first failure counts as the first of a row, whatever zeros say.
+// One failure says nothing yet, but it is the first of a row.
 static void begins_unknown(void **state)
 {
 	struct health health = {0};
 	(void)state;
 	assert_false(health.dead);
-	assert_true(health_count(&health, false, 1, 1));
+	assert_false(health_count(&health, false, 1, 2));
+	assert_false(health.known);
+	assert_true(health_count(&health, false, 1, 2));
+	assert_true(health.known);
 	health = (struct health){0};
 	assert_false(health_count(&health, true, 5, 1));
 	assert_true(health.known);
