@@ -115,6 +115,8 @@ weft_inline bool balance_holds(const struct weft_key *key, const struct weft_con
 	if (!backend || !(backend->flags & WEFT_BACKEND_PRESENT) ||
 		backend->service != row->service)
 		return false;
+	if (row->port && row->port != key->in_port) // another balancer has it now
+		return false;
 	if (balance_starts(key))
 		return !(row->flags & WEFT_CONNECTION_CLOSED) &&
 		       !(backend->flags & WEFT_BACKEND_DEAD);
@@ -141,6 +143,8 @@ weft_inline bool balance_follow(
 		return false;
 	b->rewrite = row->rewrite;
 	b->row.partner_scope = row->partner_scope;
+	if (row->port && row->flags & WEFT_CONNECTION_REPLY)
+		b->row.partner_scope = row->port | WEFT_SCOPE_PORT;
 	if (backend && !(row->flags & WEFT_CONNECTION_REPLY))
 		b->rewrite.dst_mac = backend->mac; // it may have moved to another machine
 	balance_touch(d, key, row);
@@ -269,11 +273,12 @@ weft_inline bool balance_arrive(
 		return false; // one whose address it is
 	balance_row(d, service, index.index);
 	balance_translate(d, backend);
+	bool routed = mac_is_gateway(&key->src); // there: the answer goes back the same way
+	if (routed)
+		b->row.port = key->in_port;
 	balance_partner(d, key, false);
-	if (mac_is_gateway(&key->src)) { // routed there: the answer goes back the same way
-		b->partner.partner_scope = key->in_port | WEFT_SCOPE_PORT;
+	if (routed)
 		b->partner.rewrite.what &= ~WEFT_REWRITE_SRC_MAC;
-	}
 	b->whole = true;
 	return balance_open(d, key);
 }

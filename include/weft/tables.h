@@ -213,7 +213,7 @@ enum weft_backend_flag {
 	F(u32, service, ) \
 	F(u32, network, )       /* of the service's backends: who pays */ \
 	F(u32, partner_scope, ) /* of the other row; 0: there is none */ \
-	F(u32, port, )          /* reply: leaves by this port; 0: by its new MAC */ \
+	F(u32, port, )          /* the peer whose balancer has it and gets the answers; 0: none */ \
 	F(u32, reserved, ) \
 	F(struct weft_rewrite, rewrite, )
 

@@ -363,6 +363,27 @@ static void host_dsr_arrives(void **state)
 		"C>G ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
 }
 
+// The client's way to the address changed, perhaps because the other balancer is dead.
+static void host_dsr_moves_to_another_balancer(void **state)
+{
+	struct weft_tag_key both = {.port = P2, .tag = WHITE_VNI};
+	struct weft_tag_row white = {.network = WHITE};
+	start(state);
+	knows("C", 13);
+	for (int i = 0; i < 3; i++) {
+		u32 peer = i % 2 ? P2 : P1;
+		PUT(tag, &both,
+			&white); // the answer's cached way lives for a second, or until this
+		for (int k = 0; k < 2; k++)
+			goes(peer, "G>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9", 13,
+				"G>C ip4:198.51.100.7,10.1.0.3,17 udp:4000,8082 data:9");
+		goes(13, "C>G ip4:10.1.0.3,198.51.100.7,17 udp:8082,4000 data:9", peer,
+			"C>G ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
+		assert_int_equal(connections(SERVICE_HOST_DSR), 1);
+	}
+	ops->table_del(engine, WEFT_TABLE_tag, &both, NULL);
+}
+
 static void host_dsr_here(void **state)
 {
 	start(state);
@@ -550,6 +571,7 @@ int services_run(struct sequence_arena *arena)
 		TEST(dsr),
 		TEST(host_dsr_elsewhere),
 		TEST(host_dsr_arrives),
+		TEST(host_dsr_moves_to_another_balancer),
 		TEST(host_dsr_here),
 		TEST(nobody_serves),
 		TEST(limits),
