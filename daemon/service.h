@@ -36,8 +36,8 @@ struct backend {                     // object->live
 	u64 asked_ns;                // when it was asked for,
 	u32 asked;                   // and how often since it was heard of
 	bool drained;                // its time is over, and its connections are gone
-	struct check *check; // check.h; NULL: it is not checked
-	bool out;            // its checks keep it out of the ring
+	struct check *check;         // check.h; NULL: it is not checked
+	bool out;                    // its checks keep it out of the ring
 };
 
 // --- words

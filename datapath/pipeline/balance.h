@@ -14,6 +14,10 @@ struct balance {
 	struct weft_connection_row partner;
 	struct weft_service_key service;
 	struct weft_fragment_key fragment;
+	struct weft_index index; // keys of the look-up in hand
+	struct weft_fdb_key place;
+	struct weft_tag_key tag;
+	struct weft_station_key station;
 	u32 rate_meter;
 	u32 connection_limit;
 	bool whole; // without its rows the packet may not go: its answer would not find back

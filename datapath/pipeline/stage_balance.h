@@ -68,14 +68,15 @@ weft_inline bool balance_fragment(struct decide *d, const struct weft_key *key, 
 // Straight to a port, or to a peer. The verdict stands.
 weft_inline bool balance_to_port(struct decide *d, u32 port)
 {
-	struct weft_index index = {port};
-	struct weft_tag_key tag = {.port = port, .tag = d->verdict->vni};
-	const struct weft_port_row *row = TABLE_GET(d->tables, port, &index);
+	struct balance *b = d->balance;
+	b->index.index = port;
+	b->tag = (struct weft_tag_key){.port = port, .tag = d->verdict->vni};
+	const struct weft_port_row *row = TABLE_GET(d->tables, port, &b->index);
 	if (!row || !(row->flags & WEFT_PORT_PRESENT))
 		return decide_drop(d, WEFT_DROP_port_removed);
 	bool peer = row->flags & WEFT_PORT_PEER;
-	if (peer &&
-		(!tag.tag || (row->flags & WEFT_PORT_LIMITED && !TABLE_GET(d->tables, tag, &tag))))
+	if (peer && (!b->tag.tag || (row->flags & WEFT_PORT_LIMITED &&
+					    !TABLE_GET(d->tables, tag, &b->tag))))
 		return decide_drop(d, WEFT_DROP_no_connection);
 	d->verdict->action = peer ? WEFT_ACTION_encap : WEFT_ACTION_forward;
 	d->verdict->port = port;
@@ -95,12 +96,13 @@ weft_inline bool balance_deliver(struct decide *d, u32 scope)
 		d->dst = rewrite->dst_mac;
 	if (!scope || scope == d->verdict->network)
 		return false;
-	struct weft_index index = {scope};
-	d->network = TABLE_GET(d->tables, network, &index);
+	struct weft_index *index = &d->balance->index;
+	index->index = scope;
+	d->network = TABLE_GET(d->tables, network, index);
 	if (!d->network || !(d->network->flags & WEFT_NETWORK_PRESENT))
 		return decide_drop(d, WEFT_DROP_port_removed);
 	d->verdict->flags &= ~WEFT_VERDICT_OWN;
-	admit_fill(d, &index);
+	admit_fill(d, index);
 	return false;
 }
 
@@ -137,8 +139,8 @@ weft_inline bool balance_follow(
 	struct decide *d, const struct weft_key *key, const struct weft_connection_row *row)
 {
 	struct balance *b = d->balance;
-	struct weft_index index = {row->rewrite.backend};
-	const struct weft_backend_row *backend = TABLE_GET(d->tables, backend, &index);
+	b->index.index = row->rewrite.backend;
+	const struct weft_backend_row *backend = TABLE_GET(d->tables, backend, &b->index);
 	if (!balance_holds(key, row, backend))
 		return false;
 	b->rewrite = row->rewrite;
@@ -156,10 +158,11 @@ weft_inline bool balance_follow(
 
 weft_inline bool balance_is_local(const struct decide *d, u32 network, const struct weft_mac *mac)
 {
-	struct weft_fdb_key place = fdb_key(network, mac);
-	const struct weft_fdb_row *row = TABLE_GET(d->tables, fdb, &place);
-	struct weft_index index = {row ? row->port : 0};
-	const struct weft_port_row *port = row ? TABLE_GET(d->tables, port, &index) : NULL;
+	struct balance *b = d->balance;
+	b->place = fdb_key(network, mac);
+	const struct weft_fdb_row *row = TABLE_GET(d->tables, fdb, &b->place);
+	b->index.index = row ? row->port : 0;
+	const struct weft_port_row *port = row ? TABLE_GET(d->tables, port, &b->index) : NULL;
 	return port && !(port->flags & WEFT_PORT_PEER);
 }
 
@@ -169,9 +172,10 @@ weft_inline bool balance_source(struct decide *d, const struct weft_service_row 
 {
 	struct balance *b = d->balance;
 	struct weft_rewrite *rewrite = &b->row.rewrite;
-	struct weft_index index = {service->network}, zero = {0};
-	const struct weft_network_row *network = TABLE_GET(d->tables, network, &index);
-	const struct weft_host_row *host = TABLE_GET(d->tables, host, &zero);
+	b->index.index = service->network;
+	const struct weft_network_row *network = TABLE_GET(d->tables, network, &b->index);
+	b->index.index = 0;
+	const struct weft_host_row *host = TABLE_GET(d->tables, host, &b->index);
 	if (!network || !host || !host->blocks)
 		return false;
 	if (d->key->ethertype == WEFT_ETH_IPV4)
@@ -183,8 +187,9 @@ weft_inline bool balance_source(struct decide *d, const struct weft_service_row 
 		return false;
 	u64 hash = balance_hash(&b->key, 0, false);
 	for (u32 i = 0; i < BALANCE_PORT_TRIES; i++, hash = balance_mix(hash, i)) {
-		struct weft_index nth = {(u32)(hash >> 40) % host->blocks};
-		const struct weft_port_block_row *block = TABLE_GET(d->tables, port_block, &nth);
+		b->index.index = (u32)(hash >> 40) % host->blocks;
+		const struct weft_port_block_row *block =
+			TABLE_GET(d->tables, port_block, &b->index);
 		if (!block)
 			return false;
 		rewrite->src_port =
@@ -265,13 +270,13 @@ weft_inline bool balance_arrive(
 	struct decide *d, const struct weft_key *key, const struct weft_service_row *service)
 {
 	struct balance *b = d->balance;
-	struct weft_station_key place = {.service = service->id, .mac = key->dst};
-	const struct weft_station_row *station = TABLE_GET(d->tables, station, &place);
-	struct weft_index index = {station ? station->backend : 0};
-	const struct weft_backend_row *backend = TABLE_GET(d->tables, backend, &index);
+	b->station = (struct weft_station_key){.service = service->id, .mac = key->dst};
+	const struct weft_station_row *station = TABLE_GET(d->tables, station, &b->station);
+	b->index.index = station ? station->backend : 0;
+	const struct weft_backend_row *backend = TABLE_GET(d->tables, backend, &b->index);
 	if (!station || !backend || backend->service != service->id)
 		return false; // one whose address it is
-	balance_row(d, service, index.index);
+	balance_row(d, service, b->index.index);
 	balance_translate(d, backend);
 	bool routed = mac_is_gateway(&key->src); // there: the answer goes back the same way
 	if (routed)
@@ -320,16 +325,18 @@ weft_inline bool balance_new(
 		return decide_drop(d, WEFT_DROP_no_backend);
 	u64 hash = balance_hash(
 		&d->balance->key, service->seed, service->flags & WEFT_SERVICE_AFFINITY);
-	struct weft_index slot = {service->ring + (u32)(hash >> 32) % service->ring_size};
-	const struct weft_ring_row *ring = TABLE_GET(d->tables, ring, &slot);
-	struct weft_index id = {ring ? ring->backend : 0};
-	const struct weft_backend_row *backend = TABLE_GET(d->tables, backend, &id);
+	struct weft_index *index = &d->balance->index;
+	index->index = service->ring + (u32)(hash >> 32) % service->ring_size;
+	const struct weft_ring_row *ring = TABLE_GET(d->tables, ring, index);
+	u32 id = ring ? ring->backend : 0;
+	index->index = id;
+	const struct weft_backend_row *backend = TABLE_GET(d->tables, backend, index);
 	if (!backend || !(backend->flags & WEFT_BACKEND_PRESENT) || backend->service != service->id)
 		return decide_drop(d, WEFT_DROP_no_backend);
 	const be16 *mac = (const be16 *)&backend->mac;
 	if (!(mac[0] | mac[1] | mac[2]))
 		return decide_drop(d, WEFT_DROP_backend_unresolved);
-	return balance_choose(d, key, service, backend, id.index);
+	return balance_choose(d, key, service, backend, id);
 }
 
 // --- what is no service's packet
@@ -337,8 +344,9 @@ weft_inline bool balance_new(
 // An answer to the gateway's address, for the host whose port it is.
 weft_inline bool balance_to_owner(struct decide *d)
 {
-	struct weft_index index = {d->balance->key.dst_port / WEFT_BLOCK_PORTS};
-	const struct weft_port_block_row *block = TABLE_GET(d->tables, port_block, &index);
+	struct weft_index *index = &d->balance->index;
+	index->index = d->balance->key.dst_port / WEFT_BLOCK_PORTS;
+	const struct weft_port_block_row *block = TABLE_GET(d->tables, port_block, index);
 	if (!block || !block->owner || block->owner == WEFT_BLOCK_NONE ||
 		d->verdict->flags & WEFT_VERDICT_FROM_PEER)
 		return decide_drop(d, WEFT_DROP_no_connection);

@@ -249,10 +249,10 @@ static void observes(void **state)
 	u8 out[ENGINE_FRAME_BYTES];
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in.bytes, .data_size_in = in.length,
 		.data_out = out, .data_size_out = sizeof(out), .repeat = 1);
-	assert_int_equal(open_engine(&engine, xdp, false), 0);
+	assert_int_equal(testrun_open(&engine, xdp, false), 0);
 	world_configure(&engine_xdp, engine);
 	world_before(&engine_xdp, engine, c, world_now_ns());
-	come_in_by(engine, c->port);
+	testrun_come_in_by(engine, c->port);
 	observe_all(engine);
 	assert_int_equal(bpf_prog_test_run_opts(engine->program, &options), 0);
 	assert_int_equal(spans(engine, 1, 2, WEFT_SPAN_decide), 1);
