@@ -36,7 +36,8 @@ done
 # --- every packet, every point, in their order, between what the guests say; and the histograms say the same
 measure --count 4000 --interval-us 250 --captured "$WORK/captured"
 exact "${LOCAL[@]}"
-captured "$WORK/captured"
+beside_captured "$WORK/captured"
+captured
 near "$(hop P0 P5)" "$(shown residence p50_ns)" "residence in trace and histogram"
 near "$(hop P5 P6)" "$(shown queue p50_ns)" "queue in trace and histogram"
 between 4000 4100 "$(shown residence count)" "packets in the histogram"
@@ -59,7 +60,7 @@ host_stop a
 WEFTD=$BUILD/tests/busy/weftd host_start a
 measure --count 400 --interval-us 1000 --two-ports --captured "$WORK/captured"
 exact "${LOCAL[@]}"
-captured "$WORK/captured"
+beside_captured "$WORK/captured"
 near $BUSY_NS "$(more P0 P1)" "a busy stage"
 near $BUSY_NS $((BUSY_NS + $(more P1 P5))) "a busy stage and the hand-over"
 near $BUSY_NS $((BUSY_NS + $(more P5 P6) - $(more passes reads))) "a busy stage and the queue"

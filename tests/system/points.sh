@@ -7,9 +7,10 @@
 #   times_end                           frames go, all that was seen of them is here
 #   beside FROM POINTS...               the two, side by side: $WORK/rows, see below
 #   exact POINTS...                     what must hold of every row
-#   captured FILE                       the same of what libpcap saw (taptimes --captured FILE); beside it
+#   beside_captured FILE                also what libpcap saw (taptimes --captured FILE)
+#   captured                            what must hold of that
 #
-# A row: number, write() begins, ends, read() begins, ends, P0 ... P6, in ns; 0: not seen. After `captured`: when it left
+# A row: number, write() begins, ends, read() begins, ends, P0 ... P6, in ns; 0: not seen. After `beside_captured`: when it left
 # A's tap and went to B's.
 declare -A COLUMN=([writes]=2 [reads]=4 [P0]=6 [P1]=7 [P2]=8 [P3]=9 [P4]=10 [P5]=11 [P6]=12 [leaves]=13 [passes]=14)
 # shellcheck disable=SC2034 # of lib.sh
@@ -127,9 +128,12 @@ told() { # all that the trace says of the first frame that is not whole: its ver
 		'select(.packet == $packet) | [.host, .point, .time_ns, .verdict, .path]' "$WORK/trace"
 }
 
-captured() { # captured FILE: libpcap saw frames leave the guest at P0, and pass on between P5 and P6
+beside_captured() { # beside_captured FILE
 	awk 'NR == FNR { seen[$1] = $2 " " $3; next } { print $0, seen[$1] }' "$1" "$WORK/rows" >"$WORK/rows-captured"
 	mv "$WORK/rows-captured" "$WORK/rows"
+}
+
+captured() { # libpcap saw frames leave the guest at P0, and pass on between P5 and P6
 	awk -v near="$NEAR" '
 		{
 			off = $6 - $13
