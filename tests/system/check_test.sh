@@ -6,6 +6,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/system/traffic.sh
 . "$(dirname "$0")/traffic.sh"
+# shellcheck source=tests/system/serve.sh
+. "$(dirname "$0")/serve.sh"
 [ "$ENGINE" != sim ] || skip "needs an engine that forwards"
 
 VIP=10.1.0.100
@@ -22,23 +24,11 @@ for i in 1 2 3 4; do
 	on "g$i" ip route add default via fd00::254
 done
 
-declare -A SERVER=()
-server() { # server GUEST OPTIONS...: on port 8080, in place of the one before
-	[ -z "${SERVER[$1]:-}" ] || stop_server "$1"
-	"$TOOLS/serve" answer --netns "$(netns "$1")" --name "$1" --port 8080 "${@:2}" -- touch "$WORK/serves-$1" &
-	SERVER[$1]=$!
-	helper $!
-	wait_for 5 test -e "$WORK/serves-$1"
-}
-stop_server() {
-	kill -9 "${SERVER[$1]}"
-	wait "${SERVER[$1]}" 2>/dev/null || true
-	rm -f "$WORK/serves-$1"
-	unset "SERVER[$1]"
-}
-who() { # who ADDRESS OPTIONS...: serves 30 requests, and how many fail
-	"$TOOLS/serve" ask --netns "$(netns g4)" --to "$@" --count 30 |
-		jq -r '[keys[] | select(. != "failed") | .[:2]] + [.failed | tostring] | join(" ")'
+serve() { # serve "GUESTS" ADDRESS OPTIONS...: they, and only they, answer g4
+	local client=10.1.0.14 guest who=()
+	[[ $2 != *:* ]] || client=fd00::14
+	for guest in $1; do who+=("$guest $client"); done
+	answered "$(printf '%s, ' "${who[@]}" | sed 's/, $//')" g4 "${@:2}"
 }
 health() { # health SERVICE: of its backends
 	json a '[.[] | select(.service == "'"$1"'") | .health] | join(" ")' backend show
@@ -76,42 +66,42 @@ ctl a service set dns check udp send ping expect 10.1.0.254 interval 1s rise 1 f
 ctl a service set six check tcp interval 1s rise 1 fall 2
 refused a 1 "cannot be without gateway" network set blue gateway none
 for service in web dns six; do wait_health $service "healthy healthy healthy"; done
-equal "g1 g2 g3 0" "$(who $VIP)" "who serves"
+serve "g1 g2 g3" $VIP
 expect a '[]' '[.[] | select(.vip | startswith("100."))]' connection show
 
 # --- the server of g2 stops: it is in no ring, and no request goes there
 flow_of() { # flow_of GUEST: a port from which it serves the client's datagrams
 	local port
 	for port in {5001..5099}; do
-		if "$TOOLS/serve" ask --netns "$(netns g4)" --to $VIP --port 53 --udp --from "$port" | grep -q "\"$1 "; then
+		if ask g4 $VIP 1 --port 53 --udp --from "$port" | grep -q "\"$1 "; then
 			echo "$port"
 			return
 		fi
 	done
 }
 flow=$(flow_of g2)
-stop_server g2
+server_stop g2
 for service in web dns six; do wait_health $service "healthy unhealthy healthy"; done
 equal "unhealthy, down, connection refused" "$(why web 2)" "g2 in web"
 expect a '["up",2]' '.[0] | [.state, .serving]' service show web
-equal "g1 g3 0" "$(who $VIP)" "who serves without g2"
-equal "g1 g3 0" "$(who fd00::100)" "who serves without g2, by IPv6"
-equal "g1 g3 0" "$(who $VIP --port 53 --udp)" "who serves datagrams without g2"
-"$TOOLS/serve" ask --netns "$(netns g4)" --to $VIP --port 53 --udp --from "$flow" >/dev/null || die "a flow stays with a dead backend"
+serve "g1 g3" $VIP
+serve "g1 g3" fd00::100
+serve "g1 g3" $VIP --port 53 --udp
+equal 0 "$(ask g4 $VIP 1 --port 53 --udp --from "$flow" | jq .failed)" "answers that a flow of the dead backend misses"
 
 # --- it comes back with errors: well for tcp and udp, not for http
 server g2 --status 500
 for service in dns six; do wait_health $service "healthy healthy healthy"; done
 expect a '"HTTP status 500"' '.[0].health_why | tojson' backend show web address 10.1.0.12 port 8080
 equal "healthy unhealthy healthy" "$(health web)" "health with errors"
-equal "g1 g3 0" "$(who $VIP)" "who serves with errors"
-equal "g1 g2 g3 0" "$(who fd00::100)" "who serves by IPv6"
+serve "g1 g3" $VIP
+serve "g1 g2 g3" fd00::100
 
 # --- all are dead: all serve, or none. weftd is killed: what it does not know counts as well
 ctl a service set web path /x status 201
 wait_health web "unhealthy unhealthy unhealthy"
 expect a '["up",3]' '.[0] | [.state, .serving]' service show web
-equal "g1 g2 g3 0" "$(who $VIP)" "who serves when all are dead"
+serve "g1 g2 g3" $VIP
 ctl a service set web on-empty drop
 expect a '["waiting",0]' '.[0] | [.state, .serving]' service show web
 host_kill a
@@ -120,7 +110,7 @@ equal "unknown unknown unknown" "$(health web | sed 's/unhealthy/unknown/g')" "h
 server g2
 ctl a service set web status 200-399 path /
 wait_health web "healthy healthy healthy"
-equal "g1 g2 g3 0" "$(who $VIP)" "who serves when g2 is back"
+serve "g1 g2 g3" $VIP
 equal 1 "$(on a ip -o link | grep -c weft-chk)" "devices of checks"
 for service in web dns six; do ctl a service set $service check none; done
 equal 0 "$(on a ip -o link | grep -c weft-chk || true)" "devices of checks without checks"

@@ -3,11 +3,20 @@
 # Machines that serve and clients that ask, on top of lib.sh and traffic.sh.
 [ -x "$TOOLS/serve" ] || die "no $TOOLS/serve: run make tests"
 
-server() { # server GUEST: who answers on port 8080
+declare -A SERVER=()
+server() { # server GUEST OPTIONS...: who answers on port 8080, in place of the one before
+	[ -z "${SERVER[$1]:-}" ] || server_stop "$1"
 	rm -f "$WORK/serves-$1"
-	"$TOOLS/serve" answer --netns "$(netns "$1")" --name "$1" --port 8080 -- touch "$WORK/serves-$1" &
+	"$TOOLS/serve" answer --netns "$(netns "$1")" --name "$1" --port 8080 "${@:2}" -- touch "$WORK/serves-$1" &
+	SERVER[$1]=$!
 	helper $!
 	wait_for 5 test -e "$WORK/serves-$1"
+}
+
+server_stop() {
+	kill -9 "${SERVER[$1]}"
+	wait "${SERVER[$1]}" 2>/dev/null || true
+	unset "SERVER[$1]"
 }
 
 ask() { # ask GUEST ADDRESS COUNT OPTIONS...
