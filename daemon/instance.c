@@ -76,6 +76,7 @@ static int start_engine(struct weftd *weftd, struct failure *failure)
 	snprintf(pin_dir, sizeof(pin_dir), "%s/weft/%s", weftd->settings.bpf_dir, weftd->uuid);
 	config.pin_dir = pin_dir;
 	memcpy(config.capacity, weftd->settings.capacity, sizeof(config.capacity));
+	config.flow_slots = weftd->settings.ebpf_flow_slots;
 	config.dpdk = (struct engine_dpdk_config){
 		.cores = weftd->settings.dpdk.cores,
 		.memory_mb = weftd->settings.dpdk.memory_mb,

@@ -77,6 +77,32 @@ static int set_capacity(
 	return 0;
 }
 
+static int set_ebpf(
+	struct settings *settings, const json_t *section, const char *path, struct failure *failure)
+{
+	static const struct argument slots = {
+		.word = "flow_slots", .kind = ARGUMENT_NUMBER, .min = 64, .max = 1 << 22};
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(section))
+		return fail(failure, -EINVAL, "bad_config",
+			"%s: ebpf must hold settings such as `flow_slots: 65536`", path);
+	json_object_foreach ((json_t *)section, key, value) {
+		if (strcmp(key, slots.word) != 0)
+			return settings_unknown(key, json_pack("[s]", slots.word), path, failure);
+		json_t *parsed = value_from_json(&slots, value, failure);
+		json_int_t number = json_integer_value(parsed);
+		json_decref(parsed);
+		if (!number || number & (number - 1))
+			return fail(failure, -EINVAL, "bad_config",
+				"%s: ebpf.flow_slots must be a power of two from 64 to 4194304",
+				path);
+		settings->ebpf_flow_slots = (u32)number;
+	}
+	return 0;
+}
+
 static int set_one(struct settings *settings, const char *key, json_t *value, const char *path,
 	struct failure *failure)
 {
@@ -86,7 +112,9 @@ static int set_one(struct settings *settings, const char *key, json_t *value, co
 		return set_capacity(settings, value, path, failure);
 	if (strcmp(key, "dpdk") == 0)
 		return settings_dpdk_read(&settings->dpdk, value, path, failure);
-	possible = json_pack("[s,s]", "capacity", "dpdk");
+	if (strcmp(key, "ebpf") == 0)
+		return set_ebpf(settings, value, path, failure);
+	possible = json_pack("[s,s,s]", "capacity", "dpdk", "ebpf");
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(texts); i++) {
 		char **text = text_at(settings, i);
 

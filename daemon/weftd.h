@@ -27,6 +27,7 @@ struct settings {     // from the command line and --config; strings owned
 	char *bpf_dir;
 	char *log_level;                // at start; `log set` changes it
 	u32 capacity[WEFT_TABLE_count]; // 0: default
+	u32 ebpf_flow_slots;            // 0: default
 	struct settings_dpdk {          // as in engine.h
 		char *cores;
 		u32 memory_mb;
