@@ -44,6 +44,14 @@ weft_inline void connection_release(struct tables *tables, const struct weft_con
 		commit_release(&n->connections);
 }
 
+// The new rows are in place: verdicts that were cached by the old ones end here.
+weft_inline void connection_moved(struct tables *tables, const struct weft_index *network)
+{
+	struct weft_generation_row *generation = TABLE_ROW(tables, generation, network);
+	if (generation)
+		__sync_fetch_and_add(&generation->value, 1);
+}
+
 weft_inline enum weft_drop connection_insert(
 	struct tables *tables, const struct balance *b, u64 now_ns)
 {
@@ -56,6 +64,7 @@ weft_inline enum weft_drop connection_insert(
 	if (!meter_spend(tables, b->rate_meter, now_ns, 1))
 		return WEFT_DROP_connection_rate;
 	const struct weft_connection_row *old = TABLE_GET(tables, connection, &b->key);
+	bool moved = old && old->port != b->row.port;
 	if (old)
 		connection_release(tables, old);
 	if (!connection_take(s, n, b->connection_limit, limits->connection_limit))
@@ -67,8 +76,11 @@ weft_inline enum weft_drop connection_insert(
 		__sync_fetch_and_add(&s->connections_refused, 1);
 		return shared ? WEFT_DROP_ports_exhausted : WEFT_DROP_connection_limit;
 	}
-	if (connection_put(tables, &b->key, &b->row, true, now_ns))
+	if (connection_put(tables, &b->key, &b->row, true, now_ns)) {
+		if (moved)
+			connection_moved(tables, &network);
 		return WEFT_DROP_none;
+	}
 	connection_release(tables, &b->row);
 	__sync_fetch_and_add(&s->connections_refused, 1);
 	return WEFT_DROP_connection_limit;

@@ -369,6 +369,7 @@ static void host_dsr_moves_to_another_balancer(void **state)
 	struct weft_tag_key both = {.port = P2, .tag = WHITE_VNI};
 	struct weft_tag_row white = {.network = WHITE};
 	start(state);
+	PUT(tag, &both, &white);
 	knows("C", 13);
 	for (int i = 0; i < 3; i++) {
 		u32 peer = i % 2 ? P2 : P1;
