@@ -37,6 +37,44 @@ for spine in 1 2; do
 done
 finish
 
+# anycast: one address at two balancers; a connection that moves to the other stays with its backend, also when the
+# balancer that had it is gone. Namespaces serve as well as VMs.
+hold() { # asks once on the connection that is held, and reads who answers
+	echo ask >&"${HOLD[1]}"
+	read -r -t 5 HELD <&"${HOLD[0]}" || die "the connection that is held does not answer"
+}
+lab_shipped anycast
+sed -i 's/kind: vm,/kind: client,/; s/gateways: .*nginx: true/mtu: 1450, routes: [{to: default, via: 10.1.0.254}]/' "$LAB_FILE"
+weftlab up "$LAB_FILE"
+for web in web1 web2; do
+	rm -f "$WORK/serves"
+	"$BUILD/tests/serve" answer --netns "weft-$LAB-$web" --name $web --port 80 -- touch "$WORK/serves" &
+	helper $!
+	wait_for 5 test -e "$WORK/serves"
+done
+for host in lb1 lb2 h3; do wait_for 15 json_is $host 2 '.[0].serving' service show direct; done
+for vip in '203.0.113.10 198.51.100.130' '203.0.113.11 10.1.0.254'; do
+	got=$("$BUILD/tests/serve" ask --netns "weft-$LAB-client" --to "${vip% *}" --count 40) || die "$vip: $got"
+	equal "[\"failed\",\"web1 ${vip#* }\",\"web2 ${vip#* }\"]" "$(jq -c keys <<<"$got")" "who answers at ${vip% *}: $got"
+done
+for host in lb1 lb2; do expect $host '[true,true]' '[.[].connections_begun > 0]' service show; done
+in_lab r1 ip route replace 203.0.113.0/24 via 198.51.100.1
+coproc HOLD { "$BUILD/tests/serve" hold --netns "weft-$LAB-client" --to 203.0.113.10 --from 4242; }
+# shellcheck disable=SC2153 # made by coproc
+helper "$HOLD_PID"
+hold
+server=$HELD
+in_lab r1 ip route replace 203.0.113.0/24 via 198.51.100.3
+hold
+equal "$server" "$HELD" "who serves by the other balancer"
+node_kill lb1
+for dev in up0 eth1; do in_lab lb1 ip link set $dev down; done
+hold
+equal "$server" "$HELD" "who serves when the first balancer is gone"
+kill "$HOLD_PID"
+expect h3 closed '.[] | select(.client_port == 4242) | .state' connection show
+finish
+
 # mixed-engines: superpackets both ways, also those that a tunnel of the kernel leaves uncut
 if [ -e "$BUILD/weft-dpdk.so" ]; then
 	lab_shipped mixed-engines
