@@ -40,11 +40,14 @@ weft_inline u64 balance_mix_ip(u64 hash, const u8 *address)
 weft_inline u64 balance_hash(const struct weft_connection_key *key, u32 seed, bool affinity)
 {
 	u64 hash = balance_mix_ip(seed, key->src);
-	if (affinity)
-		return balance_mix(hash, 0);
-	hash = balance_mix_ip(hash, key->dst);
-	return balance_mix(
-		hash, key->src_port | (u64)key->dst_port << 16 | (u64)key->protocol << 32);
+	if (!affinity) {
+		hash = balance_mix_ip(hash, key->dst);
+		hash = balance_mix(
+			hash, key->src_port | (u64)key->dst_port << 16 | (u64)key->protocol << 32);
+	}
+	// What came last has only been multiplied yet: clients take one port after the other, and a
+	// ring's slots follow each other by a fixed step, too.
+	return balance_mix(hash, 0);
 }
 
 weft_inline bool connection_live(const struct weft_connection_row *row, u64 now_ns)

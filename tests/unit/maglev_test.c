@@ -2,7 +2,9 @@
 // Maglev's lookup table against the bounds of the paper: shares, weights, disruption, one for all.
 #include "tests/unit/unit.h"
 
+#include "daemon/address.h"
 #include "daemon/maglev.h"
+#include "datapath/pipeline/balance.h"
 
 enum { SIZE = 65537, BACKENDS = 100, IDS = 1024, SEED = 7 };
 
@@ -164,6 +166,36 @@ static void nobody_serves_without_weight(void **state)
 	assert_int_equal(table[0], 9);
 }
 
+// A client takes one port after the other. Of thirty connections to three backends each gets some:
+// by chance a backend gets none once in 64,000 times.
+static void every_backend_gets_some_of_a_client(void **state)
+{
+	enum { AT_ONCE = 30, PORT_FIRST = 32768, PORT_END = 60998 };
+	struct weft_ip client = address_read("fd00::14"), vip = address_read("fd00::100");
+	struct weft_connection_key key = {.dst_port = 80, .protocol = 6};
+	struct maglev_backend backends[3];
+	u32 missed = 0;
+	(void)state;
+	for (u32 i = 0; i < 3; i++) {
+		backends[i] = (struct maglev_backend){address_read("fd00::11"), 8080, 1, i + 1};
+		backends[i].address.byte[15] = (u8)(0x11 + i);
+	}
+	memcpy(key.src, client.byte, sizeof(key.src));
+	memcpy(key.dst, vip.byte, sizeof(key.dst));
+	u32 *table = fill(SIZE, 0, backends, 3);
+	for (u32 first = PORT_FIRST; first + 2 * AT_ONCE < PORT_END; first++) {
+		u32 got[4] = {0};
+		for (u32 n = 0; n < AT_ONCE; n++) {
+			key.src_port = (u16)(first + 2 * n);
+			u64 hash = balance_hash(&key, 0, false);
+			got[table[(u32)(hash >> 32) % SIZE]]++;
+		}
+		missed += !got[1] || !got[2] || !got[3];
+	}
+	assert_in_range(missed, 0, 20);
+	free(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +206,7 @@ int main(void)
 		cmocka_unit_test(seeds_and_ports_tell_tables_apart),
 		cmocka_unit_test(this_is_the_table),
 		cmocka_unit_test(nobody_serves_without_weight),
+		cmocka_unit_test(every_backend_gets_some_of_a_client),
 	};
 	return cmocka_run_group_tests_name("maglev", tests, NULL, NULL);
 }
