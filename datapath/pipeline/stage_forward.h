@@ -39,7 +39,8 @@ weft_inline bool forward_heard(const struct decide *d)
 	u32 local = d->network->member_count;
 	if (d->verdict->flags & WEFT_VERDICT_FROM_PEER)
 		return local > 0;
-	if (local > 1 || (local && d->port->flags & WEFT_PORT_WEFTD)) // else the in-port is one
+	bool member = !d->outside && !(d->port->flags & WEFT_PORT_WEFTD); // the in-port
+	if (local > member)
 		return true;
 	struct weft_index shared = {0};
 	const struct weft_network_row *peers = TABLE_GET(d->tables, network, &shared);

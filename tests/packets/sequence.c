@@ -37,7 +37,8 @@ static void step(
 	struct frame frame = frame_build(in);
 	struct engine_packet packet = {port, frame.bytes, frame.length};
 	struct explained explained;
-	explain_before(ops, engine, port, 0, &frame, now_ns, &explained);
+	explain_before(ops, engine, port, 0, &frame, ops == &engine_sim ? now_ns : world_now_ns(),
+		&explained);
 	assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
 	explain_check(ops, &explained, &result);
 	assert_string_equal(drop_name(result.record.reason), drop_name(reason));

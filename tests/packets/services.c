@@ -147,7 +147,8 @@ static void enter(u32 port, const char *in)
 		frame = tunnel_wrap(port, WHITE_VNI, &frame, NULL);
 	struct engine_packet packet = {is_peer(port) ? 0 : port, frame.bytes, frame.length};
 	if (!is_peer(port))
-		explain_before(ops, engine, port, 0, &frame, now_ns, &explained);
+		explain_before(ops, engine, port, 0, &frame,
+			ops == &engine_sim ? now_ns : world_now_ns(), &explained);
 	assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
 	if (!is_peer(port) && !result.record.passed)
 		explain_check(ops, &explained, &result);
