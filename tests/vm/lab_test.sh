@@ -49,7 +49,8 @@ for signal in KILL INT; do
 	none_left "$LAB"
 done
 
-lab_shipped two-hosts
+# the lab of the balancer has all of two-hosts, and a client outside
+lab_shipped nginx-lb
 weftlab up "$LAB_FILE"
 page_is web2 web1 10.1.0.11
 page_is web1 web2 10.1.0.12
@@ -61,4 +62,38 @@ equal '["h1 decide","h1 encapsulate","h1 > h2 underlay","h2 decapsulate, decide"
 	"$(jq -c '[.steps[1:9][] | .where + " " + (.what | sub("encapsulate: .*"; "encapsulate"))]' "$WORK/path")" "steps"
 equal true "$(jq '([.steps[].p50_ns] | add) as $sum | .p50_ns as $whole | ($sum / $whole) > 0.8 and ($sum / $whole) < 1.25' \
 	"$WORK/path")" "the steps add up: $(jq -c '[.p50_ns, [.steps[].p50_ns]]' "$WORK/path")"
+
+# --- real nginx behind the balancer, in every mode
+loads() { # loads ADDRESS FIRST LAST: a request from each of these ports; pages and "PORT STATUS" are in $WORK/answers
+	seq "$2" "$3" | in_lab client timeout 60 xargs -P 4 -I PORT \
+		curl -s -m 3 -w 'PORT %{http_code}\n' --local-port PORT "http://$1/" >"$WORK/answers" || true
+}
+served() { # "NAME NAME ANSWERS"
+	sed -n 's/^This is guest \(.*\)\.$/\1/p' "$WORK/answers" | sort -u | paste -sd ' '
+	grep -c ' 200$' "$WORK/answers"
+}
+for host in h1 h2; do wait_for 20 json_is $host '[3,3,3]' '[.[].serving]' service show; done
+first=20001
+for vip in 203.0.113.10 203.0.113.11 '[2001:db8:113::10]'; do
+	loads "$vip" $first $((first + 39))
+	first=$((first + 100))
+	equal 'web1 web2 web3 40' "$(served | paste -sd ' ')" "who answers at $vip, and how many requests"
+done
+in_lab client curl -s --max-time 20 http://203.0.113.11/file >"$WORK/file" || die "a large answer"
+equal 8388608 "$(stat -c %s "$WORK/file")" "bytes of a large answer"
+
+# a VM dies under load: what fails is what it had, and the others serve all that comes when its checks have failed
+loads 203.0.113.10 21001 21200 &
+helper $!
+wait_for 10 json_is h1 true '.[0].connections_begun > 60' service show web
+node_kill web2
+wait_for 15 json_is h1 '["unhealthy",0]' '.[0] | [.health, .share_percent]' backend show web address 10.1.0.12 port 80
+wait $! || true
+unset 'HELPERS[-1]'
+failed=$(sed -n 's/ 000$//p' "$WORK/answers" | sort)
+[ -n "$failed" ] || die "no request failed: $(served | paste -sd ' ')"
+equal '' "$(comm -23 <(echo "$failed") <(json h1 '.[] | select(.backend == "10.1.0.12") | .client_port' connection show service web | sort))" \
+	"requests that failed, and were not at the VM that died"
+loads 203.0.113.10 22001 22040
+equal 'web1 web3 40' "$(served | paste -sd ' ')" "who answers without web2, and how many requests"
 finish
