@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The main job in one command: two hosts, a VM on each, one network over both; a client on the first fetches a page
-# from nginx in the VM on the second. It is the lab two-hosts under a name of its own; KEEP=1 leaves it running.
+# The main job in one command: two hosts, VMs on both, one network over both; a client on the first fetches a page
+# from nginx in a VM on the second. Then a balancer in front of all VMs, of which one is killed under load.
+# It is the lab nginx-lb under a name of its own; KEEP=1 leaves it running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 BUILD=$(realpath "${BUILD:-build}")
@@ -25,15 +26,15 @@ on() { # on NODE CMD...: as the operator would type it, and what it prints
 }
 finish() {
 	status=$?
-	rm -f "$file"
+	rm -f "$file" "$file".*
 	weftlab down "$lab" >/dev/null 2>&1 || true
 	exit $status
 }
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-say "Two hosts with a weftd each, a VM behind each, a client: topo/labs/two-hosts.yaml"
-sed "s/^name: .*/name: $lab/" topo/labs/two-hosts.yaml >"$file"
+say "Two hosts with a weftd each, three VMs behind them, a client inside and one outside: topo/labs/nginx-lb.yaml"
+sed "s/^name: .*/name: $lab/" topo/labs/nginx-lb.yaml >"$file"
 weftlab up "$file"
 weftlab graph "$lab"
 
@@ -71,6 +72,31 @@ sleep 0.5 # it says nothing before the first packet
 weftlab exec "$lab:c1" ping -n -c 1 10.1.0.12 >/dev/null
 wait $trace
 
+say "The balancer: one address for nginx in all three VMs, reached from outside"
+until [ "$(weftlab exec "$lab:h1" weftctl -j service show web | jq '.[0].serving')" = 3 ]; do sleep 0.2; done
+on client curl -s http://203.0.113.10/
+on h1 weftctl service show
+on h1 weftctl service who web from 198.51.100.7:20001
+
+say "400 requests, four at a time; meanwhile the VM web2 is killed: its checks fail, and it is out"
+ask_all() { # the status of each request, with the client's port that tells it apart: "PORT STATUS"
+	seq 20001 20400 | weftlab exec "$lab:client" xargs -P 4 -I PORT \
+		curl -s -m 2 -w 'PORT %{http_code}\n' --local-port PORT http://203.0.113.10/
+}
+connections() { weftlab exec "$lab:h1" weftctl -j connection show service web; }
+ask_all >"$file.answers" &
+load=$!
+until [ "$(weftlab exec "$lab:h1" weftctl -j service show web | jq '.[0].connections_begun')" -gt 120 ]; do sleep 0.1; done
+kill -9 "$(weftlab status -j "$lab" | jq '.[0].nodes[] | select(.name == "web2") | .pid')"
+wait $load || true # xargs says that a request failed
+grep '^This' "$file.answers" | sort | uniq -c
+sed -n 's/ 000$//p' "$file.answers" | sort >"$file.failed"
+connections | jq -r '.[] | select(.backend == "10.1.0.12") | .client_port' | sort >"$file.dead"
+echo "failed: $(wc -l <"$file.failed"), of these not at web2: $(comm -23 "$file.failed" "$file.dead" | wc -l)"
+on h1 weftctl service show
+on h1 weftctl backend show web
+[ -z "$(comm -23 "$file.failed" "$file.dead")" ]
+
 say "What happened"
 on h1 weftctl latency show
 on h1 weftctl port show
@@ -80,7 +106,7 @@ on h1 weftctl drops show
 
 if [ -n "$KEEP" ]; then
 	trap - EXIT
-	rm -f "$file"
+	rm -f "$file" "$file".*
 	cat <<END
 
 It is still running. Look around:
