@@ -53,7 +53,11 @@ weft_inline struct balance *balance_scratch(void)
 {
 	u32 zero = 0;
 	struct weft_line_row *row = bpf_map_lookup_elem(&weft_line, &zero);
-	return row ? &row->balance : NULL;
+	if (!row)
+		return NULL;
+	// Else clang 19 adds first and compares then, which Linux 6.1's verifier does not take.
+	__asm__ volatile("" : "+r"(row));
+	return &row->balance;
 }
 int weft_probe_answer(u32 port);
 
