@@ -189,7 +189,7 @@ $(PACKETS): $(call objects,$(wildcard tests/packets/*.c)) $(call objects,daemon/
 	$(Q)$(CC) $(ALL_CFLAGS) -rdynamic $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
 
 ## libFuzzer wants the whole program built by clang with its own flags, in a tree of its own.
-WORLD := $(call objects,$(addprefix tests/packets/,world.c frame.c tunnel.c))
+WORLD := $(call objects,$(addprefix tests/packets/,world.c services_world.c frame.c tunnel.c))
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(WORLD) $(DAEMON) $(DATAPATH)
 	@mkdir -p $(@D)
 	$(call say,LINK)

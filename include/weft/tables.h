@@ -163,8 +163,8 @@ enum weft_service_flag {
 	WEFT_SERVICE_ADDRESS = WEFT_BIT(6),  // the row of the address alone
 };
 
-// ring: Maglev's lookup tables (NSDI'16, section 3.4), one after the other. A service's new one is
-// written elsewhere, then the service's row is replaced: a packet sees the old one or the new one.
+// ring: Maglev's lookup tables (NSDI'16, section 3.4), one after the other. A packet reads one row:
+// rows change in place, one by one; a table of another size is written elsewhere first.
 #define WEFT_ROW_ring(F) F(u32, backend, )
 
 // backend: index: backend id. Row 0 is never used.

@@ -96,7 +96,12 @@ void world_configure(const struct engine_ops *ops, struct engine *engine);
 void world_before(const struct engine_ops *ops, struct engine *engine, const struct packet_case *c,
 	u64 now_ns);
 
-// services.c: puts their rows.
+// services_world.c.
+#define SERVICES_VIP  "10.9.0.1"
+#define SERVICES_VIP6 "fd09::1"
+enum { SERVICES_UPLINK = 14 };
+void services_address(const char *text, u8 out[16]);
+struct weft_mac services_mac(const char *letter);
 void world_services(const struct engine_ops *ops, struct engine *engine);
 
 struct port_counts {

@@ -15,98 +15,12 @@
 #include <cmocka.h>
 #include <weft/wire.h>
 
-#define VIP  "10.9.0.1"
-#define VIP6 "fd09::1"
+#define VIP SERVICES_VIP
 
-enum { UPLINK = 14 };
-
-static const struct {
-	u32 id;
-	u16 port;
-	u8 protocol;
-	bool outside; // reached by the uplink, too
-	u32 flags;
-	const char *vip, *backend, *mac;
-	u16 backend_port;
-} services[] = {
-	{SERVICE_NAT, 80, WEFT_IP_TCP, true, WEFT_SERVICE_NAT, VIP, "10.1.0.2", "B", 8080},
-	{SERVICE_UDP, 53, WEFT_IP_UDP, true, WEFT_SERVICE_NAT, VIP, "10.1.0.2", "B", 0},
-	{SERVICE_DSR, 81, WEFT_IP_TCP, false, WEFT_SERVICE_DSR, VIP, "10.1.0.2", "B", 0},
-	{SERVICE_HOST_DSR, 82, WEFT_IP_UDP, true, WEFT_SERVICE_HOST_DSR, VIP, "10.1.0.3", "C",
-		8082},
-	{SERVICE_EMPTY, 83, WEFT_IP_TCP, false, WEFT_SERVICE_NAT, VIP, NULL, NULL, 0},
-	{SERVICE_WAITING, 84, WEFT_IP_TCP, false, WEFT_SERVICE_NAT, VIP, "10.1.0.9", "Z", 0},
-	{SERVICE_NAT6, 80, WEFT_IP_TCP, true, WEFT_SERVICE_NAT, VIP6, "fd00::2", "B", 8080},
-	{SERVICE_ALL, 0, WEFT_IP_UDP, false, WEFT_SERVICE_NAT, VIP6, "fd00::2", "B", 0},
-};
+enum { UPLINK = SERVICES_UPLINK };
 
 #define PUT(table, key, row) \
 	assert_int_equal(ops->table_put(engine, WEFT_TABLE_##table, (key), (row)), 0)
-
-static void address_of(const char *text, u8 out[16])
-{
-	bool v6 = strchr(text, ':');
-	memset(out, 0, 16);
-	if (!v6)
-		out[10] = out[11] = 0xff;
-	assert_int_equal(inet_pton(v6 ? AF_INET6 : AF_INET, text, out + (v6 ? 0 : 12)), 1);
-}
-
-static struct weft_mac mac_of(const char *letter)
-{
-	char words[] = "X>X";
-	struct weft_mac mac;
-	words[0] = words[2] = letter[0];
-	memcpy(&mac, frame_build(words).bytes, sizeof(mac));
-	return mac;
-}
-
-void world_services(const struct engine_ops *ops, struct engine *engine)
-{
-	// Ports 1024 to 1279 of the gateway are ours, the next 256 the peer's.
-	static const u32 owner[6] = {
-		WEFT_BLOCK_NONE, WEFT_BLOCK_NONE, WEFT_BLOCK_NONE, WEFT_BLOCK_NONE, 0, P1};
-	for (u32 i = 0; i < 6; i++) {
-		struct weft_port_block_row block = {owner[i], 4};
-		PUT(port_block, &i, &block);
-	}
-	for (size_t i = 0; i < WEFT_ARRAY_SIZE(services); i++) {
-		u32 id = services[i].id;
-		struct weft_ring_row ring = {id};
-		struct weft_backend_row backend = {WEFT_BACKEND_PRESENT, id};
-		struct weft_service_row row = {
-			.id = id,
-			.flags = services[i].flags,
-			.network = WHITE,
-			.ring = id,
-			.ring_size = services[i].backend ? 1 : 0,
-			.seed = 7,
-			.connection_limit = 4,
-			.idle_ns = 60 * 1000000000ull,
-		};
-		struct weft_service_row address = {.flags = WEFT_SERVICE_ADDRESS};
-		struct weft_service_key key = {
-			.scope = WHITE, .port = services[i].port, .protocol = services[i].protocol};
-		if (services[i].backend) {
-			address_of(services[i].backend, backend.address);
-			backend.port = services[i].backend_port;
-			backend.mac = mac_of(services[i].mac);
-			PUT(backend, &id, &backend);
-			PUT(ring, &id, &ring);
-		}
-		address_of(services[i].vip, key.address);
-		for (int outside = 0; outside <= services[i].outside; outside++) {
-			struct weft_service_key vip = key;
-			key.scope = vip.scope = outside ? UPLINK | WEFT_SCOPE_PORT : WHITE;
-			vip.port = vip.protocol = 0;
-			PUT(service, &key, &row);
-			PUT(service, &vip, &address);
-		}
-	}
-	struct weft_station_key station = {.service = SERVICE_HOST_DSR, .mac = mac_of("C")};
-	struct weft_station_row is = {SERVICE_HOST_DSR};
-	PUT(station, &station, &is);
-}
 
 static const struct engine_ops *ops;
 static struct engine *engine;
@@ -115,7 +29,7 @@ static struct engine_result result;
 
 static void knows(const char *letter, u32 port)
 {
-	struct weft_fdb_key key = {.network = WHITE, .mac = mac_of(letter)};
+	struct weft_fdb_key key = {.network = WHITE, .mac = services_mac(letter)};
 	struct weft_fdb_row row = {.port = port, .seen_ns = now_ns};
 	PUT(fdb, &key, &row);
 }
@@ -509,8 +423,8 @@ static struct weft_connection_row connection(const char *src, u16 sport, u16 dpo
 	struct weft_connection_key key = {
 		.scope = WHITE, .src_port = sport, .dst_port = dport, .protocol = protocol};
 	struct weft_connection_row row;
-	address_of(src, key.src);
-	address_of(VIP, key.dst);
+	services_address(src, key.src);
+	services_address(VIP, key.dst);
 	assert_int_equal(ops->table_get(engine, WEFT_TABLE_connection, &key, &row), 0);
 	return row;
 }
