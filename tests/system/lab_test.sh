@@ -331,7 +331,7 @@ WEFT_TOPO=$WORK/topo says 0 "$B is up" weftlab up "$B"
 weftlab down "$B"
 WEFT_TOPO=$WORK/topo says 0 "lab $B" weftlab graph "$B"
 for command in up graph; do
-	says 1 "no lab $B; the labs in $PWD/topo/labs are: leaf-spine, mixed-engines, mixed, two-hosts, two-vms, vhost, wan" weftlab $command "$B"
+	says 1 "no lab $B; the labs in $PWD/topo/labs are: anycast, leaf-spine, mixed-engines, mixed, nginx-lb, two-hosts, two-vms, vhost, wan" weftlab $command "$B"
 	says 1 "./$B: " weftlab $command "./$B" # a file, as the slash says
 done
 WEFT_TOPO=$WORK says 1 'set WEFT_TOPO' weftlab up "$B"
