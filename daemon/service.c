@@ -164,15 +164,6 @@ static int service_remove(struct weftd *weftd, struct object *object, struct fai
 	return 0;
 }
 
-static u32 count_backends(struct weftd *weftd, const struct object *service)
-{
-	struct object *object = object_first(weftd, &noun_backend);
-	u32 count = 0;
-	for (; object; object = object->hh.next)
-		count += backend_service(weftd, object->spec) == service;
-	return count;
-}
-
 static void add_counts(struct weftd *weftd, u32 id, struct weft_backend_count_row *sum)
 {
 	struct weft_index index = {id};
@@ -186,8 +177,7 @@ static void add_counts(struct weftd *weftd, u32 id, struct weft_backend_count_ro
 	sum->connections += count.connections;
 }
 
-static const char *state_of(
-	struct weftd *weftd, const struct object *object, u32 backends, const char **why)
+static const char *state_of(const struct object *object, u32 backends, const char **why)
 {
 	const struct service *service = object->live;
 	*why = object->trouble;
@@ -197,7 +187,6 @@ static const char *state_of(
 		return "up";
 	*why = backends ? "none of its backends serves: `backend show` says why"
 			: "it has no backends: `backend add` gives it some";
-	(void)weftd;
 	return "waiting";
 }
 
@@ -208,15 +197,17 @@ static json_t *service_show(struct weftd *weftd, const struct object *object)
 	struct weft_service_usage_row usage = {0};
 	struct weft_backend_count_row sum = {0};
 	struct object *backend = object_first(weftd, &noun_backend);
-	u32 backends = count_backends(weftd, object);
+	u32 backends = 0;
 	const char *why, *state;
 	balancer_settle(weftd);
-	state = state_of(weftd, object, backends, &why);
 	engine_get(weftd, service_usage, &index, &usage);
 	for (; backend; backend = backend->hh.next) {
-		if (backend_service(weftd, backend->spec) == object)
-			add_counts(weftd, backend->id, &sum);
+		if (backend_service(weftd, backend->spec) != object)
+			continue;
+		backends++;
+		add_counts(weftd, backend->id, &sum);
 	}
+	state = state_of(object, backends, &why);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}",
 		"id", (json_int_t)object->id, "idle_seconds",
 		(json_int_t)service_idle_seconds(object->spec), "backends", (json_int_t)backends,

@@ -146,7 +146,7 @@ weft_inline bool flow_read_l4(const struct flow_frame *f, struct flow_key *key)
 	u32 bytes = (u32)(l4[12] >> 4) * 4, flags = l4[13];
 	key->rest |= flags << 8;
 	return f->protocol == WEFT_IP_TCP && f->l4 + 20 <= f->readable && bytes >= 20 &&
-	       f->l4 + bytes <= f->end && !(flags & 0x07); // not cached: FIN, SYN, RST
+	       f->l4 + bytes <= f->end && !(flags & WEFT_TCP_UNCACHED);
 }
 
 // Bytes up to FLOW_READ_BYTES must be memory, whatever they hold. False: the frame is not regular.

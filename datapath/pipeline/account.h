@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
-// Counters and meters: what apply spends and counts, in one source for every engine.
+// Counters, meters and quotas: what apply spends and counts, and what commit takes, in one source
+// for every engine.
 //
 // Counters are per CPU. Drops are rare and shared, so they are counted by atomic addition.
 #pragma once
@@ -71,4 +72,30 @@ weft_inline bool meter_spend(struct tables *tables, u32 meter, u64 now_ns, u32 u
 			return true;
 	}
 	return true;
+}
+
+enum { COMMIT_EEXIST = 17 }; // TABLE_INSERT: the row is there
+
+// Reserve first, then insert: a limit is never passed, whatever other CPUs do meanwhile.
+weft_inline bool commit_take(u64 *used, u64 *refused, u64 limit)
+{
+	if (__sync_fetch_and_add(used, 1) < limit)
+		return true;
+	__sync_fetch_and_add(used, -1);
+	__sync_fetch_and_add(refused, 1);
+	return false;
+}
+
+weft_inline void commit_release(u64 *used)
+{
+	__sync_fetch_and_add(used, -1);
+}
+
+// Rows that verdicts of the network were cached by have changed: those verdicts end here.
+weft_inline void commit_forget(struct tables *tables, u32 network)
+{
+	struct weft_index index = {network};
+	struct weft_generation_row *generation = TABLE_ROW(tables, generation, &index);
+	if (generation)
+		__sync_fetch_and_add(&generation->value, 1);
 }

@@ -3,17 +3,8 @@
 #pragma once
 
 #include "datapath/pipeline/account.h"
+#include "datapath/pipeline/commit_connection.h"
 #include "datapath/pipeline/decide.h"
-
-// Reserve first, then insert: a limit is never passed, whatever other CPUs do meanwhile.
-weft_inline bool commit_take(u64 *used, u64 *refused, u64 limit)
-{
-	if (__sync_fetch_and_add(used, 1) < limit)
-		return true;
-	__sync_fetch_and_add(used, -1);
-	__sync_fetch_and_add(refused, 1);
-	return false;
-}
 
 weft_inline bool commit_take_mac(struct weft_usage_row *usage, u64 limit)
 {
@@ -24,13 +15,6 @@ weft_inline bool commit_take_binding(struct weft_usage_row *usage, u64 limit)
 {
 	return commit_take(&usage->bindings, &usage->bindings_refused, limit);
 }
-
-weft_inline void commit_release(u64 *used)
-{
-	__sync_fetch_and_add(used, -1);
-}
-
-#include "datapath/pipeline/commit_connection.h"
 
 struct commit {
 	struct tables *tables;
@@ -51,7 +35,7 @@ weft_inline void commit_insert(struct commit *c)
 		if (!error)
 			return;
 		commit_release(&c->network_usage->macs);
-		if (error != -17 /* EEXIST: another CPU learned it */)
+		if (error != -COMMIT_EEXIST /* another CPU learned it */)
 			__sync_fetch_and_add(&c->network_usage->learn_refused, 1);
 	}
 	commit_release(&c->port_usage->macs);
@@ -60,11 +44,8 @@ weft_inline void commit_insert(struct commit *c)
 // The new row is in place: verdicts that were cached by the old one end here.
 weft_inline void commit_moved(struct commit *c, struct weft_usage_row *old_usage)
 {
-	struct weft_index index = {c->place.network};
-	struct weft_generation_row *generation = TABLE_ROW(c->tables, generation, &index);
 	commit_release(&old_usage->macs);
-	if (generation)
-		__sync_fetch_and_add(&generation->value, 1);
+	commit_forget(c->tables, c->place.network);
 }
 
 weft_inline void commit_replace(struct commit *c, u32 old_port)
@@ -142,7 +123,7 @@ weft_inline void binding_insert(
 		if (!error)
 			return;
 		commit_release(&network_usage->bindings);
-		if (error != -17 /* EEXIST: another CPU was first */)
+		if (error != -COMMIT_EEXIST /* another CPU was first */)
 			__sync_fetch_and_add(&network_usage->bindings_refused, 1);
 	}
 	commit_release(&b->port_usage->bindings);

@@ -4,8 +4,7 @@
 
 #include "datapath/pipeline/account.h"
 #include "datapath/pipeline/balance.h"
-
-enum { CONNECTION_EEXIST = 17 };
+#include "datapath/pipeline/parse.h"
 
 // A row that is left over from an earlier connection gives way. A port of the gateway address that
 // another CPU took meanwhile does not.
@@ -13,7 +12,7 @@ weft_inline bool connection_put(struct tables *tables, const struct weft_connect
 	const struct weft_connection_row *row, bool may_replace, u64 now_ns)
 {
 	int error = TABLE_INSERT(tables, connection, key, row);
-	if (error != -CONNECTION_EEXIST)
+	if (error != -COMMIT_EEXIST)
 		return !error;
 	const struct weft_connection_row *old = TABLE_GET(tables, connection, key);
 	if (old && !may_replace && connection_live(old, now_ns))
@@ -44,14 +43,6 @@ weft_inline void connection_release(struct tables *tables, const struct weft_con
 		commit_release(&n->connections);
 }
 
-// The new rows are in place: verdicts that were cached by the old ones end here.
-weft_inline void connection_moved(struct tables *tables, const struct weft_index *network)
-{
-	struct weft_generation_row *generation = TABLE_ROW(tables, generation, network);
-	if (generation)
-		__sync_fetch_and_add(&generation->value, 1);
-}
-
 weft_inline enum weft_drop connection_insert(
 	struct tables *tables, const struct balance *b, u64 now_ns)
 {
@@ -78,7 +69,7 @@ weft_inline enum weft_drop connection_insert(
 	}
 	if (connection_put(tables, &b->key, &b->row, true, now_ns)) {
 		if (moved)
-			connection_moved(tables, &network);
+			commit_forget(tables, network.index);
 		return WEFT_DROP_none;
 	}
 	connection_release(tables, &b->row);
@@ -112,11 +103,11 @@ weft_inline void connection_see(struct weft_connection_row *row,
 	row->seen_ns = now_ns;
 	if (partner)
 		partner->seen_ns = now_ns;
-	if (tcp_flags & 0x01)
+	if (tcp_flags & WEFT_TCP_FIN)
 		row->flags |= WEFT_CONNECTION_FIN;
 	bool both = row->flags & WEFT_CONNECTION_FIN &&
 		    (!partner || partner->flags & WEFT_CONNECTION_FIN);
-	if (!(tcp_flags & 0x04) && !both)
+	if (!(tcp_flags & WEFT_TCP_RST) && !both)
 		return;
 	row->flags |= WEFT_CONNECTION_CLOSED;
 	if (partner)
@@ -144,7 +135,7 @@ weft_inline void commit_fragment(struct tables *tables, const struct balance *b,
 		.src_port = b->key.src_port,
 		.dst_port = b->key.dst_port,
 	};
-	if (TABLE_INSERT(tables, fragment, &b->fragment, &row) == -CONNECTION_EEXIST)
+	if (TABLE_INSERT(tables, fragment, &b->fragment, &row) == -COMMIT_EEXIST)
 		TABLE_REPLACE(tables, fragment, &b->fragment, &row);
 }
 

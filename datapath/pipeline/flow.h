@@ -26,7 +26,7 @@ weft_inline bool flow_cacheable(const struct weft_key *key)
 {
 	if (key->flags & WEFT_KEY_FRAGMENT || key->ethertype == WEFT_ETH_ARP)
 		return false;
-	if (key->tcp_flags & (0x07 | WEFT_KEY_ERROR)) // FIN, SYN, RST
+	if (key->tcp_flags & (WEFT_TCP_UNCACHED | WEFT_KEY_ERROR))
 		return false;
 	return key->protocol != WEFT_IP_ICMPV6; // ND among them
 }

@@ -9,9 +9,6 @@
 #include "datapath/pipeline/identity.h"
 #include "datapath/pipeline/observe.h"
 
-enum { GUEST_ECHO4 = 8, GUEST_ECHO4_REPLY = 0, GUEST_ECHO6 = 128, GUEST_ECHO6_REPLY = 129 };
-enum { GUEST_FIN = 0x01, GUEST_SYN = 0x02, GUEST_ACK = 0x10 };
-
 union guest_word { // of the L4 header, from its 5th byte on
 	u64 word;
 	be32 half[2]; // TCP: sequence, acknowledgement; ICMP: identifier and number, data
@@ -27,7 +24,7 @@ weft_inline bool guest_question(const struct packet *p, const struct weft_key *k
 	const struct weft_layout *layout, struct weft_guest_row *row)
 {
 	union guest_word l4 = {0};
-	u32 ends = key_tcp_flags(key) & (GUEST_SYN | GUEST_FIN) ? 1 : 0;
+	u32 ends = key_tcp_flags(key) & (WEFT_TCP_SYN | WEFT_TCP_FIN) ? 1 : 0;
 	if (!(key->flags & WEFT_KEY_L4) || key->flags & WEFT_KEY_FRAGMENT || key_is_error(key))
 		return false;
 	row->protocol = key->protocol;
@@ -46,7 +43,7 @@ weft_inline bool guest_question(const struct packet *p, const struct weft_key *k
 	}
 	row->expected = l4.half[0];
 	row->ports = 0;
-	return key->l4_src == (key->protocol == WEFT_IP_ICMP ? GUEST_ECHO4 : GUEST_ECHO6);
+	return key->l4_src == (key->protocol == WEFT_IP_ICMP ? WEFT_ICMP_ECHO : WEFT_ICMPV6_ECHO);
 }
 
 weft_inline bool guest_answers(const struct packet *p, const struct weft_key *key,
@@ -62,11 +59,11 @@ weft_inline bool guest_answers(const struct packet *p, const struct weft_key *ke
 		return false;
 	if (key->protocol == WEFT_IP_TCP)
 		return row->ports == guest_pair(key->l4_dst, key->l4_src) &&
-		       key->tcp_flags & GUEST_ACK &&
+		       key->tcp_flags & WEFT_TCP_ACK &&
 		       (__s32)(weft_ntoh32(l4.half[1]) - row->expected) >= 0;
 	return l4.half[0] == row->expected &&
-	       key->l4_src ==
-		       (key->protocol == WEFT_IP_ICMP ? GUEST_ECHO4_REPLY : GUEST_ECHO6_REPLY);
+	       key->l4_src == (key->protocol == WEFT_IP_ICMP ? WEFT_ICMP_ECHO_REPLY
+							     : WEFT_ICMPV6_ECHO_REPLY);
 }
 
 // Of a packet that was decided: does it answer, does it ask?

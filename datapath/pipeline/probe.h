@@ -47,9 +47,8 @@ weft_inline bool probe_valid(
 // May it answer weftd's question to a guest? Nobody else asks guests from the gateway's MAC.
 weft_inline bool probe_answer_suspect(const struct weft_key *key)
 {
-	const struct weft_mac gateway = WEFT_GATEWAY_MAC;
 	bool arp = key->ethertype == WEFT_ETH_ARP && key->l4_src == WEFT_ARP_REPLY;
-	return (arp || neighbour_advertises(key)) && parse_same_mac(&key->dst, &gateway);
+	return (arp || neighbour_advertises(key)) && mac_is_gateway(&key->dst);
 }
 
 // Of a suspect: has weftd asked?

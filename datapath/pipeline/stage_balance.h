@@ -5,12 +5,11 @@
 
 #include "datapath/pipeline/balance.h"
 
-enum { BALANCE_FIN = 0x01, BALANCE_SYN = 0x02, BALANCE_RST = 0x04, BALANCE_ACK = 0x10 };
 enum { BALANCE_PORT_TRIES = 8 };
 
 weft_inline bool balance_starts(const struct weft_key *key)
 {
-	return (key_tcp_flags(key) & (BALANCE_SYN | BALANCE_ACK)) == BALANCE_SYN;
+	return (key_tcp_flags(key) & (WEFT_TCP_SYN | WEFT_TCP_ACK)) == WEFT_TCP_SYN;
 }
 
 weft_inline const struct weft_service_row *balance_service(
@@ -129,7 +128,7 @@ weft_inline void balance_touch(
 	struct decide *d, const struct weft_key *key, const struct weft_connection_row *row)
 {
 	bool stale = (s64)(d->now_ns - row->seen_ns) > (s64)WEFT_REFRESH_NS;
-	bool ends = key_tcp_flags(key) & (BALANCE_FIN | BALANCE_RST);
+	bool ends = key_tcp_flags(key) & (WEFT_TCP_FIN | WEFT_TCP_RST);
 	if (!key_is_error(key) && (stale || ends))
 		d->verdict->effects |= WEFT_EFFECT_touch;
 }
@@ -257,7 +256,7 @@ weft_inline bool balance_open(struct decide *d, const struct weft_key *key)
 {
 	struct balance *b = d->balance;
 	bool error = key_is_error(key);
-	if (b->whole && (error || key_tcp_flags(key) & BALANCE_RST))
+	if (b->whole && (error || key_tcp_flags(key) & WEFT_TCP_RST))
 		return decide_drop(d, WEFT_DROP_no_connection);
 	if (!error)
 		d->verdict->effects |= WEFT_EFFECT_connect;

@@ -30,6 +30,13 @@ enum {
 	WEFT_ND_SOURCE_MAC = 1, // options
 	WEFT_ND_TARGET_MAC = 2,
 
+	WEFT_TCP_FIN = 0x01, // RFC 9293 section 3.1
+	WEFT_TCP_SYN = 0x02,
+	WEFT_TCP_RST = 0x04,
+	WEFT_TCP_ACK = 0x10,
+	WEFT_TCP_UNCACHED =
+		WEFT_TCP_FIN | WEFT_TCP_SYN | WEFT_TCP_RST, // they begin or end something
+
 	WEFT_VXLAN_HAS_VNI = 0x08, // the I flag, first byte
 
 	WEFT_ARP_REQUEST = 1,

@@ -88,6 +88,10 @@ struct frame tunnel_wrap(u32 peer, u32 vni, const struct frame *inner, const cha
 // Checks every outer field (cmocka); returns the peer it is for.
 u32 tunnel_unwrap(const u8 *bytes, u32 length, u32 *vni, struct frame *inner);
 
+// Into the engine that is at hand as `ops` and `engine`; cmocka is included.
+#define PUT(table, key, row) \
+	assert_int_equal(ops->table_put(engine, WEFT_TABLE_##table, (key), (row)), 0)
+
 // The world of all cases, see world.c.
 extern bool world_own; // yellow: weft's own encapsulation
 extern const u64 world_probe_key[2];
@@ -95,6 +99,8 @@ extern u32 world_underlay; // ifindex of the device to the peers
 void world_configure(const struct engine_ops *ops, struct engine *engine);
 void world_before(const struct engine_ops *ops, struct engine *engine, const struct packet_case *c,
 	u64 now_ns);
+// Both, for a test that no packet comes before. Returns the time.
+u64 world_begin(const struct engine_ops *ops, struct engine *engine);
 
 // services_world.c.
 #define SERVICES_VIP  "10.9.0.1"

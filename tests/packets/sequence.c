@@ -21,12 +21,9 @@ static u64 now_ns;
 static void start(void **state)
 {
 	const struct sequence_arena *arena = *state;
-	static const struct packet_case nothing;
 	ops = arena->ops;
 	engine = arena->engine;
-	now_ns = world_now_ns();
-	world_configure(ops, engine);
-	world_before(ops, engine, &nothing, now_ns);
+	now_ns = world_begin(ops, engine);
 }
 
 // One packet, and where it went: out_port 0 is "not compared".

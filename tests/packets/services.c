@@ -19,9 +19,6 @@
 
 enum { UPLINK = SERVICES_UPLINK };
 
-#define PUT(table, key, row) \
-	assert_int_equal(ops->table_put(engine, WEFT_TABLE_##table, (key), (row)), 0)
-
 static const struct engine_ops *ops;
 static struct engine *engine;
 static u64 now_ns;
@@ -37,12 +34,9 @@ static void knows(const char *letter, u32 port)
 static void start(void **state)
 {
 	const struct sequence_arena *arena = *state;
-	static const struct packet_case nothing;
 	ops = arena->ops;
 	engine = arena->engine;
-	now_ns = world_now_ns();
-	world_configure(ops, engine);
-	world_before(ops, engine, &nothing, now_ns);
+	now_ns = world_begin(ops, engine);
 	knows("A", 12);
 	knows("B", 13);
 	knows("C", P1);

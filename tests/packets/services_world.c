@@ -33,9 +33,6 @@ static const struct {
 	{SERVICE_ALL, 0, WEFT_IP_UDP, false, WEFT_SERVICE_NAT, VIP6, "fd00::2", "B", 0},
 };
 
-#define PUT(table, key, row) \
-	assert_int_equal(ops->table_put(engine, WEFT_TABLE_##table, (key), (row)), 0)
-
 void services_address(const char *text, u8 out[16])
 {
 	bool v6 = strchr(text, ':');

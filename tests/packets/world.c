@@ -51,9 +51,6 @@ static const struct {
 	{WHITE, 12, 0}, {WHITE, 13, 0}, {VIOLET, 11, 0}, {VIOLET, 10, 60},
 	{VIOLET, P2, WEFT_MEMBER_PEER}, {0, P1, WEFT_MEMBER_PEER}};
 
-#define PUT(table, key, row) \
-	assert_int_equal(ops->table_put(engine, WEFT_TABLE_##table, (key), (row)), 0)
-
 static void configure_network(const struct engine_ops *ops, struct engine *engine, u32 id)
 {
 	struct weft_network_row row = {
@@ -235,6 +232,15 @@ void world_before(const struct engine_ops *ops, struct engine *engine, const str
 		};
 		PUT(fdb, &key, &row);
 	}
+}
+
+u64 world_begin(const struct engine_ops *ops, struct engine *engine)
+{
+	static const struct packet_case nothing;
+	u64 now_ns = world_now_ns();
+	world_configure(ops, engine);
+	world_before(ops, engine, &nothing, now_ns);
+	return now_ns;
 }
 
 void world_counts(const struct engine_ops *ops, struct engine *engine, struct port_counts *out)

@@ -15,14 +15,7 @@ VIP=10.1.0.100
 host_new a
 host_start a
 ctl a network add blue subnet 10.1.0.0/24
-for i in 1 2 3 4; do
-	guest_new "g$i"
-	guest_veth a "g$i" "v$i" "10.1.0.1$i/24"
-	six "g$i" "fd00::1$i"
-	ctl a port add "g$i" type device dev "v$i" network blue
-	on "g$i" ip route add default via 10.1.0.254
-	on "g$i" ip route add default via fd00::254
-done
+machines 4
 
 serve() { # serve "GUESTS" ADDRESS OPTIONS...: they, and only they, answer g4
 	local client=10.1.0.14 guest who=()

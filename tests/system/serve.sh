@@ -3,6 +3,18 @@
 # Machines that serve and clients that ask, on top of lib.sh and traffic.sh.
 [ -x "$TOOLS/serve" ] || die "no $TOOLS/serve: run make tests"
 
+machines() { # machines COUNT: g1 .. on host a, in its network blue, with its gateways as their way out
+	local i
+	for ((i = 1; i <= $1; i++)); do
+		guest_new "g$i"
+		guest_veth a "g$i" "v$i" "10.1.0.1$i/24"
+		six "g$i" "fd00::1$i"
+		ctl a port add "g$i" type device dev "v$i" network blue
+		on "g$i" ip route add default via 10.1.0.254
+		on "g$i" ip route add default via fd00::254
+	done
+}
+
 declare -A SERVER=()
 server() { # server GUEST OPTIONS...: who answers on port 8080, in place of the one before
 	[ -z "${SERVER[$1]:-}" ] || server_stop "$1"
