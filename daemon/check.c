@@ -373,11 +373,8 @@ int checks_open(struct weftd *weftd)
 void checks_start(struct weftd *weftd)
 {
 	struct checks *all = weftd->checks;
-	struct engine_table_status backends, services;
-	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_backend, &backends);
-	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_service_usage, &services);
-	all->rows = all->lowest = backends.capacity;
-	all->service = services.capacity - 1;
+	all->rows = all->lowest = engine_capacity(weftd, WEFT_TABLE_backend);
+	all->service = engine_capacity(weftd, WEFT_TABLE_service_usage) - 1;
 	all->by_row = calloc(all->rows, sizeof(*all->by_row));
 	if (!all->by_row)
 		abort();

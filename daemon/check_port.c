@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <linux/veth.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <stdlib.h>
@@ -47,16 +46,9 @@ struct check_way {
 	bool open, busy;
 };
 
-static u32 capacity_of(struct weftd *weftd, enum weft_table table)
-{
-	struct engine_table_status status;
-	weftd->engine_ops->table_status(weftd->engine, table, &status);
-	return status.capacity;
-}
-
 u32 check_way_port(const struct check_way *way)
 {
-	return capacity_of(way->weftd, WEFT_TABLE_port) - 2;
+	return engine_capacity(way->weftd, WEFT_TABLE_port) - 2;
 }
 
 const struct link *check_way_link(const struct check_way *way)
@@ -175,30 +167,6 @@ static int dress_inner(struct nl_sock *sock)
 
 // --- the device
 
-static struct nl_msg *make_request(const struct check_way *way)
-{
-	struct ifinfomsg info = {0};
-	struct weft_mac mac = CHECK_MAC;
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-	if (!msg)
-		return NULL;
-	nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO);
-	nla_put_string(msg, IFLA_IFNAME, way->name);
-	struct nlattr *link = nla_nest_start(msg, IFLA_LINKINFO);
-	nla_put_string(msg, IFLA_INFO_KIND, "veth");
-	struct nlattr *data = nla_nest_start(msg, IFLA_INFO_DATA);
-	struct nlattr *peer = nla_nest_start(msg, VETH_INFO_PEER);
-	nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO);
-	nla_put_string(msg, IFLA_IFNAME, INNER_NAME);
-	nla_put_u32(msg, IFLA_NET_NS_FD, (u32)check_space_fd(way->space));
-	nla_put_u32(msg, IFLA_MTU, CHECK_MTU);
-	nla_put(msg, IFLA_ADDRESS, sizeof(mac), &mac);
-	nla_nest_end(msg, peer);
-	nla_nest_end(msg, data);
-	nla_nest_end(msg, link);
-	return msg;
-}
-
 // One that a killed weftd has left goes with its namespace, but that takes its time.
 static int delete_left(struct check_way *way, struct failure *failure)
 {
@@ -228,10 +196,13 @@ static int dress_outer(struct check_way *way, struct link *link, struct failure 
 static struct link *make(struct check_way *way, struct failure *failure)
 {
 	struct links *links = way->weftd->links;
+	const struct weft_mac mac = CHECK_MAC;
+	const struct netlink_peer inner = {INNER_NAME, check_space_fd(way->space), CHECK_MTU, &mac};
 	char why[NETLINK_WHY_BYTES];
 	if (delete_left(way, failure))
 		return NULL;
-	int error = netlink_talk(links_socket(links), make_request(way), NULL, NULL, why);
+	int error =
+		netlink_talk(links_socket(links), netlink_veth(way->name, &inner), NULL, NULL, why);
 	struct link *link = error ? NULL : link_refresh(links, way->name);
 	if (!link) {
 		fail(failure, error ? error : -ENODEV, "device",
@@ -372,8 +343,8 @@ static struct weft_ip next_alias(struct check_way *way, bool v4)
 
 static u32 ring_row(struct weftd *weftd, u32 backend)
 {
-	u32 ring = capacity_of(weftd, WEFT_TABLE_ring);
-	u32 backends = capacity_of(weftd, WEFT_TABLE_backend);
+	u32 ring = engine_capacity(weftd, WEFT_TABLE_ring);
+	u32 backends = engine_capacity(weftd, WEFT_TABLE_backend);
 	return ring + backend > backends ? ring - backends + backend : 0;
 }
 
@@ -426,7 +397,7 @@ int check_row_set(struct check_way *way, struct check_row *row, const json_t *se
 {
 	struct weft_backend_row checked = {
 		.flags = WEFT_BACKEND_PRESENT,
-		.service = capacity_of(way->weftd, WEFT_TABLE_service_usage) - 1,
+		.service = engine_capacity(way->weftd, WEFT_TABLE_service_usage) - 1,
 		.port = port,
 		.mac = backend->row.mac,
 	};

@@ -66,6 +66,13 @@ static int open_store(struct weftd *weftd, struct failure *failure)
 	return err;
 }
 
+u32 engine_capacity(const struct weftd *weftd, enum weft_table table)
+{
+	struct engine_table_status status;
+	weftd->engine_ops->table_status(weftd->engine, table, &status);
+	return status.capacity;
+}
+
 static int start_engine(struct weftd *weftd, struct failure *failure)
 {
 	struct engine_config config = {0};

@@ -9,26 +9,20 @@ u32 meter_of_port(u32 port)
 	return port;
 }
 
-static u32 capacity(struct weftd *weftd, enum weft_table table)
-{
-	struct engine_table_status status;
-	weftd->engine_ops->table_status(weftd->engine, table, &status);
-	return status.capacity;
-}
-
 u32 meter_of_network(struct weftd *weftd, u32 network)
 {
-	return capacity(weftd, WEFT_TABLE_port) + network;
+	return engine_capacity(weftd, WEFT_TABLE_port) + network;
 }
 
 u32 meter_of_too_big(struct weftd *weftd, u32 port)
 {
-	return capacity(weftd, WEFT_TABLE_port) + capacity(weftd, WEFT_TABLE_network) + port;
+	return engine_capacity(weftd, WEFT_TABLE_port) +
+	       engine_capacity(weftd, WEFT_TABLE_network) + port;
 }
 
 u32 meter_of_service(struct weftd *weftd, u32 service)
 {
-	return meter_of_too_big(weftd, capacity(weftd, WEFT_TABLE_port)) + service;
+	return meter_of_too_big(weftd, engine_capacity(weftd, WEFT_TABLE_port)) + service;
 }
 
 int meter_set(struct weftd *weftd, u32 row, u64 per_second, u32 *meter, struct failure *failure)

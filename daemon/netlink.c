@@ -9,7 +9,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/if_link.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
 #include <sys/socket.h>
 
 enum { EVENT_BUFFER_BYTES = 4 << 20, DUMP_ATTEMPTS = 8 };
@@ -143,4 +146,30 @@ int netlink_talk(struct nl_sock *sock, struct nl_msg *msg, netlink_answer_fn *fn
 	if (error && why && !why[0])
 		snprintf(why, NETLINK_WHY_BYTES, "%s", strerror(-error));
 	return error;
+}
+
+struct nl_msg *netlink_veth(const char *name, const struct netlink_peer *peer)
+{
+	struct ifinfomsg info = {0};
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+	if (!msg)
+		return NULL;
+	nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO);
+	nla_put_string(msg, IFLA_IFNAME, name);
+	struct nlattr *link = nla_nest_start(msg, IFLA_LINKINFO);
+	nla_put_string(msg, IFLA_INFO_KIND, "veth");
+	struct nlattr *data = nla_nest_start(msg, IFLA_INFO_DATA);
+	struct nlattr *end = nla_nest_start(msg, VETH_INFO_PEER);
+	nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO);
+	nla_put_string(msg, IFLA_IFNAME, peer->name);
+	if (peer->netns)
+		nla_put_u32(msg, IFLA_NET_NS_FD, (u32)peer->netns);
+	if (peer->mtu)
+		nla_put_u32(msg, IFLA_MTU, peer->mtu);
+	if (peer->mac)
+		nla_put(msg, IFLA_ADDRESS, sizeof(*peer->mac), peer->mac);
+	nla_nest_end(msg, end);
+	nla_nest_end(msg, data);
+	nla_nest_end(msg, link);
+	return msg;
 }

@@ -4,6 +4,7 @@
 
 #include <netlink/msg.h>
 #include <netlink/socket.h>
+#include <weft/types.h>
 
 enum { NETLINK_WHY_BYTES = 160 };
 
@@ -18,3 +19,12 @@ struct nl_sock *netlink_open(const int *groups, int *error);
 // an error why (may be NULL) holds the kernel's sentence, or that of errno.
 int netlink_talk(struct nl_sock *sock, struct nl_msg *msg, netlink_answer_fn *fn, void *context,
 	char why[NETLINK_WHY_BYTES]);
+
+// The request for a veth, as netlink_talk sends it; NULL: no memory.
+struct netlink_peer { // its other end
+	const char *name;
+	int netns; // descriptor of the namespace that it goes into; 0: this one
+	u32 mtu;   // 0: the kernel's choice; so without an address
+	const struct weft_mac *mac;
+};
+struct nl_msg *netlink_veth(const char *name, const struct netlink_peer *peer);

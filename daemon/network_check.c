@@ -158,13 +158,12 @@ static int check_unused(struct weftd *weftd, const struct object *old, struct fa
 int network_check(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
-	struct engine_table_status table;
+	u32 capacity = engine_capacity(weftd, WEFT_TABLE_network);
 	if (!spec)
 		return check_unused(weftd, old, failure);
-	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_network, &table);
-	if (!old && object_count(weftd, &noun_network) + 1 >= table.capacity) {
+	if (!old && object_count(weftd, &noun_network) + 1 >= capacity) {
 		fail(failure, -ENOSPC, "table_full", "the network table is full (%u networks)",
-			table.capacity - 1);
+			capacity - 1);
 		return fail_hint(failure, "start weftd with a larger network table");
 	}
 	int error = check_vni(weftd, old, spec, failure);

@@ -168,10 +168,9 @@ static void fill_gateway(const json_t *spec, struct weft_network_row *row)
 // However many addresses a network may have, it leaves most of the table to the others.
 static u32 binding_limit(struct weftd *weftd, const json_t *spec)
 {
-	struct engine_table_status table;
+	u32 most = engine_capacity(weftd, WEFT_TABLE_neighbour) / 4;
 	u64 limit = (u64)spec_number(spec, "mac_limit", MAC_LIMIT_DEFAULT) * WEFT_BINDINGS_PER_MAC;
-	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_neighbour, &table);
-	return limit < table.capacity / 4 ? (u32)limit : table.capacity / 4;
+	return limit < most ? (u32)limit : most;
 }
 
 static int put_row(struct weftd *weftd, struct object *object, struct failure *failure)

@@ -158,20 +158,18 @@ void place_show_numbers(struct weftd *weftd, u32 id, u64 tx_dropped, json_t *sho
 }
 
 // Row 0 is nobody's, and the last ones are weftd's own (question.h, and with checks check.h).
-static u32 place_most(const struct weftd *weftd, u32 capacity)
+static u32 place_most(const struct weftd *weftd)
 {
-	return capacity - 2 - (checks_count(weftd) ? 1 : 0);
+	return engine_capacity(weftd, WEFT_TABLE_port) - 2 - (checks_count(weftd) ? 1 : 0);
 }
 
 int place_check_room(struct weftd *weftd, struct failure *failure)
 {
-	struct engine_table_status table;
-	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_port, &table);
 	u32 used = object_count(weftd, &noun_port) + object_count(weftd, &noun_peer);
-	if (used < place_most(weftd, table.capacity))
+	if (used < place_most(weftd))
 		return 0;
 	fail(failure, -ENOSPC, "table_full", "the port table is full (%u ports and peers)",
-		place_most(weftd, table.capacity));
+		place_most(weftd));
 	return fail_hint(failure, "start weftd with a larger port table");
 }
 

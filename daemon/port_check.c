@@ -125,9 +125,8 @@ static int check_network(const char *name, void *context)
 
 static int check_networks(struct weftd *weftd, const json_t *spec, struct failure *failure)
 {
-	struct engine_table_status table;
-	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_network, &table);
-	struct network_checks checks = {weftd, spec, calloc(table.capacity, 1), failure};
+	u32 capacity = engine_capacity(weftd, WEFT_TABLE_network);
+	struct network_checks checks = {weftd, spec, calloc(capacity, 1), failure};
 	if (!checks.seen)
 		return fail(failure, -ENOMEM, "no_memory", "out of memory");
 	int error = each_network(spec, check_network, &checks);

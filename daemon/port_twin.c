@@ -6,11 +6,6 @@
 // NIC and shows its MAC, MTU and carrier, and the wire, whose frames the engine carries to the NIC
 // and back. The marks go on last: what has them is whole.
 #include <errno.h>
-#include <linux/if_link.h>
-#include <linux/rtnetlink.h>
-#include <linux/veth.h>
-#include <netlink/attr.h>
-#include <netlink/msg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weft/log.h>
@@ -160,26 +155,6 @@ bool port_twin_any(const struct link_watch *watch)
 	return port_twin_is(watch, PORT_TWIN) || port_twin_is(watch, PORT_WIRE);
 }
 
-static struct nl_msg *make_request(const char *twin, const char *wire)
-{
-	struct ifinfomsg info = {0};
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-	if (!msg)
-		return NULL;
-	nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO);
-	nla_put_string(msg, IFLA_IFNAME, twin);
-	struct nlattr *link = nla_nest_start(msg, IFLA_LINKINFO);
-	nla_put_string(msg, IFLA_INFO_KIND, "veth");
-	struct nlattr *data = nla_nest_start(msg, IFLA_INFO_DATA);
-	struct nlattr *peer = nla_nest_start(msg, VETH_INFO_PEER);
-	nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO);
-	nla_put_string(msg, IFLA_IFNAME, wire);
-	nla_nest_end(msg, peer);
-	nla_nest_end(msg, data);
-	nla_nest_end(msg, link);
-	return msg;
-}
-
 static int put_mark(struct port *port, struct link *link, u32 end, struct failure *failure)
 {
 	struct mark mark = {.words = ends[end].mark};
@@ -197,7 +172,8 @@ static int make(struct port *port, struct link *link[PORT_TWIN_ENDS], struct fai
 	struct links *links = port->weftd->links;
 	const struct twin_end *end = port->twin->end;
 	char why[NETLINK_WHY_BYTES];
-	struct nl_msg *msg = make_request(end[PORT_TWIN].watch.name, end[PORT_WIRE].watch.name);
+	struct nl_msg *msg = netlink_veth(end[PORT_TWIN].watch.name,
+		&(struct netlink_peer){.name = end[PORT_WIRE].watch.name});
 	int error = netlink_talk(links_socket(links), msg, NULL, NULL, why);
 	if (error)
 		return fail(failure, error, "device", "the kernel refuses the veth %s: %s",

@@ -18,9 +18,7 @@ enum { VID_MAX = 4094, MAC_LIMIT = 65536 };
 
 u32 question_port(struct weftd *weftd)
 {
-	struct engine_table_status status;
-	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_port, &status);
-	return status.capacity - 1;
+	return engine_capacity(weftd, WEFT_TABLE_port) - 1;
 }
 
 int question_open(struct weftd *weftd)

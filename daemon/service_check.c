@@ -10,13 +10,6 @@
 #include "daemon/port.h"
 #include "daemon/service.h"
 
-static u32 capacity_of(struct weftd *weftd, enum weft_table table)
-{
-	struct engine_table_status status;
-	weftd->engine_ops->table_status(weftd->engine, table, &status);
-	return status.capacity;
-}
-
 static struct weft_ip vip_of(const json_t *spec)
 {
 	return address_read(spec_text(spec, "vip", ""));
@@ -189,7 +182,7 @@ static int check_table(
 		return 0;
 	fail(failure, -ENOSPC, "table_full",
 		"the ring table has no room for %u slots: %u of its %u rows are free", size, left,
-		capacity_of(weftd, WEFT_TABLE_ring));
+		engine_capacity(weftd, WEFT_TABLE_ring));
 	return fail_hint(failure,
 		"say a smaller `table-size`, or start weftd with a larger ring table: "
 		"`capacity: {ring: N}`");
@@ -197,7 +190,7 @@ static int check_table(
 
 static int check_room(struct weftd *weftd, struct failure *failure)
 {
-	u32 capacity = capacity_of(weftd, WEFT_TABLE_service_usage);
+	u32 capacity = engine_capacity(weftd, WEFT_TABLE_service_usage);
 	capacity -= checks_count(weftd) != 0; // they have the last one
 	if (object_count(weftd, &noun_service) + 1 < capacity)
 		return 0;
@@ -340,9 +333,9 @@ static int check_port(struct weftd *weftd, const struct object *old, const struc
 static int check_backend_room(
 	struct weftd *weftd, const struct object *service, struct failure *failure)
 {
-	u32 rows = capacity_of(weftd, WEFT_TABLE_backend) - checks_count(weftd);
-	u32 counts = capacity_of(weftd, WEFT_TABLE_backend_count);
-	u32 stations = capacity_of(weftd, WEFT_TABLE_station);
+	u32 rows = engine_capacity(weftd, WEFT_TABLE_backend) - checks_count(weftd);
+	u32 counts = engine_capacity(weftd, WEFT_TABLE_backend_count);
+	u32 stations = engine_capacity(weftd, WEFT_TABLE_station);
 	u32 count = object_count(weftd, &noun_backend) + 1;
 	const char *table = count >= rows      ? "backend"
 			    : count >= counts  ? "backend_count"

@@ -67,7 +67,9 @@ struct weftd {
 	bool purging;             // and nothing of weft stays on this host
 };
 
-// Every table access of a noun goes through these two lines.
+u32 engine_capacity(const struct weftd *weftd, enum weft_table table); // rows, instance.c
+
+// Every table access of a noun goes through these lines.
 #define engine_put(weftd, table, key, row) \
 	((weftd)->engine_ops->table_put((weftd)->engine, WEFT_TABLE_##table, (key), (row)))
 #define engine_get(weftd, table, key, row) \
