@@ -322,15 +322,21 @@ static void worker_peek(struct dpdk_worker *worker)
 	worker_heed(worker, events, epoll_wait(worker->epoll_fd, events, PEEK_EVENTS, 0));
 }
 
-// Who owes pays only to somebody: not a queue that alone has frames, nor any when all that have
-// frames owe.
+// Who owes pays only to somebody: not a queue that alone has frames. When all that have frames owe,
+// the round is nobody's: as many pass at once as bring the first of them its turn.
 static void worker_forgive(
 	const struct dpdk_poll_list *list, struct dpdk_queue *last, u32 served, u32 owing)
 {
+	u64 least = UINT64_MAX;
 	if (served + owing == 1 && last)
 		last->owed = 0;
-	for (u32 i = 0; owing && !served && i < list->count; i++)
-		list->queue[i]->owed = 0;
+	if (!owing || served)
+		return;
+	for (u32 i = 0; i < list->count; i++)
+		if (list->queue[i]->owed)
+			least = RTE_MIN(least, list->queue[i]->owed);
+	for (u32 i = 0; i < list->count; i++)
+		list->queue[i]->owed -= RTE_MIN(list->queue[i]->owed, least);
 }
 
 // One round over the hot queues. Returns how many stay hot.
