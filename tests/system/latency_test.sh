@@ -178,4 +178,5 @@ after=$(shown queue count)
 some_frames
 [ "$(shown queue count)" -ge $((after + 100)) ] || die "readers are not seen any more"
 ctl a host purge
+wait "${HOST_PID[a]}" || die "weftd ended with status $? after host purge"
 [ ! -e "$PINS/observe/taken" ] || die "purge leaves the program that sees readers"
