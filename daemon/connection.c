@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weft/observe.h>
 #include "daemon/check.h"
 #include "daemon/fdb.h"
 #include "daemon/network.h"
@@ -19,6 +20,26 @@ struct connections {
 	struct weftd *weftd;
 	struct event *timer;
 };
+
+bool connection_translates(struct weftd *weftd, const struct weft_postcard *card,
+	const struct weft_key *key, struct weft_rewrite *rewrite)
+{
+	// as stage balance has it: a frame of an uplink may be in no network when it comes
+	const u32 scopes[] = {card->network, card->from | WEFT_SCOPE_PORT};
+	struct weft_connection_key tuple = {
+		.src_port = key->l4_src, .dst_port = key->l4_dst, .protocol = key->protocol};
+	struct weft_connection_row row;
+	memcpy(tuple.src, key->ip_src.byte, sizeof(tuple.src));
+	memcpy(tuple.dst, key->ip_dst.byte, sizeof(tuple.dst));
+	for (u32 i = 0; card->backend && i < WEFT_ARRAY_SIZE(scopes); i++) {
+		tuple.scope = scopes[i];
+		if (!tuple.scope || engine_get(weftd, connection, &tuple, &row))
+			continue;
+		*rewrite = row.rewrite;
+		return true;
+	}
+	return false;
+}
 
 static void give_back(u64 *connections)
 {

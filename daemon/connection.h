@@ -11,6 +11,11 @@ bool connection_over(struct weftd *weftd, const struct weft_connection_row *row,
 bool connection_forget(struct weftd *weftd, const struct weft_connection_key *key,
 	const struct weft_connection_row *row);
 
+// What the datapath changes in this packet of a service, by its connection as it is now. False:
+// there is none.
+bool connection_translates(struct weftd *weftd, const struct weft_postcard *card,
+	const struct weft_key *key, struct weft_rewrite *rewrite);
+
 // All that are of these; 0: of any. Returns how many connections that were.
 struct connection_filter {
 	u32 service, backend, network;

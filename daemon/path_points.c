@@ -11,10 +11,11 @@
 #include "daemon/pending.h"
 #include "daemon/port.h"
 #include "daemon/probe.h"
+#include "daemon/service.h"
 #include "daemon/trace.h"
 #include "daemon/value.h"
 
-enum { REQUESTS_MAX = 2000 };
+enum { REQUESTS_MAX = 2000, BACKENDS_MAX = 256 };
 
 struct ends {
 	const struct object *from, *to; // ports of this host; NULL: they are elsewhere
@@ -66,11 +67,41 @@ static int check_words(struct request *request, const struct ends *ends)
 	return path_no_target(to, &request->failure);
 }
 
+// Packets to a service have other addresses once it was translated: those of its backends, and
+// of a client that only the joined way can tell from others. False: the target is no service.
+static bool put_service(FILE *out, struct weftd *weftd, const struct target *to)
+{
+	struct object *object = object_first(weftd, &noun_service);
+	u32 backends = 0;
+	bool any = false;
+	for (; object; object = object->hh.next) {
+		if (!service_is_at(object->spec, to->name, to->port))
+			continue;
+		if (!any)
+			fprintf(out, "tcp and ((host %s and port %u)", to->name, to->port);
+		any = true;
+		struct object *backend = object_first(weftd, &noun_backend);
+		for (; backend; backend = backend->hh.next) {
+			if (backend_service(weftd, backend->spec) != object ||
+				backends == BACKENDS_MAX)
+				continue;
+			u32 port = (u32)spec_number(backend->spec, "port", 0);
+			backends++;
+			fprintf(out, " or (host %s and port %u)",
+				spec_text(backend->spec, "address", ""), port ? port : to->port);
+		}
+	}
+	fputs(any ? ")" : "", out);
+	return any;
+}
+
 // Of a request only its own packets, whatever else the two say to each other.
 static void put_filter(FILE *out, const struct request *request, const struct ends *ends)
 {
 	const struct target *to = &ends->target;
 	const char *and = "";
+	if (ends->known && !ends->to && to->port && put_service(out, request->weftd, to))
+		return;
 	if (json_object_get(request->arguments, "request")) {
 		fputs(to->port ? "tcp" : "(icmp or icmp6)", out);
 		and = " and ";
@@ -90,8 +121,10 @@ static void put_filter(FILE *out, const struct request *request, const struct en
 static json_t *begun(const struct ends *ends)
 {
 	const struct target *to = &ends->target;
-	json_t *line = json_pack("{s:b, s:I}", "from", ends->from || ends->from_address.name[0],
-		"clock", (json_int_t)probe_clock());
+	bool by_address = ends->from_address.name[0];
+	json_t *line = json_pack("{s:b, s:s?, s:I}", "from", ends->from || by_address,
+		"from_address", by_address ? ends->from_address.name : NULL, "clock",
+		(json_int_t)probe_clock());
 	if (ends->known && to->port)
 		json_object_set_new(
 			line, "to", json_sprintf(to->v6 ? "[%s]:%u" : "%s:%u", to->name, to->port));

@@ -75,6 +75,13 @@ u32 service_network(struct weftd *weftd, const json_t *spec)
 	return network ? network->id : 0;
 }
 
+bool service_is_at(const json_t *spec, const char *vip, u32 port)
+{
+	u32 own = (u32)spec_number(spec, "port", 0);
+	return service_protocol(spec) == 6 && (!own || own == port) &&
+	       strcmp(spec_text(spec, "vip", ""), vip) == 0;
+}
+
 u8 service_protocol(const json_t *spec)
 {
 	return strcmp(spec_text(spec, "proto", ""), "udp") == 0 ? 17 : 6;

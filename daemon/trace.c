@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
-#include <weft/wire.h>
-#include "daemon/address.h"
 #include "daemon/cards.h"
 #include "daemon/command_table.h"
 #include "daemon/filter.h"
@@ -77,63 +75,6 @@ static const char *path_of(const struct weft_postcard *card)
 	return card->flags & WEFT_POSTCARD_CARRIER ? "carrier" : NULL;
 }
 
-static void put_end_point(json_t *line, const char *key, const struct weft_ip *ip, u32 l4_port)
-{
-	char text[ADDRESS_TEXT_BYTES];
-	address_text(ip, text);
-	if (!l4_port)
-		json_object_set_new(line, key, json_string(text));
-	else
-		json_object_set_new(line, key,
-			json_sprintf(address_v4(ip) ? "%s:%u" : "[%s]:%u", text, l4_port));
-}
-
-static const char *protocol_of(const struct weft_key *key)
-{
-	switch (key->protocol) {
-	case WEFT_IP_TCP:
-		return "tcp";
-	case WEFT_IP_UDP:
-		return "udp";
-	case WEFT_IP_ICMP:
-	case WEFT_IP_ICMPV6:
-		return "icmp";
-	}
-	return key->ethertype == WEFT_ETH_ARP ? "arp" : NULL;
-}
-
-// What the frame is: on the line of its arrival.
-static void put_frame(json_t *line, const struct weft_postcard *card)
-{
-	static const char letters[] = "FSRPAUEC";
-	struct weft_key key;
-	struct weft_layout layout;
-	struct card_echo echo;
-	char flags[sizeof(letters)] = "";
-	size_t length = 0;
-	if (!card_parse(card, &key, &layout))
-		return;
-	const char *protocol = protocol_of(&key);
-	bool ports = protocol && key.flags & WEFT_KEY_L4 && strcmp(protocol, "icmp") != 0;
-	if (key.ethertype == WEFT_ETH_IPV4 || key.ethertype == WEFT_ETH_IPV6 ||
-		key.ethertype == WEFT_ETH_ARP) {
-		put_end_point(line, "src", &key.ip_src, ports ? key.l4_src : 0);
-		put_end_point(line, "dst", &key.ip_dst, ports ? key.l4_dst : 0);
-	}
-	json_object_set_new(line, "proto", protocol ? json_string(protocol) : json_null());
-	for (u32 i = 0; ports && i < 8; i++)
-		if (key.tcp_flags >> i & 1)
-			flags[length++] = letters[i];
-	flags[length] = '\0';
-	json_object_set_new(line, "flags", length ? json_string(flags) : json_null());
-	json_object_set_new(line, "echo",
-		card_echo(card, &echo) ? json_sprintf("%u.%u", echo.id, echo.sequence)
-				       : json_null());
-	if (card->bytes >= layout.header_bytes)
-		json_object_set_new(line, "payload_bytes",
-			json_integer((json_int_t)card->bytes - layout.header_bytes));
-}
-
 static void put_point(struct trace *trace, const struct followed *followed,
 	const struct weft_postcard *card, u32 point, u64 ns, const char *verdict)
 {
@@ -158,7 +99,7 @@ static void put_point(struct trace *trace, const struct followed *followed,
 	json_object_update(line, more);
 	json_decref(more);
 	if (inward)
-		put_frame(line, card);
+		trace_frame(weftd, card, line);
 	request_line(trace->request, line);
 }
 
@@ -341,6 +282,15 @@ static char *text_of(const char *format, ...)
 	return text;
 }
 
+static char *frame_text(const json_t *line, const char *src)
+{
+	const char *becomes = spec_text(line, "becomes_src", NULL);
+	return text_of("%s > %s %s %s%s%s%s%s", src, spec_text(line, "dst", ""),
+		spec_text(line, "proto", ""), spec_text(line, "flags", ""),
+		becomes ? "  becomes " : "", becomes ? becomes : "", becomes ? " > " : "",
+		spec_text(line, "becomes_dst", ""));
+}
+
 static char *trace_line(const struct request *request, const json_t *line)
 {
 	const char *packet = spec_text(line, "packet", NULL), *reason;
@@ -359,8 +309,7 @@ static char *trace_line(const struct request *request, const json_t *line)
 	const char *src = spec_text(line, "src", NULL), *verdict = spec_text(line, "verdict", "");
 	const char *path = spec_text(line, "path", "");
 	const char *service = spec_text(line, "service", NULL);
-	char *what = src ? text_of("%s > %s %s %s", src, spec_text(line, "dst", ""),
-				   spec_text(line, "proto", ""), spec_text(line, "flags", ""))
+	char *what = src ? frame_text(line, src)
 		     : service && *verdict
 			     ? text_of("%s  service %s, %s", verdict, service,
 				       spec_text(line, "backend", ""))

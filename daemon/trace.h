@@ -6,6 +6,8 @@
 #include <weft/types.h>
 #include "daemon/command.h"
 
+struct weft_postcard;
+
 #define TRACE_NOBODY UINT32_MAX
 
 struct trace_aim {
@@ -18,3 +20,8 @@ struct trace_aim {
 // which it adds that it has. What it returns, run does.
 int trace_begin(struct request *request, const struct trace_aim *aim, json_t *begun);
 void trace_cancelled(struct request *request); // the command's
+
+// --- trace_frame.c
+// Adds to the line of its arrival what the frame is, and what a service makes of its addresses:
+// "becomes_src" and "becomes_dst".
+void trace_frame(struct weftd *weftd, const struct weft_postcard *card, json_t *line);

@@ -24,8 +24,9 @@ struct join {
 	const char *from, *plot;
 	struct walk *walk;
 	json_t *dry;
-	char to[80];  // as hosts name it; "": none knows
-	size_t begun; // hosts
+	char from_address[64]; // of a sender that is no port; else ""
+	char to[80];           // as hosts name it; "": none knows
+	size_t begun;          // hosts
 	bool from_known;
 	uint64_t lost;
 	struct requests requests; // count 0: none
@@ -50,13 +51,15 @@ static const char *name_of(const struct join *join, const struct client *client)
 
 static void begin_host(struct join *join, const struct client *client, const json_t *line)
 {
-	const char *to = text_at(line, "to");
+	const char *to = text_at(line, "to"), *address = text_at(line, "from_address");
 	bool from = json_is_true(json_object_get(line, "from"));
 
 	walk_host(join->walk, name_of(join, client),
 		(uint32_t)json_integer_value(json_object_get(line, "clock")), from);
 	join->begun++;
 	join->from_known |= from;
+	if (address)
+		snprintf(join->from_address, sizeof(join->from_address), "%s", address);
 	if (to && !join->to[0])
 		snprintf(join->to, sizeof(join->to), "%s", to);
 }
@@ -131,12 +134,12 @@ static int take_turn(struct run_taker *taker, int *fd)
 
 // --- what comes of it
 
-static void add_step(struct path_result *path, const char *where, const char *what, double p50_ns,
-	double p99_ns, bool observed)
+static void add_step(struct path_result *path, const char *where, const char *what,
+	struct way_times took, bool observed)
 {
 	struct way_step *step = &path->steps[path->count++];
 
-	*step = (struct way_step){.p50_ns = p50_ns, .p99_ns = p99_ns, .observed = observed};
+	*step = (struct way_step){.took = took, .observed = observed};
 	snprintf(step->host, sizeof(step->host), "%s", where);
 	snprintf(step->what, sizeof(step->what), "%s", what);
 }
@@ -149,38 +152,57 @@ static const struct way_step *guest_of(const struct way *way)
 	return NULL;
 }
 
+static struct way_times remainder_of(struct way_times whole, struct way_times part)
+{
+	return (struct way_times){
+		.p50_ns = whole.p50_ns - part.p50_ns,
+		.p99_ns = whole.p99_ns - part.p99_ns,
+		.mean_ns = whole.mean_ns - part.mean_ns,
+	};
+}
+
 // The guest's kernel answers a connection by itself: what a request takes longer is the service's.
 static void split_guest(
 	struct path_result *path, const struct way_step *step, const struct way_step *kernel)
 {
-	double p50 = kernel && kernel->p50_ns < step->p50_ns ? kernel->p50_ns : step->p50_ns;
-	double p99 = kernel && kernel->p99_ns < step->p99_ns ? kernel->p99_ns : step->p99_ns;
+	struct way_times whole = step->took, guest = whole;
 
-	add_step(path, step->host, "guest", p50, p99, true);
 	if (kernel)
-		add_step(path, step->host, "service", step->p50_ns - p50, step->p99_ns - p99, true);
+		guest = (struct way_times){
+			.p50_ns = fmin(kernel->took.p50_ns, whole.p50_ns),
+			.p99_ns = fmin(kernel->took.p99_ns, whole.p99_ns),
+			.mean_ns = fmin(kernel->took.mean_ns, whole.mean_ns),
+		};
+	add_step(path, step->host, "guest", guest, true);
+	if (kernel)
+		add_step(path, step->host, "service", remainder_of(whole, guest), true);
 }
 
-// What the hosts did not see of it. Where each request is known by its place in the row, of each;
-// else the medians must do.
+// What the hosts did not see of it. Where each request is known by its place in the row, of each
+// that the steps tell of; else what all took must do.
 static void add_client(
 	struct path_result *path, const struct way *way, const struct requests_seen *seen)
 {
-	double *own_ns = calloc(seen->count, sizeof(*own_ns)), p50_ns, p99_ns = NAN;
+	double *first_ns = calloc(seen->count, sizeof(*first_ns));
+	double *own_ns = calloc(seen->count, sizeof(*own_ns));
 	bool each = seen->count == way->requests + way->others;
 	size_t count = 0;
+	struct way_times own;
 
-	if (!own_ns)
+	if (!first_ns || !own_ns)
 		abort();
-	for (size_t i = 0; each && i < seen->count; i++)
-		if (!isnan(way->spans_ns[i]))
-			own_ns[count++] = seen->first[i] - way->spans_ns[i];
-	p50_ns = way_quantile(seen->first, seen->count, 0.5) - way->p50_ns;
-	if (each) {
-		p50_ns = way_quantile(own_ns, count, 0.5);
-		p99_ns = way_quantile(own_ns, count, 0.99);
+	for (size_t i = 0; i < seen->count; i++) {
+		if (each && isnan(way->spans_ns[i]))
+			continue;
+		first_ns[count] = seen->first[i];
+		own_ns[count++] = each ? seen->first[i] - way->spans_ns[i] : NAN;
 	}
-	add_step(path, path->from, "client and its wire", p50_ns, p99_ns, false);
+	path->whole = way_times(first_ns, count);
+	own = each ? way_times(own_ns, count) : remainder_of(path->whole, way->took);
+	if (!each)
+		own.p99_ns = NAN;
+	add_step(path, path->from, "client and its wire", own, false);
+	free(first_ns);
 	free(own_ns);
 }
 
@@ -189,12 +211,8 @@ static void put_client(
 {
 	path->client = true;
 	add_client(path, way, seen);
-	path->whole_p50_ns = way_quantile(seen->first, seen->count, 0.5);
-	path->whole_p99_ns = way_quantile(seen->first, seen->count, 0.99);
-	path->connect.p50_ns = way_quantile(seen->connect, seen->count, 0.5);
-	path->connect.p99_ns = way_quantile(seen->connect, seen->count, 0.99);
-	path->total.p50_ns = way_quantile(seen->total, seen->count, 0.5);
-	path->total.p99_ns = way_quantile(seen->total, seen->count, 0.99);
+	path->connect = way_times(seen->connect, seen->count);
+	path->total = way_times(seen->total, seen->count);
 }
 
 static void make_path(struct path_result *path, const struct way *way, const struct way *connect,
@@ -205,8 +223,7 @@ static void make_path(struct path_result *path, const struct way *way, const str
 		abort();
 	path->requests = way->requests;
 	path->others = way->others;
-	path->whole_p50_ns = way->p50_ns;
-	path->whole_p99_ns = way->p99_ns;
+	path->whole = way->took;
 	if (seen->count)
 		put_client(path, way, seen);
 	for (size_t i = 0; i < way->count; i++) {
@@ -252,8 +269,8 @@ static int show(const struct join *join, const struct requests_seen *seen)
 	path.left_out = join->walk->left_out;
 	snprintf(path.from, sizeof(path.from), "%s", join->from);
 	snprintf(path.to, sizeof(path.to), "%s", join->to);
-	way = way_find(join->walk, join->to, false);
-	connect = way_find(join->walk, join->to, true);
+	way = way_find(join->walk, join->from_address, join->to, false);
+	connect = way_find(join->walk, join->from_address, join->to, true);
 	if (way.requests && (seen->count || !join->requests.aim.count)) {
 		make_path(&path, &way, &connect, seen);
 		status = print(join, &path);

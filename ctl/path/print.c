@@ -12,19 +12,19 @@ double path_sum(const struct path_result *path)
 	double sum = 0;
 
 	for (size_t i = 0; i < path->count; i++)
-		sum += path->steps[i].p50_ns > 0 ? path->steps[i].p50_ns : 0;
+		sum += path->steps[i].took.p50_ns > 0 ? path->steps[i].took.p50_ns : 0;
 	return sum;
 }
 
 double path_part(const struct way_step *step, double sum)
 {
-	return sum > 0 && step->p50_ns > 0 ? step->p50_ns / sum : 0;
+	return sum > 0 && step->took.p50_ns > 0 ? step->took.p50_ns / sum : 0;
 }
 
 void path_title(const struct path_result *path, char *title, size_t size)
 {
 	snprintf(title, size, "%s to %s: %.1f \u00b5s at the median of %zu requests", path->from,
-		path->to, path->whole_p50_ns / 1000, path->requests);
+		path->to, path->whole.p50_ns / 1000, path->requests);
 }
 
 void path_clock(const struct path_result *path, char *text, size_t size)
@@ -42,7 +42,7 @@ void path_clock(const struct path_result *path, char *text, size_t size)
 
 bool path_clock_error(const struct way_step *step)
 {
-	return step->between && step->p50_ns < 0;
+	return step->between && step->took.p50_ns < 0;
 }
 
 static void print_us(FILE *out, double ns)
@@ -54,26 +54,25 @@ static void print_us(FILE *out, double ns)
 }
 
 static void print_row(
-	FILE *out, int wide, const char *where, const char *what, double p50_ns, double p99_ns)
+	FILE *out, int wide, const char *where, const char *what, const struct way_times *took)
 {
 	fprintf(out, "%-*s %-34s", wide, where, what);
-	print_us(out, p50_ns);
-	print_us(out, p99_ns);
+	print_us(out, took->p50_ns);
+	print_us(out, took->p99_ns);
 }
 
 static void print_whole(FILE *out, int wide, const struct path_result *path)
 {
 	if (path->total.p50_ns > 0) {
-		print_row(out, wide, path->from, "connect", path->connect.p50_ns,
-			path->connect.p99_ns);
+		print_row(out, wide, path->from, "connect", &path->connect);
 		fputc('\n', out);
 	}
 	print_row(out, wide, path->from,
 		path->client ? "first byte, as the client sees it" : "from first point to last",
-		path->whole_p50_ns, path->whole_p99_ns);
+		&path->whole);
 	fputc('\n', out);
 	if (path->total.p50_ns > 0) {
-		print_row(out, wide, path->from, "total", path->total.p50_ns, path->total.p99_ns);
+		print_row(out, wide, path->from, "total", &path->total);
 		fputc('\n', out);
 	}
 }
@@ -113,7 +112,7 @@ void path_table(FILE *out, const struct path_result *path)
 	for (size_t i = 0; i < path->count; i++) {
 		const struct way_step *step = &path->steps[i];
 
-		print_row(out, wide, step->host, step->what, step->p50_ns, step->p99_ns);
+		print_row(out, wide, step->host, step->what, &step->took);
 		if (path_clock_error(step))
 			fputs("  clock error\n", out);
 		else
@@ -177,7 +176,7 @@ void path_bars(FILE *out, const struct path_result *path)
 
 		snprintf(label, sizeof(label), "%s: %s", step->host, step->what);
 		fprintf(out, "%s%*s %8.1f \u00b5s ", label, widest - path_letters(label), "",
-			step->p50_ns / 1000);
+			step->took.p50_ns / 1000);
 		if (path_clock_error(step))
 			fputs("clock error\n", out);
 		else
@@ -189,10 +188,20 @@ void path_bars(FILE *out, const struct path_result *path)
 // --- JSON
 
 // What was not measured is null.
-static void put_ns(json_t *object, const char *key, bool known, double ns)
+static void put_ns(json_t *object, const char *prefix, const char *key, bool known, double ns)
 {
+	char name[40];
+
+	snprintf(name, sizeof(name), "%s%s_ns", prefix, key);
 	json_object_set_new(
-		object, key, known && !isnan(ns) ? json_integer((json_int_t)ns) : json_null());
+		object, name, known && !isnan(ns) ? json_integer((json_int_t)ns) : json_null());
+}
+
+static void put_times(json_t *object, const char *prefix, bool known, const struct way_times *took)
+{
+	put_ns(object, prefix, "p50", known, took->p50_ns);
+	put_ns(object, prefix, "p99", known, took->p99_ns);
+	put_ns(object, prefix, "mean", known, took->mean_ns);
 }
 
 static json_t *step_json(const struct way_step *step, double sum)
@@ -200,8 +209,7 @@ static json_t *step_json(const struct way_step *step, double sum)
 	json_t *object = json_pack("{s:s, s:s, s:b}", "where", step->host, "what", step->what,
 		"observed", step->observed);
 
-	put_ns(object, "p50_ns", true, step->p50_ns);
-	put_ns(object, "p99_ns", true, step->p99_ns);
+	put_times(object, "", true, &step->took);
 	json_object_set_new(object, "part",
 		path_clock_error(step) ? json_null() : json_real(path_part(step, sum)));
 	return object;
@@ -218,12 +226,9 @@ void path_json(FILE *out, const struct path_result *path)
 		"clock_error_ns", (json_int_t)path->clock.error_ns, "cards_lost",
 		(json_int_t)path->lost, "packets_left_out", (json_int_t)path->left_out);
 
-	put_ns(all, "p50_ns", true, path->whole_p50_ns);
-	put_ns(all, "p99_ns", true, path->whole_p99_ns);
-	put_ns(all, "connect_p50_ns", http, path->connect.p50_ns);
-	put_ns(all, "connect_p99_ns", http, path->connect.p99_ns);
-	put_ns(all, "total_p50_ns", http, path->total.p50_ns);
-	put_ns(all, "total_p99_ns", http, path->total.p99_ns);
+	put_times(all, "", true, &path->whole);
+	put_times(all, "connect_", http, &path->connect);
+	put_times(all, "total_", http, &path->total);
 	for (size_t i = 0; i < path->count; i++)
 		json_array_append_new(steps, step_json(&path->steps[i], sum));
 	json_object_set_new(all, "steps", steps);

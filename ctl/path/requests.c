@@ -34,8 +34,7 @@ static void enter(const char *netns)
 // No word needs quotes: `with` may lead through another shell.
 static int run(const struct requests_aim *aim)
 {
-	static const char times[] =
-		"%{time_connect},%{time_pretransfer},%{time_starttransfer},%{time_total},";
+	static const char times[] = "%{time_connect},%{time_starttransfer},%{time_total},";
 	const char *words[WORDS_MAX];
 	char count[16], url[128], *with = NULL;
 	size_t n = 0;
@@ -123,15 +122,17 @@ bool requests_read(struct requests *requests)
 
 // --- what it says
 
+// The first byte is counted from the connection: curl's own word for when it is ready to send
+// (pretransfer) may come after the request has gone.
 static void read_http(struct requests_seen *seen, const char *text, size_t most)
 {
-	double connect, ready, first, total;
+	double connect, first, total;
 	int used;
 
 	while (seen->count < most &&
-		sscanf(text, "%lf,%lf,%lf,%lf,%n", &connect, &ready, &first, &total, &used) == 4) {
+		sscanf(text, "%lf,%lf,%lf,%n", &connect, &first, &total, &used) == 3) {
 		seen->connect[seen->count] = connect * 1e9;
-		seen->first[seen->count] = (first - ready) * 1e9;
+		seen->first[seen->count] = (first - connect) * 1e9;
 		seen->total[seen->count++] = total * 1e9;
 		text += used;
 	}

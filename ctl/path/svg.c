@@ -128,8 +128,8 @@ static void put_row(FILE *out, const struct way_step *step, int y, int x, double
 	fputs(": ", out);
 	put_text(out, step->what);
 	fputs("</text>", out);
-	put_cell(out, x + P50, y + 16, "black", "%.1f", step->p50_ns / 1000);
-	put_cell(out, x + P99, y + 16, "#555555", "%.1f", step->p99_ns / 1000);
+	put_cell(out, x + P50, y + 16, "black", "%.1f", step->took.p50_ns / 1000);
+	put_cell(out, x + P99, y + 16, "#555555", "%.1f", step->took.p99_ns / 1000);
 	if (path_clock_error(step)) {
 		put_cell(out, x + PART, y + 16, "#555555", "clock error", 0);
 		return;
@@ -146,7 +146,7 @@ static void put_client(FILE *out, const struct path_result *path)
 		fprintf(out,
 			"<text x=\"%d\" y=\"52\" fill=\"#555555\">the client's medians: connect "
 			"%.1f \u00b5s, first byte %.1f \u00b5s, total %.1f \u00b5s</text>\n",
-			MARGIN, path->connect.p50_ns / 1000, path->whole_p50_ns / 1000,
+			MARGIN, path->connect.p50_ns / 1000, path->whole.p50_ns / 1000,
 			path->total.p50_ns / 1000);
 }
 

@@ -101,14 +101,22 @@ static struct walk_packet *packet_of(struct walk *walk, const char *id)
 	return packet;
 }
 
+static void set_ends(struct walk_ends *ends, const char *src, const char *dst)
+{
+	snprintf(ends->src, sizeof(ends->src), "%s", src);
+	snprintf(ends->dst, sizeof(ends->dst), "%s", dst);
+}
+
+// Who translates it knows both flows that it is of; others see one of them.
 static void describe(struct walk_packet *packet, const json_t *line)
 {
 	const char *protocol = text_at(line, "proto");
+	bool translated = *text_at(line, "becomes_src");
 
-	if (packet->src[0] || !*text_at(line, "src"))
+	if ((packet->ends.src[0] && !translated) || !*text_at(line, "src"))
 		return;
-	snprintf(packet->src, sizeof(packet->src), "%s", text_at(line, "src"));
-	snprintf(packet->dst, sizeof(packet->dst), "%s", text_at(line, "dst"));
+	set_ends(&packet->ends, text_at(line, "src"), text_at(line, "dst"));
+	set_ends(&packet->becomes, text_at(line, "becomes_src"), text_at(line, "becomes_dst"));
 	snprintf(packet->echo, sizeof(packet->echo), "%s", text_at(line, "echo"));
 	packet->tcp = !strcmp(protocol, "tcp");
 	packet->connects = packet->tcp && strchr(text_at(line, "flags"), 'S');

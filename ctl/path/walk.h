@@ -25,11 +25,16 @@ struct walk_point {
 	char name[4]; // "P0"
 };
 
+struct walk_ends { // who sent it to whom
+	char src[64], dst[64];
+};
+
 struct walk_packet {
 	char id[17];
-	char src[64], dst[64], echo[12]; // echo: of a ping and its answer
-	bool tcp, connects, data;        // data: a payload of TCP, or no TCP
-	int64_t begin_ns;                // of several clocks: by that of who asks
+	struct walk_ends ends, becomes; // where a service translates it, on either side of that
+	char echo[12];                  // of a ping and its answer
+	bool tcp, connects, data;       // data: a payload of TCP, or no TCP
+	int64_t begin_ns;               // of several clocks: by that of who asks
 	size_t count;
 	struct walk_point points[WALK_POINTS];
 	UT_hash_handle hh;

@@ -31,12 +31,20 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-double way_quantile(double *values, size_t count, double quantile)
+struct way_times way_times(double *values_ns, size_t count)
 {
-	size_t rank = (size_t)(quantile * (double)count);
+	double sum_ns = 0;
 
-	qsort(values, count, sizeof(*values), by_value);
-	return count ? values[rank < count ? rank : count - 1] : 0;
+	if (!count)
+		return (struct way_times){0};
+	qsort(values_ns, count, sizeof(*values_ns), by_value);
+	for (size_t i = 0; i < count; i++)
+		sum_ns += values_ns[i];
+	return (struct way_times){
+		.p50_ns = values_ns[count / 2],
+		.p99_ns = values_ns[count * 99 / 100],
+		.mean_ns = sum_ns / (double)count,
+	};
 }
 
 // --- questions and answers
@@ -57,7 +65,7 @@ static struct walk_packet **in_order(const struct walk *walk, bool connect, size
 		abort();
 	*count = 0;
 	for (struct walk_packet *p = walk->packets; p; p = p->hh.next)
-		if (p->src[0] && p->count && (connect ? p->connects : p->data))
+		if (p->ends.src[0] && p->count && (connect ? p->connects : p->data))
 			list[(*count)++] = p;
 	qsort(list, *count, sizeof(*list), by_begin);
 	return list;
@@ -73,6 +81,14 @@ static bool is_at(const char *end, const char *to)
 	if (*end == '[')
 		return !strncmp(end + 1, to, length) && end[1 + length] == ']';
 	return !strchr(to, ':') && !strncmp(end, to, length) && end[length] == ':';
+}
+
+// As the client knows it: a service's address is on one side of its translation only.
+static const struct walk_ends *ends_of(const struct walk_packet *packet, const char *to)
+{
+	const struct walk_ends *becomes = &packet->becomes;
+
+	return is_at(becomes->src, to) || is_at(becomes->dst, to) ? becomes : &packet->ends;
 }
 
 // Where the sender is, every packet that is seen is of its own.
@@ -127,7 +143,7 @@ static const struct pattern *note_pattern(struct pattern **patterns,
 }
 
 // A question of TCP may have several packets; of others a new one means that the last was lost.
-static size_t pair_up(struct walk_packet **list, size_t count, const char *to,
+static size_t pair_up(struct walk_packet **list, size_t count, const char *from, const char *to,
 	struct exchange *exchanges, struct pattern **patterns)
 {
 	struct flow *flows = NULL, *flow, *next;
@@ -135,13 +151,16 @@ static size_t pair_up(struct walk_packet **list, size_t count, const char *to,
 
 	for (size_t i = 0; i < count; i++) {
 		const struct walk_packet *p = list[i];
+		const struct walk_ends *ends = ends_of(p, to);
 
-		if (is_at(p->dst, to) && was_sent(p)) {
-			flow = flow_of(&flows, p->src, p->dst, p->echo);
+		if (is_at(ends->dst, to) && was_sent(p)) {
+			if (*from && !is_at(ends->src, from))
+				continue;
+			flow = flow_of(&flows, ends->src, ends->dst, p->echo);
 			if (!flow->open || !p->tcp)
 				flow->open = p;
-		} else if (is_at(p->src, to)) {
-			flow = flow_of(&flows, p->dst, p->src, p->echo);
+		} else if (is_at(ends->src, to)) {
+			flow = flow_of(&flows, ends->dst, ends->src, p->echo);
 			if (!flow->open)
 				continue;
 			exchanges[pairs++] = (struct exchange){
@@ -200,10 +219,11 @@ static const struct walk_point *point_at(const struct exchange *exchange, size_t
 		       : &exchange->answer->points[index - exchange->question->count];
 }
 
-static void fill_step(struct way_step *step, const struct exchange *exchanges, size_t pairs,
+static struct way_times times_between(const struct exchange *exchanges, size_t pairs,
 	const struct pattern *pattern, size_t from, size_t to)
 {
 	double *ns = calloc(pairs + 1, sizeof(*ns));
+	struct way_times took;
 	size_t count = 0;
 
 	if (!ns)
@@ -212,16 +232,15 @@ static void fill_step(struct way_step *step, const struct exchange *exchanges, s
 		if (exchanges[i].pattern == pattern)
 			ns[count++] = (double)(point_at(&exchanges[i], to)->ns -
 					       point_at(&exchanges[i], from)->ns);
-	step->p50_ns = way_quantile(ns, count, 0.5);
-	step->p99_ns = way_quantile(ns, count, 0.99);
+	took = way_times(ns, count);
 	free(ns);
+	return took;
 }
 
 static void make_steps(struct way *way, const struct exchange *exchanges, size_t pairs,
 	const struct pattern *pattern)
 {
 	const struct exchange *one = exchanges;
-	struct way_step whole;
 
 	while (one->pattern != pattern)
 		one++;
@@ -236,11 +255,9 @@ static void make_steps(struct way *way, const struct exchange *exchanges, size_t
 		name_step(step, point_at(one, i), point_at(one, i + 1));
 		if (i + 1 == one->question->count)
 			name_turn(step, point_at(one, i));
-		fill_step(step, exchanges, pairs, pattern, i, i + 1);
+		step->took = times_between(exchanges, pairs, pattern, i, i + 1);
 	}
-	fill_step(&whole, exchanges, pairs, pattern, 0, way->count);
-	way->p50_ns = whole.p50_ns;
-	way->p99_ns = whole.p99_ns;
+	way->took = times_between(exchanges, pairs, pattern, 0, way->count);
 	way->spans_ns = calloc(pairs, sizeof(*way->spans_ns));
 	if (!way->spans_ns)
 		abort();
@@ -251,7 +268,7 @@ static void make_steps(struct way *way, const struct exchange *exchanges, size_t
 						      point_at(&exchanges[i], 0)->ns);
 }
 
-struct way way_find(const struct walk *walk, const char *to, bool connect)
+struct way way_find(const struct walk *walk, const char *from, const char *to, bool connect)
 {
 	struct way way = {0};
 	size_t count, pairs;
@@ -261,7 +278,7 @@ struct way way_find(const struct walk *walk, const char *to, bool connect)
 
 	if (!exchanges)
 		abort();
-	pairs = pair_up(list, count, to, exchanges, &patterns);
+	pairs = pair_up(list, count, from, to, exchanges, &patterns);
 	best = patterns;
 	for (pattern = patterns; pattern; pattern = pattern->hh.next)
 		if (pattern->times > best->times)

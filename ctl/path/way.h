@@ -4,13 +4,19 @@
 
 #include "ctl/path/walk.h"
 
-// One step of all requests. Times in nanoseconds.
+// What a part of all requests took. Of parts that follow each other the means add up to the
+// whole's; medians need not.
+struct way_times {
+	double p50_ns, p99_ns, mean_ns; // NAN: not known
+};
+
+// One step of all requests.
 struct way_step {
 	char host[232]; // or "h1 > h2"
 	char what[96];
-	double p50_ns, p99_ns; // NAN: not known
-	bool observed;         // else it is what remains of the whole
-	bool between;          // two clocks: below zero it is their error
+	struct way_times took;
+	bool observed; // else it is what remains of the whole
+	bool between;  // two clocks: below zero it is their error
 };
 
 struct way {
@@ -18,13 +24,14 @@ struct way {
 	size_t count;
 	size_t requests;       // of which the steps tell
 	size_t others;         // that had other points
-	double p50_ns, p99_ns; // from the first point to the last
+	struct way_times took; // from the first point to the last
 	double *spans_ns;      // the same of each, these and others (NAN), in order
 };
 
-// From each question to `to` ("10.1.0.2:80"; "10.1.0.2": any port) to the first answer: with
-// `connect` TCP's connection, else data. requests 0: nothing was seen. After walk_align().
-struct way way_find(const struct walk *walk, const char *to, bool connect);
+// From each question to `to` ("10.1.0.2:80"; "10.1.0.2": any port), of `from` (an address; "": of
+// anybody), to the first answer: with `connect` TCP's connection, else data. requests 0: nothing
+// was seen. After walk_align().
+struct way way_find(const struct walk *walk, const char *from, const char *to, bool connect);
 void way_free(struct way *way);
 
-double way_quantile(double *values, size_t count, double quantile); // sorts them
+struct way_times way_times(double *values_ns, size_t count); // sorts them

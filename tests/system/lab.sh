@@ -54,6 +54,12 @@ in_lab() { "$BUILD/weftlab" exec "$LAB:$1" "${@:2}"; }
 
 pid_of() { weftlab status -j "$LAB" | jq ".[0].nodes[] | select(.name == \"$1\") | .pid"; }
 
+adds_up() { # adds_up WHAT: the steps in $WORK/path are all of it, and none is less than nothing
+	equal true "$(jq '([.steps[].mean_ns] | add) as $sum | .mean_ns as $whole |
+		(($sum / $whole) > 0.99 and ($sum / $whole) < 1.01) and ([.steps[].mean_ns] | min >= 0)' "$WORK/path")" \
+		"$1 add up: $(jq -c '[.mean_ns, [.steps[].mean_ns]]' "$WORK/path")"
+}
+
 node_ended() { [ "$(pid_of "$1")" = null ]; }
 
 node_kill() {

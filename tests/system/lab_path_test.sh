@@ -77,7 +77,7 @@ for way in 'h1 > h2' 'h2 > h1'; do within 30000000 "$(step "$way" underlay)" "un
 equal true "$(jq '[.steps[] | select(.what != "underlay") | .p50_ns] | max < 5000000' "$WORK/path")" \
 	"no other step has the delay: $(jq -c '[.steps[] | [.what, .p50_ns]]' "$WORK/path")"
 # the steps add up to what the client saw
-within "$(jq .p50_ns "$WORK/path")" "$(jq '[.steps[].p50_ns] | add' "$WORK/path")" "the sum of the steps"
+adds_up "the steps"
 WAY=$(steps)
 drawn "$WORK/way.svg"
 
@@ -105,16 +105,36 @@ chmod +x "$WORK/as-c1"
 equal "$(jq -c '[["10.1.0.1: client and its wire"], .[1:7], ["c2: service"], .[7:]] | add' <<<"$WAY")" "$(steps)" "the steps of HTTP"
 equal 5 "$(jq .requests "$WORK/path")" "requests of HTTP"
 within 100000000 "$(step c2 service)" "the service's time"
-curl_median() { # curl_median COLUMN [SINCE-COLUMN]: in ns, of "connect,ready,first,total," of each request
-	tr , '\n' <"$WORK/curl" | paste - - - - |
+curl_median() { # curl_median COLUMN [SINCE-COLUMN]: in ns, of "connect,first,total," of each request
+	tr , '\n' <"$WORK/curl" | paste - - - |
 		awk -v at="$1" -v since="${2:-9}" '{ printf "%.0f\n", ($at - $since) * 1e9 }' | sort -n | sed -n 3p
 }
 within "$(curl_median 1)" "$(jq .connect_p50_ns "$WORK/path")" "connect"
-within "$(curl_median 3 2)" "$(jq .p50_ns "$WORK/path")" "first byte"
-within "$(curl_median 4)" "$(jq .total_p50_ns "$WORK/path")" "total"
-within "$(jq .p50_ns "$WORK/path")" "$(jq '[.steps[].p50_ns] | add' "$WORK/path")" "the sum of HTTP's steps"
+within "$(curl_median 2 1)" "$(jq .p50_ns "$WORK/path")" "first byte"
+within "$(curl_median 3)" "$(jq .total_p50_ns "$WORK/path")" "total"
+adds_up "HTTP's steps"
 drawn "$WORK/way.svg"
 grep -q "connect $(jq '.connect_p50_ns / 1000' "$WORK/path" | xargs printf '%.1f') " "$WORK/way.svg" || die "no connect in the picture"
+
+# --- through a service: translated by h1, or where the backend is, its packets are the same ones
+STEPS=$(jq -c '[["c1: client and its wire"], .[1:7], ["c2: service"], .[7:]] | add' <<<"$WAY")
+for host in h1 h2; do
+	ctl $host service add web vip 10.1.0.200 port 80 proto tcp network blue mode nat
+	ctl $host backend add web address 10.1.0.2 port 80
+done
+for mode in nat host-dsr; do
+	for host in h1 h2; do
+		ctl $host service set web mode $mode
+		wait_for 10 json_is $host 1 '.[0].serving' service show web
+	done
+	for from in c1 10.1.0.1; do
+		"$BUILD/weftctl" "${SOCKETS[@]}" -j path $from 10.1.0.200:80 request 5 netns "$(node_netns c1)" >"$WORK/path"
+		equal "$(jq -c --arg from $from '[.[0] | sub("c1"; $from)] + .[1:]' <<<"$STEPS")" "$(steps)" "from $from through $mode"
+		equal 5 "$(jq .requests "$WORK/path")" "requests from $from through $mode"
+		within 100000000 "$(step c2 service)" "the service's time from $from through $mode"
+		adds_up "the steps from $from through $mode"
+	done
+done
 
 # the same words at the weftctl of each host
 timeout 20 "$BUILD/weftlab" trace "$LAB" icmp count 1 >"$WORK/trace" &

@@ -81,7 +81,8 @@ TRACE=$!
 helper $TRACE
 traced() {
 	ask g4 $VIP 1 >/dev/null
-	jq -en 'any(inputs; .point == "P1" and .service == "web" and (.backend | startswith("backend 10.1.0.1")))' "$WORK/trace" >/dev/null
+	jq -en 'any(inputs; .point == "P1" and .service == "web" and (.backend | startswith("backend 10.1.0.1")))' "$WORK/trace" >/dev/null &&
+		jq -en 'any(inputs; .point == "P0" and (.becomes_dst // "" | startswith("10.1.0.1")))' "$WORK/trace" >/dev/null
 }
 wait_for 10 traced
 kill -TERM $TRACE
