@@ -16,7 +16,7 @@ declare -A running=() started=() # names and times, by process
 
 # They measure what another test would disturb: delays, shares of a worker's time; and the switch of OVS, a process,
 # loses frames that it does not fetch within some 10 ms.
-ALONE=(vm/lab_test system/wire_test system-dpdk/cpu_test {system,system-dpdk}/interop_test)
+ALONE=(system/wire_test system-dpdk/cpu_test {system,system-dpdk}/interop_test)
 
 run() { # run NAME COMMAND...: starts it when there is room
 	local name=$1 most=$((JOBS - 1))
@@ -96,7 +96,7 @@ suite() {
 	packets) run packets "$BUILD/tests/packets" ;;
 	packets-clang-19)
 		variant clang-19 BPF_CLANG=clang-19 packets-program &&
-			run packets-clang-19 "$BUILD/clang-19/tests/packets"
+			run packets-clang-19 "$BUILD/clang-19/tests/packets" --bpf
 		;;
 	asan)
 		variant asan CC=clang-14 CFLAGS="-O1 -g" \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Runs the golden packets: sim; with root also the BPF programs by test run, and live over taps and
-// veths.
+// veths. `--bpf`: the BPF programs alone, as of another compiler; `--test-run`: those by test run.
 #include "tests/packets/testrun.h"
 
 #include <errno.h>
@@ -349,7 +349,22 @@ static int run_xdp(void)
 	return failed + testrun_observe();
 }
 
-static int run_ebpf(enum live_kind kind, const char *pin_root)
+static int run_ebpf_live(struct arena *arena, enum live_kind kind)
+{
+	world_configure(arena->ops, arena->engine);
+	live_receive(NULL, NULL, 0, 0); // the copies of floods
+	arena->name = kind == LIVE_TAP ? "tc live, taps" : "tc live, veths";
+	arena->live = true;
+	int failed = run_arena(arena, golden_test);
+	world_own = false;
+	world_configure(arena->ops, arena->engine);
+	arena->name = kind == LIVE_TAP ? "tc live, taps, carrier" : "tc live, veths, carrier";
+	failed += run_arena(arena, golden_test);
+	world_own = true;
+	return failed;
+}
+
+static int run_ebpf(enum live_kind kind, const char *pin_root, bool live)
 {
 	struct arena arena = {.ops = &engine_ebpf};
 	snprintf(arena.pin_root, sizeof(arena.pin_root), "%s/weft", pin_root);
@@ -363,16 +378,8 @@ static int run_ebpf(enum live_kind kind, const char *pin_root)
 		&(struct sequence_arena){"tc test run, sequences", arena.ops, arena.engine});
 	failed += services_run(
 		&(struct sequence_arena){"tc test run, services", arena.ops, arena.engine});
-	world_configure(arena.ops, arena.engine);
-	live_receive(NULL, NULL, 0, 0); // the copies of floods
-	arena.name = kind == LIVE_TAP ? "tc live, taps" : "tc live, veths";
-	arena.live = true;
-	failed += run_arena(&arena, golden_test);
-	world_own = false;
-	world_configure(arena.ops, arena.engine);
-	arena.name = kind == LIVE_TAP ? "tc live, taps, carrier" : "tc live, veths, carrier";
-	failed += run_arena(&arena, golden_test);
-	world_own = true;
+	if (live)
+		failed += run_ebpf_live(&arena, kind);
 	engine_ebpf.purge(arena.engine);
 	live_close();
 	return failed;
@@ -430,11 +437,13 @@ static void remove_root(void) // however the program ends
 
 int main(int argc, char **argv)
 {
-	if (argc > 1 && !strcmp(argv[1], "--bench"))
+	const char *what = argc > 1 ? argv[1] : "";
+	bool test_run = !strcmp(what, "--test-run"), bpf = test_run || !strcmp(what, "--bpf");
+	if (!strcmp(what, "--bench"))
 		return testrun_bench();
-	if (argc > 1 && !strcmp(argv[1], "--bench-services"))
+	if (!strcmp(what, "--bench-services"))
 		return services_bench();
-	int failed = run_sim();
+	int failed = bpf ? 0 : run_sim();
 	if (geteuid() != 0) {
 		printf("skipped: xdp, tc and live need root\n");
 		return failed != 0;
@@ -445,11 +454,12 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	atexit(remove_root);
-	failed += run_dpdk(LIVE_TAP);
-	failed += run_dpdk(LIVE_VETH);
-	failed += run_dpdk_xdp();
+	for (int kind = LIVE_TAP; !bpf && kind <= LIVE_VETH; kind++)
+		failed += run_dpdk((enum live_kind)kind);
+	if (!bpf)
+		failed += run_dpdk_xdp();
 	failed += run_xdp();
-	failed += run_ebpf(LIVE_TAP, root);
-	failed += run_ebpf(LIVE_VETH, root);
+	failed += run_ebpf(LIVE_TAP, root, !test_run);
+	failed += run_ebpf(LIVE_VETH, root, !test_run);
 	return failed != 0;
 }
