@@ -5,10 +5,14 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 #include <weft/control.h>
 
 enum form { UNKNOWN, WHOLE, LINES };
@@ -21,6 +25,8 @@ struct run {
 	size_t length;
 	bool running;
 	bool last; // the line that ends a stream was there
+	int socket;
+	int process; // weftd's; -1: not seen from here
 	int *status;
 	struct curl_slist *headers;
 };
@@ -40,11 +46,34 @@ static void read_headers(struct run *run)
 			    : WHOLE;
 }
 
+static int note_socket(void *context, curl_socket_t socket, curlsocktype purpose)
+{
+	(void)purpose;
+	((struct run *)context)->socket = socket;
+	return CURL_SOCKOPT_OK;
+}
+
+// To see its end: the socket says whose it is.
+static int process_of(int socket)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.pid <= 0)
+		return -1;
+	return (int)syscall(SYS_pidfd_open, peer.pid, 0);
+}
+
 // A stream may be silent for long: what it is must be known before its first line.
 static size_t take_header(char *bytes, size_t size, size_t count, void *context)
 {
-	if (size * count == 2 && memcmp(bytes, "\r\n", 2) == 0)
-		read_headers(context);
+	struct run *run = context;
+
+	if (size * count == 2 && memcmp(bytes, "\r\n", 2) == 0) {
+		read_headers(run);
+		if (run->process < 0)
+			run->process = process_of(run->socket);
+	}
 	return size * count;
 }
 
@@ -120,6 +149,18 @@ static int finish_stream(const struct run *run, CURLcode code)
 		"weftd on %s went away before the end", run->client->socket);
 }
 
+// Who has stopped or purged weftd goes on when that is done, not when it has begun.
+static int wait_for_end(const struct run *run)
+{
+	struct pollfd end = {.fd = run->process, .events = POLLIN};
+
+	if (end.fd < 0 || poll(&end, 1, (int)run->client->timeout_seconds * 1000) > 0)
+		return *run->status;
+	return client_fail(run->client, WEFT_EXIT_PARTIAL, "timeout", NULL,
+		"weftd is ending, and has not ended within %ld seconds",
+		run->client->timeout_seconds);
+}
+
 static void finish(struct run *run, CURLcode code)
 {
 	json_t *answer = NULL;
@@ -134,6 +175,8 @@ static void finish(struct run *run, CURLcode code)
 	*run->status = client_finish(run->client, (int)code, run->text, run->length, &answer);
 	if (*run->status == 0)
 		*run->status = client_print_answer(run->client, answer);
+	if (json_is_true(json_object_get(answer, "ending")))
+		*run->status = wait_for_end(run);
 	json_decref(answer);
 }
 
@@ -147,6 +190,8 @@ static bool begin(struct run *run, CURLM *multi, const char *body)
 	curl_easy_setopt(run->client->curl, CURLOPT_WRITEDATA, run);
 	curl_easy_setopt(run->client->curl, CURLOPT_HEADERFUNCTION, take_header);
 	curl_easy_setopt(run->client->curl, CURLOPT_HEADERDATA, run);
+	curl_easy_setopt(run->client->curl, CURLOPT_SOCKOPTFUNCTION, note_socket);
+	curl_easy_setopt(run->client->curl, CURLOPT_SOCKOPTDATA, run);
 	curl_easy_setopt(run->client->curl, CURLOPT_PRIVATE, run);
 	run->running = curl_multi_add_handle(multi, run->client->curl) == CURLM_OK;
 	return run->running;
@@ -231,8 +276,11 @@ int run_request(struct client *clients, int *statuses, size_t count, const json_
 	if (!runs || !body || !multi)
 		abort();
 	for (size_t i = 0; i < count; i++) {
-		runs[i] =
-			(struct run){.client = &clients[i], .taker = taker, .status = &statuses[i]};
+		runs[i] = (struct run){.client = &clients[i],
+			.taker = taker,
+			.socket = -1,
+			.process = -1,
+			.status = &statuses[i]};
 		if (!statuses[i])
 			begin(&runs[i], multi, body);
 	}
@@ -242,6 +290,8 @@ int run_request(struct client *clients, int *statuses, size_t count, const json_
 			curl_multi_remove_handle(multi, clients[i].curl);
 		curl_slist_free_all(runs[i].headers);
 		free(runs[i].text);
+		if (runs[i].process >= 0)
+			close(runs[i].process);
 	}
 	curl_multi_cleanup(multi);
 	curl_global_cleanup();

@@ -124,6 +124,8 @@ static json_t *run(struct request *request)
 	} else {
 		answer = answer_failure(&request->failure);
 	}
+	if (request->weftd->stopping)
+		json_object_set_new(answer, "ending", json_true());
 	json_decref(request->result);
 	free(request->text);
 	return answer;

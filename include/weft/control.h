@@ -24,6 +24,9 @@
 // object {"state": "tracing", ...} when it has begun, the way by the host's tables as `path` has
 // it, then a line for each point as `trace` has them.
 //
+// An answer with "ending": true comes from a weftd that ends itself; it has ended when its process
+// has.
+//
 // HTTP status: 200 done, 400 wrong words, 404 no such object or path, 409 refused, 413 too large.
 // The body carries the truth; the status follows it. Each answer names its host in a header.
 #pragma once

@@ -171,6 +171,8 @@ links=$(find "$WORK/a/bpf" -path '*/links/*' -exec bpftool link show pinned {} \
 [ -n "$links" ] || [ "$ENGINE" != ebpf ] || die "no links to watch"
 maps=$(find "$WORK/a/bpf" -path '*/tables/*' -exec bpftool map show pinned {} \; | sed -n 's/^\([0-9]*\):.*/\1/p')
 ctl a host purge
+state=$(awk '/^State/ { print $2 }' "/proc/${HOST_PID[a]}/status" 2>/dev/null || true)
+[ "${state:-Z}" = Z ] || die "weftctl did not wait for the end of weftd: $state"
 wait "${HOST_PID[a]}" || die "weftd ended with status $? after host purge"
 unset "HOST_PID[a]"
 # Programs and maps go when the kernel has let the last reader finish.
