@@ -68,9 +68,17 @@ trap stop INT TERM HUP
 
 variant() { # variant NAME MAKE-VARIABLES... TARGETS...: the project again, in a tree of its own
 	local name=build-$1
-	run "$name" make -s -j"$(nproc)" "BUILD=$BUILD/$1" "${@:2}"
+	TEST_SECONDS=900 run "$name" make -s -j"$(nproc)" "BUILD=$BUILD/$1" "${@:2}"
 	while [[ " ${running[*]} " == *" $name "* ]]; do reap; done
 	[[ " ${failures[*]} " != *" $name "* ]]
+}
+
+sanitized() { # one tree for sanitizers and fuzzers, with the same BPF programs
+	mkdir -p "$BUILD/asan"
+	[ ! -d "$BUILD/bpf" ] || cp -au "$BUILD/bpf" "$BUILD/asan/"
+	variant asan CC=clang-14 CFLAGS="-O1 -g" \
+		SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" \
+		unit-programs packets-program dpdk-tests fuzz-programs
 }
 
 programs() { # every executable of a folder
@@ -99,19 +107,15 @@ suite() {
 			run packets-clang-19 "$BUILD/clang-19/tests/packets" --bpf
 		;;
 	asan)
-		variant asan CC=clang-14 CFLAGS="-O1 -g" \
-			SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" \
-			unit-programs packets-program dpdk-tests || return
+		sanitized || return
 		for test in $(programs "$BUILD/asan/tests/unit"); do run "asan/${test##*/}" "$test"; done
 		run asan/packets "$BUILD/asan/tests/packets"
 		# fair_test judges what frames cost: not by a sanitizer's prices
 		for test in $(programs "$BUILD/asan/tests/dpdk" | grep _test | grep -v fair_test); do run "asan/${test##*/}" "$test"; done
 		;;
 	fuzz)
-		variant fuzzing CC=clang-14 CFLAGS="-O1 -g" \
-			SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" \
-			fuzz-programs || return
-		for test in $(programs "$BUILD/fuzzing/fuzz"); do
+		sanitized || return
+		for test in $(programs "$BUILD/asan/fuzz"); do
 			run "fuzz/${test##*/}" "$test" -max_total_time="${FUZZ_SECONDS:-10}" \
 				-artifact_prefix="$logs/" -print_final_stats=1
 		done
