@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The vhost-user driver alone: bursts from one port to the other, nothing looked at. Its options,
 // guests and last line are those of vuforward, which does the same over DPDK's own driver.
-#include "tests/dpdk/tools/histogram.h"
+#include "tests/tools/histogram.h"
 #include "tests/dpdk/tools/start.h"
 
 #include <rte_cycles.h>

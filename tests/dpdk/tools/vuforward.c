@@ -5,7 +5,7 @@
 #include <getopt.h>
 #include <rte_cycles.h>
 
-#include "histogram.h"
+#include "tests/tools/histogram.h"
 #include "start.h"
 
 #define POOL_SIZE   8191

@@ -4,7 +4,7 @@
 
 #include <getopt.h>
 
-#include "histogram.h"
+#include "tests/tools/histogram.h"
 #include "ways.h"
 
 #define TX_POOL     8191
