@@ -54,7 +54,9 @@ void cpu_wake_before(struct cpu_wake *wake)
 void cpu_wake_after(struct cpu_wake *wake)
 {
 	u64 now;
-	if (!wake->known || !run_delay(wake, &now))
+	bool known = wake->known && run_delay(wake, &now);
+	wake->known = false;
+	if (!known)
 		return;
 	u32 bucket = bucket_of(now - wake->since_ns);
 	if (bucket < CPU_WAKE_BUCKETS)

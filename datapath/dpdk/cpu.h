@@ -14,7 +14,7 @@ enum {
 struct cpu_wake {
 	int fd; // the thread's schedstat; -1: this kernel has none
 	u64 since_ns;
-	bool known; // since_ns is
+	bool known; // since_ns is; until cpu_wake_after
 	u32 count[CPU_WAKE_BUCKETS];
 };
 
@@ -22,7 +22,7 @@ struct cpu_wake {
 void cpu_wake_open(struct cpu_wake *wake);
 void cpu_wake_close(struct cpu_wake *wake);
 void cpu_wake_before(struct cpu_wake *wake); // it sleeps now
-void cpu_wake_after(struct cpu_wake *wake);
+void cpu_wake_after(struct cpu_wake *wake);  // soon after: it reads a file
 
 // Any thread. part: 0 .. 1. 0: nothing is known.
 u64 cpu_wake_quantile(const struct cpu_wake *wake, double part);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <rte_cycles.h>
 #include <rte_rcu_qsbr.h>
+#include <sys/epoll.h>
 #include "datapath/dpdk/cores.h"
 #include "datapath/dpdk/cpu.h"
 #include "datapath/dpdk/flow.h"
@@ -14,6 +15,7 @@
 #include "datapath/table.h"
 
 enum { DPDK_FLOW_SLOTS = 1 << 18, DPDK_WIRES = ENGINE_UNDERLAYS };
+enum { DPDK_EVENTS = 32 }; // that a worker hears of at once
 
 // A queue of a port, as its worker sees it.
 struct dpdk_queue {
@@ -21,6 +23,7 @@ struct dpdk_queue {
 	u32 index;
 	u64 empty_since_ns;   // polled in vain since then; 0: it was not
 	bool armed;           // its descriptor wakes the worker; else it is polled
+	bool woken;           // by it just now; it is still to be put aside
 	u64 owed;             // cycles it has had beyond its turn
 	u64 packets, busy_ns; // received here, and what they cost (sampled, scaled up)
 };
@@ -82,6 +85,8 @@ struct dpdk_worker {
 	u64 polled_tsc;  // before the last receive
 	struct observe observe;
 	u32 random;
+	int event_count; // of the last wake-up, not yet settled; -1: none
+	struct epoll_event events[DPDK_EVENTS];
 };
 
 struct engine {

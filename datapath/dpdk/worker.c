@@ -24,11 +24,10 @@
 #include "datapath/dpdk/dpdk.h"
 
 enum {
-	SPIN_NS = 50000,  // a queue stays hot for so long without a frame
-	TURN_NS = 2000,   // a burst of hits, about
-	TURNS_MOST = 256, // of debt: it may be the kernel that took the core meanwhile
-	PEEK_ROUNDS = 64, // busy: armed descriptors are looked at every so many rounds
-	PEEK_EVENTS = 32,
+	SPIN_NS = 50000,      // a queue stays hot for so long without a frame
+	TURN_NS = 2000,       // a burst of hits, about
+	TURNS_MOST = 256,     // of debt: it may be the kernel that took the core meanwhile
+	PEEK_ROUNDS = 64,     // busy: armed descriptors are looked at every so many rounds
 	CLOCK_NS = 100000000, // the counter is held against the clock so often
 	CLOCK_FIRST_NS = 1000000,
 	CLOCK_CYCLES = 2000, // that takes so long at most, undisturbed
@@ -196,13 +195,14 @@ void worker_free(struct dpdk_worker *worker)
 
 // --- the thread
 
+// Polled from now. Its descriptor is put aside by worker_settle.
 static void queue_heat(struct dpdk_queue *queue)
 {
 	if (!queue->armed)
 		return;
 	queue->armed = false;
 	queue->empty_since_ns = 0;
-	queue->port->driver->arm(queue->port, queue->index, false);
+	queue->woken = true;
 }
 
 // True: it is armed now.
@@ -302,24 +302,40 @@ static u32 queue_poll(struct dpdk_worker *worker, struct dpdk_queue *queue)
 
 // The queues whose descriptors are ready are hot from now. Only while the worker is online: else a
 // queue could go away meanwhile.
-static void worker_heed(struct dpdk_worker *worker, const struct epoll_event *events, int count)
+static void worker_heed(struct dpdk_worker *worker)
+{
+	for (int i = 0; i < worker->event_count; i++) {
+		struct dpdk_queue *queue =
+			dpdk_event_queue(worker->engine, worker->events[i].data.u64);
+		if (queue)
+			queue_heat(queue);
+	}
+}
+
+// After the round that a wake-up was for: the first frame does not wait for system calls, which
+// are dear on a core that has just been woken. The worker was online all the time.
+static void worker_settle(struct dpdk_worker *worker)
 {
 	u64 eaten;
-	for (int i = 0; i < count; i++) {
-		struct dpdk_queue *queue = dpdk_event_queue(worker->engine, events[i].data.u64);
-		if (events[i].data.u64 == DPDK_EVENT_WAKE) {
+	cpu_wake_after(&worker->wake);
+	for (int i = 0; i < worker->event_count; i++) {
+		u64 event = worker->events[i].data.u64;
+		struct dpdk_queue *queue = dpdk_event_queue(worker->engine, event);
+		if (event == DPDK_EVENT_WAKE) {
 			if (read(worker->wake_fd, &eaten, sizeof(eaten)) < 0)
 				continue; // somebody else's wake-up has eaten it
-		} else if (queue) {
-			queue_heat(queue);
+		} else if (queue && queue->woken) {
+			queue->woken = false;
+			queue->port->driver->arm(queue->port, queue->index, false);
 		}
 	}
+	worker->event_count = 0;
 }
 
 static void worker_peek(struct dpdk_worker *worker)
 {
-	struct epoll_event events[PEEK_EVENTS];
-	worker_heed(worker, events, epoll_wait(worker->epoll_fd, events, PEEK_EVENTS, 0));
+	worker->event_count = epoll_wait(worker->epoll_fd, worker->events, DPDK_EVENTS, 0);
+	worker_heed(worker);
 }
 
 // Who owes pays only to somebody: not a queue that alone has frames. When all that have frames owe,
@@ -366,16 +382,14 @@ static u32 worker_round(struct dpdk_worker *worker, const struct dpdk_poll_list 
 static void worker_sleep(struct dpdk_worker *worker)
 {
 	struct rte_rcu_qsbr *rcu = worker->engine->rcu;
-	struct epoll_event events[PEEK_EVENTS];
 	const struct timespec patience = {.tv_nsec = (long)worker->observe.look_in_ns};
 	u64 from_ns = worker_now(worker);
 	cpu_wake_before(&worker->wake);
 	rte_rcu_qsbr_thread_offline(rcu, worker->index);
-	int count = epoll_pwait2(worker->epoll_fd, events, PEEK_EVENTS,
+	worker->event_count = epoll_pwait2(worker->epoll_fd, worker->events, DPDK_EVENTS,
 		worker->observe.flying ? &patience : NULL, NULL);
 	rte_rcu_qsbr_thread_online(rcu, worker->index);
-	worker_heed(worker, events, count);
-	cpu_wake_after(&worker->wake);
+	worker_heed(worker);
 	worker->now_ns = worker_now(worker);
 	worker->cpu.sleeps++;
 	worker->cpu.sleep_ns += worker->now_ns - from_ns;
@@ -401,6 +415,8 @@ static void worker_loop(struct dpdk_worker *worker)
 			observe_look(worker);
 			hot += worker->observe.waiting;
 		}
+		if (unlikely(worker->event_count > 0 || worker->wake.known))
+			worker_settle(worker);
 		rte_rcu_qsbr_quiescent(rcu, worker->index);
 		if (!hot)
 			worker_sleep(worker);
