@@ -85,6 +85,8 @@ struct dpdk_worker {
 	u64 polled_tsc;  // before the last receive
 	struct observe observe;
 	u32 random;
+	u32 rounds;      // since descriptors were looked at
+	u64 peeked_ns;   // when that was
 	int event_count; // of the last wake-up, not yet settled; -1: none
 	struct epoll_event events[DPDK_EVENTS];
 };

@@ -27,7 +27,8 @@ enum {
 	SPIN_NS = 50000,      // a queue stays hot for so long without a frame
 	TURN_NS = 2000,       // a burst of hits, about
 	TURNS_MOST = 256,     // of debt: it may be the kernel that took the core meanwhile
-	PEEK_ROUNDS = 64,     // busy: armed descriptors are looked at every so many rounds
+	PEEK_ROUNDS = 64,     // busy: armed descriptors are looked at every so many rounds,
+	PEEK_NS = 40000,      // but not more often: the system call takes as long as some frames
 	CLOCK_NS = 100000000, // the counter is held against the clock so often
 	CLOCK_FIRST_NS = 1000000,
 	CLOCK_CYCLES = 2000, // that takes so long at most, undisturbed
@@ -332,8 +333,14 @@ static void worker_settle(struct dpdk_worker *worker)
 	worker->event_count = 0;
 }
 
-static void worker_peek(struct dpdk_worker *worker)
+// What has come for queues that are armed while others are busy. `armed`: there are some.
+static void worker_peek(struct dpdk_worker *worker, bool armed)
 {
+	if (!armed || ++worker->rounds < PEEK_ROUNDS ||
+		worker->now_ns - worker->peeked_ns < PEEK_NS)
+		return;
+	worker->rounds = 0;
+	worker->peeked_ns = worker->now_ns;
 	worker->event_count = epoll_wait(worker->epoll_fd, worker->events, DPDK_EVENTS, 0);
 	worker_heed(worker);
 }
@@ -398,7 +405,6 @@ static void worker_sleep(struct dpdk_worker *worker)
 static void worker_loop(struct dpdk_worker *worker)
 {
 	struct rte_rcu_qsbr *rcu = worker->engine->rcu;
-	u32 rounds = 0;
 	worker->now_ns = worker_now(worker);
 	while (!__atomic_load_n(&worker->stop, __ATOMIC_ACQUIRE)) {
 		const struct dpdk_poll_list *list =
@@ -406,6 +412,7 @@ static void worker_loop(struct dpdk_worker *worker)
 		u64 from_ns = worker->now_ns;
 		u32 frames = 0;
 		u32 hot = worker_round(worker, list, &frames);
+		bool armed = hot < list->count;
 		worker->now_ns = worker_now(worker);
 		if (unlikely(!worker->index && !rte_ring_empty(worker->engine->entering)))
 			frames += worker_enter(worker);
@@ -420,8 +427,8 @@ static void worker_loop(struct dpdk_worker *worker)
 		rte_rcu_qsbr_quiescent(rcu, worker->index);
 		if (!hot)
 			worker_sleep(worker);
-		else if (++rounds % PEEK_ROUNDS == 0)
-			worker_peek(worker);
+		else
+			worker_peek(worker, armed);
 	}
 }
 
