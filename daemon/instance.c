@@ -89,6 +89,7 @@ static int start_engine(struct weftd *weftd, struct failure *failure)
 		.memory_mb = weftd->settings.dpdk.memory_mb,
 		.pages = weftd->settings.dpdk.pages,
 		.flow_slots = weftd->settings.dpdk.flow_slots,
+		.spin_us = weftd->settings.dpdk.spin_us,
 		.pci = weftd->settings.dpdk.pci,
 	};
 	err = weftd->engine_ops->start(&weftd->engine, &config, &why);

@@ -7,6 +7,7 @@
 #include "daemon/value.h"
 
 enum { CORE_MAX = 1023, MEMORY_MIN_MB = 16, MEMORY_MAX_MB = 1 << 20, SLOTS_MAX = 1 << 24 };
+enum { SPIN_MAX_US = 1000000 };
 
 static const struct {
 	struct argument argument;
@@ -19,6 +20,8 @@ static const struct {
 		"auto, huge or small"},
 	{{.word = "flow_slots", .kind = ARGUMENT_NUMBER, .min = 64, .max = SLOTS_MAX},
 		"a power of two from 64 to 16777216"},
+	{{.word = "spin_us", .kind = ARGUMENT_NUMBER, .min = 1, .max = SPIN_MAX_US},
+		"a number of microseconds from 1 to 1000000"},
 	{{.word = "pci", .kind = ARGUMENT_BOOL}, "true or false"},
 	{{.word = "xdp", .kind = ARGUMENT_CHOICE, .choices = "auto|on|off"}, "auto, on or off"},
 };
@@ -68,6 +71,9 @@ static bool take(struct settings_dpdk *dpdk, size_t key, const json_t *value)
 		dpdk->flow_slots = (u32)number;
 		return (number & (number - 1)) == 0;
 	case 4:
+		dpdk->spin_us = (u32)number;
+		return true;
+	case 5:
 		dpdk->pci = json_is_true(value);
 		return true;
 	default:

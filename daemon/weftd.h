@@ -33,6 +33,7 @@ struct settings {     // from the command line and --config; strings owned
 		u32 memory_mb;
 		char *pages;
 		u32 flow_slots;
+		u32 spin_us;
 		bool pci;
 		char *xdp; // of underlay devices: "on", "off"; NULL or "auto": if hardware
 	} dpdk;

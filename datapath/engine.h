@@ -21,6 +21,7 @@ struct engine_config {
 		u32 memory_mb;     // of mbufs and tables; 0: the default
 		const char *pages; // "huge", "small"; NULL or "auto": huge if reserved
 		u32 flow_slots;    // of each worker's flow cache, a power of two; 0: the default
+		u32 spin_us;       // that a queue is polled in vain; 0: the default
 		bool pci;          // ports of kind pci can be: DPDK may look for NICs
 	} dpdk;
 };

@@ -14,7 +14,8 @@
 #include "datapath/pipeline/balance.h"
 #include "datapath/table.h"
 
-enum { DPDK_FLOW_SLOTS = 1 << 18, DPDK_WIRES = ENGINE_UNDERLAYS };
+enum { DPDK_FLOW_SLOTS = 1 << 18, DPDK_SPIN_US = 50 };
+enum { DPDK_WIRES = ENGINE_UNDERLAYS };
 enum { DPDK_EVENTS = 32 }; // that a worker hears of at once
 
 // A queue of a port, as its worker sees it.
@@ -104,6 +105,7 @@ struct engine {
 	u32 underlay[ENGINE_UNDERLAYS];                // their slots; 0: none
 	struct dpdk_worker *workers[DPDK_WORKERS + 1]; // the last: for inject, without a thread
 	u32 worker_count;                              // with threads
+	u64 spin_ns; // a queue stays hot for so long without a frame
 	struct dpdk_cores cores;
 	struct engine_overlay overlay; // as weftd said it last
 	int event_fd;

@@ -75,6 +75,8 @@ static int dpdk_start(struct engine **out, const struct engine_config *config, c
 	if (engine) {
 		engine->cores = cores;
 		engine->event_fd = engine->card_fd = -1;
+		engine->spin_ns =
+			1000ull * (config->dpdk.spin_us ? config->dpdk.spin_us : DPDK_SPIN_US);
 		if (engine_allocate(engine, config) && !observe_open(engine) &&
 			!enter_open(engine) && engine_workers(engine, config->dpdk.flow_slots)) {
 			*out = engine;

@@ -24,7 +24,6 @@
 #include "datapath/dpdk/dpdk.h"
 
 enum {
-	SPIN_NS = 50000,      // a queue stays hot for so long without a frame
 	TURN_NS = 2000,       // a burst of hits, about
 	TURNS_MOST = 256,     // of debt: it may be the kernel that took the core meanwhile
 	PEEK_ROUNDS = 64,     // busy: armed descriptors are looked at every so many rounds,
@@ -379,7 +378,8 @@ static u32 worker_round(struct dpdk_worker *worker, const struct dpdk_poll_list 
 		*frames += count;
 		if (count)
 			last = queue, served++;
-		if (count || worker->now_ns - queue->empty_since_ns < SPIN_NS || !queue_cool(queue))
+		if (count || worker->now_ns - queue->empty_since_ns < worker->engine->spin_ns ||
+			!queue_cool(queue))
 			hot++;
 	}
 	worker_forgive(list, last, served, owing);

@@ -57,10 +57,10 @@ static const struct dpdk_driver driver = {
 	"waking", rig_open, rig_close, receive, rig_tx, arm, rig_state};
 
 // A worker that polls RIG_FROM, and the busy port if it is given.
-static void world(u32 busy)
+static void world(u32 spin_us, u32 busy)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u64 = dpdk_event(RIG_FROM, 0)};
-	rig_start(&(struct engine_config){.dpdk = {.memory_mb = 64}});
+	rig_start(&(struct engine_config){.dpdk = {.memory_mb = 64, .spin_us = spin_us}});
 	rig_put_place(1, RIG_FROM);
 	rig_put_place(2, RIG_TO);
 	rig.engine->ports[RIG_FROM]->driver = &driver;
@@ -98,7 +98,7 @@ static void await(const char *what, const u32 *at, u32 value)
 static void a_frame_that_wakes_is_sent_first(void **state)
 {
 	(void)state;
-	world(0);
+	world(0, 0);
 	for (u32 i = 0; i < WAKES; i++) {
 		await("armed", &port.armed, i + 1);
 		assert_int_equal(load(&port.disarmed), i);
@@ -125,7 +125,7 @@ static void a_queue_that_sleeps_is_heard_beside_a_busy_one(void **state)
 {
 	(void)state;
 	rig.source[RIG_TO] = always; // it gets its own frames back: dropped
-	world(RIG_TO);
+	world(0, RIG_TO);
 	for (u32 i = 0; i < WAKES; i++) {
 		await("armed", &port.armed, i + 1);
 		__atomic_store_n(&port.offered, 1, __ATOMIC_RELEASE);
@@ -136,11 +136,30 @@ static void a_queue_that_sleeps_is_heard_beside_a_busy_one(void **state)
 	world_end();
 }
 
+// dpdk: {spin_us}: a queue is polled for so long before its descriptor is used.
+static void spins_as_long_as_it_was_told(void **state)
+{
+	(void)state;
+	for (u32 us = 200; us <= 20000; us *= 10) {
+		world(us, 0);
+		for (u32 i = 0; i < 20; i++) {
+			await("armed", &port.armed, i + 1);
+			u64 from_ns = rig_now_ns();
+			__atomic_store_n(&port.offered, 1, __ATOMIC_RELEASE);
+			assert_int_equal(eventfd_write(port.kick, 1), 0);
+			await("armed", &port.armed, i + 2);
+			assert_true(rig_now_ns() - from_ns >= us * 1000ull);
+		}
+		world_end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_frame_that_wakes_is_sent_first),
 		cmocka_unit_test(a_queue_that_sleeps_is_heard_beside_a_busy_one),
+		cmocka_unit_test(spins_as_long_as_it_was_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

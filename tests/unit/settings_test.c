@@ -68,6 +68,8 @@ static void mistakes(void **state)
 		{"dpdk: {memory_mb: 1048577}", "dpdk.memory_mb must be"},
 		{"dpdk: {pages: large}", "dpdk.pages must be auto, huge or small"},
 		{"dpdk: {flow_slots: 1000}", "dpdk.flow_slots must be a power of two"},
+		{"dpdk: {spin_us: 0}", "dpdk.spin_us must be a number of microseconds"},
+		{"dpdk: {spin_us: 1000001}", "dpdk.spin_us must be"},
 		{"dpdk: {pci: 7}", "dpdk.pci must be true or false"},
 		{"dpdk: {flow_slots: 32}", "dpdk.flow_slots must be"},
 		{"dpdk: {xdp: true}", "dpdk.xdp must be auto, on or off"},
@@ -100,7 +102,7 @@ static void dpdk(void **state)
 
 		snprintf(config, sizeof(config),
 			"engine: dpdk\ndpdk: {cores: \"%s\", memory_mb: 256, pages: huge, "
-			"flow_slots: 4096, pci: true, xdp: on}\n",
+			"flow_slots: 4096, spin_us: 70, pci: true, xdp: on}\n",
 			cores[i]);
 		write_config(config);
 		assert_int_equal(settings_read(&settings, path, &failure), 0);
@@ -109,6 +111,7 @@ static void dpdk(void **state)
 		assert_int_equal(settings.dpdk.memory_mb, 256);
 		assert_string_equal(settings.dpdk.pages, "huge");
 		assert_int_equal(settings.dpdk.flow_slots, 4096);
+		assert_int_equal(settings.dpdk.spin_us, 70);
 		assert_true(settings.dpdk.pci);
 		assert_string_equal(settings.dpdk.xdp, "on");
 		settings_free(&settings);
