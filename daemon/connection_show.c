@@ -60,6 +60,8 @@ static const char *state_of(const struct weft_connection_row *row)
 {
 	if (row->flags & WEFT_CONNECTION_CLOSED)
 		return "closed";
+	if (row->flags & WEFT_CONNECTION_OPENING)
+		return "opening";
 	return row->flags & WEFT_CONNECTION_FIN ? "closing" : "open";
 }
 

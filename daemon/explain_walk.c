@@ -161,7 +161,9 @@ static void say_connection(struct walk *w, const struct explain_row *look)
 	fprintf(part(w), "%s a connection of service %s%s",
 		row->flags & WEFT_CONNECTION_REPLY ? "an answer in" : "of",
 		service ? service->name : "(gone)",
-		row->flags & WEFT_CONNECTION_CLOSED ? ", which is closed" : "");
+		row->flags & WEFT_CONNECTION_CLOSED    ? ", which is closed"
+		: row->flags & WEFT_CONNECTION_OPENING ? ", which is not open yet"
+						       : "");
 	put_age(w, row->seen_ns);
 }
 

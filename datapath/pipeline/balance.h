@@ -52,7 +52,8 @@ weft_inline u64 balance_hash(const struct weft_connection_key *key, u32 seed, bo
 
 weft_inline bool connection_live(const struct weft_connection_row *row, u64 now_ns)
 {
-	u64 idle_ns = row->flags & WEFT_CONNECTION_CLOSED ? WEFT_CLOSED_NS : row->idle_ns;
+	const u32 brief = WEFT_CONNECTION_CLOSED | WEFT_CONNECTION_OPENING;
+	u64 idle_ns = row->flags & brief ? WEFT_CLOSED_NS : row->idle_ns;
 	return (s64)(now_ns - row->seen_ns) <= (s64)idle_ns;
 }
 

@@ -100,9 +100,13 @@ weft_inline void commit_connect(
 weft_inline void connection_see(struct weft_connection_row *row,
 	struct weft_connection_row *partner, u16 tcp_flags, u64 now_ns)
 {
+	u32 opened = row->flags & WEFT_CONNECTION_REPLY ? 0 : WEFT_CONNECTION_OPENING;
 	row->seen_ns = now_ns;
-	if (partner)
+	row->flags &= ~opened;
+	if (partner) {
 		partner->seen_ns = now_ns;
+		partner->flags &= ~opened;
+	}
 	if (tcp_flags & WEFT_TCP_FIN)
 		row->flags |= WEFT_CONNECTION_FIN;
 	bool both = row->flags & WEFT_CONNECTION_FIN &&

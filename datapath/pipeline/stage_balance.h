@@ -128,6 +128,8 @@ weft_inline void balance_touch(
 	struct decide *d, const struct weft_key *key, const struct weft_connection_row *row)
 {
 	bool stale = (s64)(d->now_ns - row->seen_ns) > (s64)WEFT_REFRESH_NS;
+	if (row->flags & WEFT_CONNECTION_OPENING) // what the backend repeats keeps no flood alive
+		stale = !(row->flags & WEFT_CONNECTION_REPLY) && !balance_starts(key);
 	bool ends = key_tcp_flags(key) & (WEFT_TCP_FIN | WEFT_TCP_RST);
 	if (!key_is_error(key) && (stale || ends))
 		d->verdict->effects |= WEFT_EFFECT_touch;
@@ -260,6 +262,10 @@ weft_inline bool balance_open(struct decide *d, const struct weft_key *key)
 		return decide_drop(d, WEFT_DROP_no_connection);
 	if (!error)
 		d->verdict->effects |= WEFT_EFFECT_connect;
+	if (key->protocol == WEFT_IP_TCP) {
+		b->row.flags |= WEFT_CONNECTION_OPENING;
+		b->partner.flags |= WEFT_CONNECTION_OPENING;
+	}
 	b->rewrite = b->row.rewrite;
 	return balance_deliver(d, b->row.network);
 }

@@ -218,12 +218,15 @@ enum weft_backend_flag {
 	F(struct weft_rewrite, rewrite, )
 
 enum weft_connection_flag {
-	WEFT_CONNECTION_REPLY = WEFT_BIT(0),  // from the backend to the client
-	WEFT_CONNECTION_CLOSED = WEFT_BIT(1), // RST, or a FIN from both sides
-	WEFT_CONNECTION_FIN = WEFT_BIT(2),    // a FIN in this direction
+	WEFT_CONNECTION_REPLY = WEFT_BIT(0),   // from the backend to the client
+	WEFT_CONNECTION_CLOSED = WEFT_BIT(1),  // RST, or a FIN from both sides
+	WEFT_CONNECTION_FIN = WEFT_BIT(2),     // a FIN in this direction
+	WEFT_CONNECTION_OPENING = WEFT_BIT(3), // TCP: the client has sent one packet, or only SYNs
 };
 
-// A TCP connection that was closed is remembered for so long, for what is still on its way.
+// A TCP connection that was closed is remembered for so long, for what is still on its way; one
+// that is not open yet no longer: a flood of SYNs must not take the room of others for its idle
+// time.
 #define WEFT_CLOSED_NS 10000000000ull
 
 // fragment: (scope, addresses, identification) -> the ports that its first fragment told. Dynamic.

@@ -432,10 +432,48 @@ static void a_closed_connection_ends(void **state)
 	enter(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8080,4000 flags:11");
 	assert_true(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags & WEFT_CONNECTION_CLOSED);
 	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:02"); // the port again
-	assert_int_equal(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags, 0);
+	assert_int_equal(
+		connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags, WEFT_CONNECTION_OPENING);
 	assert_int_equal(connections(SERVICE_NAT), 1);
 	enter(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8080,4000 flags:04");
 	assert_true(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags & WEFT_CONNECTION_CLOSED);
+}
+
+// As if that time had gone by since the last packet from the client.
+static void age_connection(const char *src, u16 sport, u16 dport, u64 ns)
+{
+	struct weft_connection_key key = {
+		.scope = WHITE, .src_port = sport, .dst_port = dport, .protocol = WEFT_IP_TCP};
+	struct weft_connection_row row = connection(src, sport, dport, WEFT_IP_TCP);
+	services_address(src, key.src);
+	services_address(VIP, key.dst);
+	row.seen_ns -= ns;
+	PUT(connection, &key, &row);
+}
+
+// What is not opened is forgotten soon, however often the backend repeats its SYN.
+static void a_handshake_that_stays_open(void **state)
+{
+	start(state);
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:02");
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4001,80 flags:02");
+	enter(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8080,4000 flags:12");
+	enter(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8080,4001 flags:12");
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4001,80 flags:10"); // this one is opened
+	assert_int_equal(
+		connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags, WEFT_CONNECTION_OPENING);
+	assert_int_equal(connection("10.1.0.1", 4001, 80, WEFT_IP_TCP).flags, 0);
+	age_connection("10.1.0.1", 4000, 80, WEFT_CLOSED_NS + 1);
+	age_connection("10.1.0.1", 4001, 80, WEFT_CLOSED_NS + 1);
+	u64 seen_ns = connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).seen_ns;
+	enter(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8080,4000 flags:12");
+	assert_true(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).seen_ns == seen_ns);
+	struct weft_ring_row ring = {SERVICE_DSR}; // nobody of this service
+	u32 index = SERVICE_NAT;
+	PUT(ring, &index, &ring);
+	drops(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:10", WEFT_DROP_no_backend);
+	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4001,80 flags:10 data:9", 13,
+		"A>B ip4:10.1.0.1,10.1.0.2,6 tcp:4001,8080 flags:10 data:9");
 }
 
 // UDP leaves a dead backend at once, TCP stays until it is closed.
@@ -490,6 +528,7 @@ int services_run(struct sequence_arena *arena)
 		TEST(errors_find_their_way),
 		TEST(an_error_from_outside),
 		TEST(a_closed_connection_ends),
+		TEST(a_handshake_that_stays_open),
 		TEST(a_dead_backend),
 		TEST(too_big_is_told),
 	};
