@@ -8,16 +8,20 @@
 
 // A row that is left over from an earlier connection gives way. A port of the gateway address that
 // another CPU took meanwhile does not.
-weft_inline bool connection_put(struct tables *tables, const struct weft_connection_key *key,
-	const struct weft_connection_row *row, bool may_replace, u64 now_ns)
+weft_inline enum weft_drop connection_put(struct tables *tables,
+	const struct weft_connection_key *key, const struct weft_connection_row *row,
+	bool may_replace, u64 now_ns)
 {
 	int error = TABLE_INSERT(tables, connection, key, row);
+	if (!error)
+		return WEFT_DROP_none;
 	if (error != -COMMIT_EEXIST)
-		return !error;
+		return WEFT_DROP_connection_limit;
 	const struct weft_connection_row *old = TABLE_GET(tables, connection, key);
 	if (old && !may_replace && connection_live(old, now_ns))
-		return false;
-	return !TABLE_REPLACE(tables, connection, key, row);
+		return WEFT_DROP_ports_exhausted;
+	return TABLE_REPLACE(tables, connection, key, row) ? WEFT_DROP_connection_limit
+							   : WEFT_DROP_none;
 }
 
 weft_inline bool connection_take(struct weft_service_usage_row *service,
@@ -61,20 +65,18 @@ weft_inline enum weft_drop connection_insert(
 	if (!connection_take(s, n, b->connection_limit, limits->connection_limit))
 		return WEFT_DROP_connection_limit;
 	bool shared = b->row.rewrite.what & WEFT_REWRITE_SRC;
-	if (b->partner_key.scope &&
-		!connection_put(tables, &b->partner_key, &b->partner, !shared, now_ns)) {
+	enum weft_drop drop = WEFT_DROP_none;
+	if (b->partner_key.scope)
+		drop = connection_put(tables, &b->partner_key, &b->partner, !shared, now_ns);
+	if (!drop)
+		drop = connection_put(tables, &b->key, &b->row, true, now_ns);
+	if (drop) {
 		connection_release(tables, &b->row);
 		__sync_fetch_and_add(&s->connections_refused, 1);
-		return shared ? WEFT_DROP_ports_exhausted : WEFT_DROP_connection_limit;
+	} else if (moved) {
+		commit_forget(tables, network.index);
 	}
-	if (connection_put(tables, &b->key, &b->row, true, now_ns)) {
-		if (moved)
-			commit_forget(tables, network.index);
-		return WEFT_DROP_none;
-	}
-	connection_release(tables, &b->row);
-	__sync_fetch_and_add(&s->connections_refused, 1);
-	return WEFT_DROP_connection_limit;
+	return drop;
 }
 
 // What must have its rows is dropped without; for the rest the hash alone has chosen.
