@@ -60,6 +60,24 @@ weft_inline bool parse_is_error(const struct weft_key *key)
 					     : type >= 1 && type <= 4;
 }
 
+// Where what an IPv6 header carries begins, behind the header of a first fragment; at: of the IPv6
+// header. 0: that cannot be read.
+weft_inline u32 parse_quoted_ip6(const struct packet *p, u32 at, u32 *protocol)
+{
+	const struct ipv6_header *ip = packet_at(p, at, sizeof(*ip));
+	u32 bytes = sizeof(*ip);
+	if (!ip)
+		return 0;
+	*protocol = ip->next_header;
+	if (*protocol != WEFT_IP_FRAGMENT)
+		return bytes;
+	const struct ipv6_extension_header *fragment = packet_at(p, at + bytes, sizeof(*fragment));
+	if (!fragment || fragment->fragment & weft_hton16(0xfff8))
+		return 0;
+	*protocol = fragment->next_header;
+	return bytes + (u32)sizeof(*fragment);
+}
+
 // at: of the quoted IP header. A quote that cannot be read leaves an ICMP packet like any other.
 weft_inline void parse_quote(const struct packet *p, u32 at, struct weft_key *key)
 {
@@ -79,8 +97,9 @@ weft_inline void parse_quote(const struct packet *p, u32 at, struct weft_key *ke
 			return;
 		src = ip->src;
 		dst = ip->dst;
-		protocol = ip->next_header;
-		bytes = sizeof(*ip);
+		bytes = parse_quoted_ip6(p, at, &protocol);
+		if (!bytes)
+			return;
 	}
 	const be16 *ports = packet_at(p, at + bytes, 2 * sizeof(*ports));
 	if (!ports || (protocol != WEFT_IP_TCP && protocol != WEFT_IP_UDP) ||

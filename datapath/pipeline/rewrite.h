@@ -104,11 +104,10 @@ weft_inline bool rewrite_quote(const struct packet *p, const struct weft_key *ke
 	const struct weft_ip *src = r->what & WEFT_REWRITE_SRC ? &r->src : NULL;
 	const struct weft_ip *dst = r->what & WEFT_REWRITE_DST ? &r->dst : NULL;
 	const u8 *ip = packet_at(p, at, 1);
-	u32 addresses = 0, bytes = sizeof(struct ipv6_header);
+	u32 addresses = 0, bytes, protocol;
 	if (!ip)
 		return false;
-	if (ipv4)
-		bytes = (u32)(*ip & 0xf) * 4;
+	bytes = ipv4 ? (u32)(*ip & 0xf) * 4 : parse_quoted_ip6(p, at, &protocol);
 	if (!rewrite_header(p, at, ipv4, dst, src, &addresses))
 		return false;
 	if (!ipv4) // an IPv4 header and its checksum change by nothing in all

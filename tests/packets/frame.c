@@ -17,7 +17,8 @@
 //   skip:N                an IPv6 destination option of N bytes that is to be skipped
 //   probe:N               a probe's payload (weft/probe.h), its tag off by N
 //   flags:HEX             those of TCP;  nocheck:0  UDP without a checksum
-//   error:TYPE,CODE then quote:SRC,DST,SPORT,DPORT   an ICMP error about a UDP packet
+//   error:TYPE,CODE then quote:SRC,DST,SPORT,DPORT   an ICMP error about a UDP packet;
+//   quotefrag:SRC,DST,SPORT,DPORT  in IPv6, about the first fragment of one
 //   fragneeded:MTU  toobig:MTU   the ICMP error, with 64 bytes of the frame that was asked about
 // and after everything is built:  cut:N the first N bytes;  set:OFFSET=HEX  overwrites
 #include "tests/packets/packets.h"
@@ -234,7 +235,7 @@ static void word_error(struct builder *b, bool v6, u32 mtu)
 }
 
 // A datagram of 8 bytes, as it was sent.
-static void word_quote(struct builder *b, char *a[])
+static void word_quote(struct builder *b, char *a[], bool fragment)
 {
 	u32 at = b->frame.length, header = b->ipv6 ? 40 : 20;
 	u8 head[12] = {0x45, 0, 0, 28, 0, 7, 0, 0, 63, WEFT_IP_UDP};
@@ -244,6 +245,11 @@ static void word_quote(struct builder *b, char *a[])
 	append_address(b, b->ipv6 ? AF_INET6 : AF_INET, a[1]);
 	if (!b->ipv6)
 		store_checksum(b->frame.bytes + at + 10, sum16(b->frame.bytes + at, header));
+	if (fragment) {
+		b->frame.bytes[at + 5] = 16;
+		b->frame.bytes[at + 6] = WEFT_IP_FRAGMENT;
+		append(b, (const u8[8]){WEFT_IP_UDP, 0, 0, 1, 0, 0, 0, 9}, 8);
+	}
 	append16(b, (u16)atoi(a[2]));
 	append16(b, (u16)atoi(a[3]));
 	append16(b, 8);
@@ -343,8 +349,8 @@ static void word(struct builder *b, char *text)
 		b->l4 = b->frame.length;
 		append16(b, (u16)(number << 8 | (u32)atoi(a[1])));
 		append(b, NULL, 6);
-	} else if (!strcmp(text, "quote")) {
-		word_quote(b, a);
+	} else if (!strcmp(text, "quote") || !strcmp(text, "quotefrag")) {
+		word_quote(b, a, text[5]);
 	} else if (!strcmp(text, "flags")) {
 		b->frame.bytes[b->l4 + 13] = (u8)strtoul(a[0], NULL, 16);
 	} else if (!strcmp(text, "nocheck")) {

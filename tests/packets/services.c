@@ -388,6 +388,8 @@ static void errors_find_their_way(void **state)
 		"A>B ip6:fd00::1,fd00::2,17 udp:4000,777 data:9");
 	goes(13, "B>A ip6:fd00::2,fd00::1,58 error:1,4 quote:fd00::1,fd00::2,4000,777", 12,
 		"G>A ip6:fd09::1,fd00::1,58 error:1,4 quote:fd00::1,fd09::1,4000,777");
+	goes(13, "B>A ip6:fd00::2,fd00::1,58 error:2,0 quotefrag:fd00::1,fd00::2,4000,777", 12,
+		"G>A ip6:fd09::1,fd00::1,58 error:2,0 quotefrag:fd00::1,fd09::1,4000,777");
 	drops(12, "A>G ip4:10.1.0.1,10.9.0.1,1 error:3,3 quote:10.9.0.1,10.1.0.1,53,4001",
 		WEFT_DROP_no_connection);
 }
