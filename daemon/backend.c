@@ -31,6 +31,16 @@ struct object *backend_service(struct weftd *weftd, const json_t *spec)
 	return object_find(weftd, &noun_service, spec_text(spec, "service", ""));
 }
 
+struct object *backends_first(struct weftd *weftd, const struct object *service)
+{
+	return object_first_of(weftd, &noun_backend, "service", service->name);
+}
+
+struct object *backends_next(const struct object *object)
+{
+	return object_next_of(object, "service");
+}
+
 static bool drains(const json_t *spec)
 {
 	return spec_number(spec, "weight", 1) == 0 && spec_number(spec, "drain_seconds", 0);
@@ -182,6 +192,7 @@ const struct noun noun_backend = {
 	.help = "the machines that serve",
 	.arguments = backend_arguments,
 	.identity = "service address port",
+	.groups = {"service", "address"},
 	.columns = "service,address,port,weight,share_percent,mac,connections_begun,packets,bytes,"
 		   "health,state,why",
 	.check = backend_check,

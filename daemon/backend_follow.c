@@ -6,7 +6,7 @@
 #include "daemon/question.h"
 #include "daemon/service.h"
 
-enum { FRESH_SECONDS = 30, ASK_SECONDS = 10, ASK_FIRST = 10 };
+enum { FRESH_SECONDS = 30, ASK_SECONDS = 10, ASK_FIRST = 10, HEAR_AT_ONCE = 4096 };
 
 // Who was heard of with its address. 0: nobody, or two at once.
 static u64 heard_ns(struct weftd *weftd, const struct backend *backend, struct weft_mac *mac)
@@ -70,9 +70,10 @@ static void follow_drain(struct weftd *weftd, const struct object *object)
 	backend->drained = over;
 }
 
-bool backends_follow(struct weftd *weftd)
+bool backends_follow(struct weftd *weftd, u32 round)
 {
 	struct object *object = object_first(weftd, &noun_backend);
+	u32 turns = object_count(weftd, &noun_backend) / HEAR_AT_ONCE + 1;
 	u64 now_ns = clock_ns();
 	bool waiting = false;
 	for (; object; object = object->hh.next) {
@@ -81,8 +82,10 @@ bool backends_follow(struct weftd *weftd)
 		follow_drain(weftd, object);
 		if (json_object_get(object->spec, "mac"))
 			continue;
-		follow_mac(weftd, object, now_ns);
-		waiting |= !((struct backend *)object->live)->heard_ns;
+		const struct backend *backend = object->live;
+		if (!backend->heard_ns || object->id % turns == round % turns)
+			follow_mac(weftd, object, now_ns);
+		waiting |= !backend->heard_ns;
 	}
 	return waiting;
 }

@@ -19,6 +19,8 @@ struct gone {
 struct balancer {
 	struct weftd *weftd;
 	struct event *settle, *tick;
+	struct rings *rings;
+	u32 round; // of backends_follow
 	bool changed, hosts_changed;
 	struct gone *gone;
 	u32 gone_count;
@@ -41,7 +43,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 {
 	struct balancer *b = context;
 	(void)fd, (void)what;
-	follow_in(b, backends_follow(b->weftd) ? FOLLOW_WAITING_MS : FOLLOW_MS);
+	follow_in(b, backends_follow(b->weftd, b->round++) ? FOLLOW_WAITING_MS : FOLLOW_MS);
 }
 
 void balancer_follow_soon(struct weftd *weftd)
@@ -59,6 +61,7 @@ int balancer_open(struct weftd *weftd)
 	b->tick = evtimer_new(weftd->base, on_tick, b);
 	if (!b->settle || !b->tick)
 		abort();
+	b->rings = service_rings_new();
 	follow_in(b, FOLLOW_MS);
 	weftd->balancer = b;
 	return 0;
@@ -74,8 +77,14 @@ void balancer_close(struct weftd *weftd)
 	for (u32 i = 0; i < b->gone_count; i++)
 		free(b->gone[i].backend);
 	free(b->gone);
+	service_rings_free(b->rings);
 	free(b);
 	weftd->balancer = NULL;
+}
+
+struct rings *balancer_rings(struct weftd *weftd)
+{
+	return weftd->balancer->rings;
 }
 
 // The event comes before anything else that the loop waits for: before the answer.

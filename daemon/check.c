@@ -302,13 +302,11 @@ bool check_dead(const struct backend *backend)
 	return backend->check && backend->check->health.dead;
 }
 
-static bool any_alive(struct weftd *weftd, u32 service)
+static bool any_alive(struct weftd *weftd, const struct object *service)
 {
-	struct object *object = object_first(weftd, &noun_backend);
-	for (; object; object = object->hh.next) {
-		const struct backend *backend = object->live;
-		if (backend && backend->row.service == service && backend_could_serve(object) &&
-			!check_dead(backend))
+	struct object *object = backends_first(weftd, service);
+	for (; object; object = backends_next(object)) {
+		if (backend_could_serve(object) && !check_dead(object->live))
 			return true;
 	}
 	return false;
@@ -316,11 +314,11 @@ static bool any_alive(struct weftd *weftd, u32 service)
 
 void checks_settle(struct weftd *weftd, struct object *service)
 {
-	struct object *object = object_first(weftd, &noun_backend);
-	bool keep = check_keeps_all(service->spec) && !any_alive(weftd, service->id);
-	for (; object; object = object->hh.next) {
+	struct object *object = backends_first(weftd, service);
+	bool keep = check_keeps_all(service->spec) && !any_alive(weftd, service);
+	for (; object; object = backends_next(object)) {
 		struct backend *backend = object->live;
-		if (!backend || backend->row.service != service->id)
+		if (!backend)
 			continue;
 		bool out = check_dead(backend) && !keep;
 		if (backend->out == out)

@@ -5,12 +5,20 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 #include "daemon/value.h"
 
 enum { NOUNS_MAX = 16 };
 
+struct group {
+	char *value;
+	struct object *first;
+	UT_hash_handle hh;
+};
+
 struct noun_objects {
 	struct object *by_name;
+	struct group *groups[OBJECT_GROUPS]; // by value; none is empty
 	struct object **by_id; // ids are small and dense: the smallest free one is taken
 	u32 size;
 	u32 free_hint; // no free id is smaller
@@ -47,6 +55,95 @@ static struct object *id_taken(struct weftd *weftd, const struct noun *noun, u32
 	return set && id < set->size ? set->by_id[id] : NULL;
 }
 
+// --- groups
+
+static size_t group_index(const struct noun *noun, const char *key)
+{
+	for (size_t i = 0; i < OBJECT_GROUPS; i++)
+		if (noun->groups[i] && strcmp(noun->groups[i], key) == 0)
+			return i;
+	abort(); // objects of this noun are not found by it
+}
+
+static struct group *group_find(struct noun_objects *set, size_t i, const char *value)
+{
+	struct group *group = NULL;
+
+	HASH_FIND(hh, set->groups[i], value, strlen(value), group);
+	return group;
+}
+
+static void group_join(struct noun_objects *set, size_t i, struct object *object, const char *value)
+{
+	struct group *group = group_find(set, i, value);
+
+	if (!group) {
+		group = calloc(1, sizeof(*group));
+		if (!group || !(group->value = strdup(value)))
+			abort();
+		HASH_ADD_KEYPTR(hh, set->groups[i], group->value, strlen(group->value), group);
+	}
+	DL_APPEND2(group->first, object, group[i].prev, group[i].next);
+}
+
+static void group_leave(
+	struct noun_objects *set, size_t i, struct object *object, const char *value)
+{
+	struct group *group = group_find(set, i, value);
+
+	DL_DELETE2(group->first, object, group[i].prev, group[i].next);
+	if (group->first)
+		return;
+	HASH_DEL(set->groups[i], group);
+	free(group->value);
+	free(group);
+}
+
+static void groups_free(struct noun_objects *set)
+{
+	for (size_t i = 0; i < OBJECT_GROUPS; i++) {
+		struct group *group, *next;
+
+		HASH_ITER (hh, set->groups[i], group, next) {
+			HASH_DEL(set->groups[i], group);
+			free(group->value);
+			free(group);
+		}
+	}
+}
+
+static void link_object(struct noun_objects *set, struct object *object)
+{
+	HASH_ADD_KEYPTR(hh, set->by_name, object->name, strlen(object->name), object);
+	for (size_t i = 0; i < OBJECT_GROUPS; i++)
+		if (object->noun->groups[i])
+			group_join(set, i, object,
+				spec_text(object->spec, object->noun->groups[i], ""));
+}
+
+static void unlink_object(struct noun_objects *set, struct object *object)
+{
+	HASH_DEL(set->by_name, object);
+	for (size_t i = 0; i < OBJECT_GROUPS; i++)
+		if (object->noun->groups[i])
+			group_leave(set, i, object,
+				spec_text(object->spec, object->noun->groups[i], ""));
+}
+
+struct object *object_first_of(
+	struct weftd *weftd, const struct noun *noun, const char *key, const char *value)
+{
+	struct noun_objects *set = of_noun(weftd, noun);
+	struct group *group = set ? group_find(set, group_index(noun, key), value) : NULL;
+
+	return group ? group->first : NULL;
+}
+
+struct object *object_next_of(const struct object *object, const char *key)
+{
+	return object->group[group_index(object->noun, key)].next;
+}
+
 void model_init(struct weftd *weftd)
 {
 	weftd->objects = calloc(1, sizeof(*weftd->objects));
@@ -77,6 +174,7 @@ void model_fini(struct weftd *weftd)
 			HASH_DEL(set->by_name, object);
 			object_free(object);
 		}
+		groups_free(set);
 		free(set->by_id);
 	}
 	free(weftd->objects);
@@ -175,7 +273,7 @@ struct object *model_add(struct weftd *weftd, const struct noun *noun, json_t *s
 	object->id = id_free(ids_of(weftd, noun));
 	object->order = ++weftd->objects->last_order;
 	id_take(ids_of(weftd, noun), object);
-	HASH_ADD_KEYPTR(hh, set->by_name, object->name, strlen(object->name), object);
+	link_object(set, object);
 	return object;
 }
 
@@ -194,7 +292,7 @@ struct object *model_restore(
 	if (order > weftd->objects->last_order)
 		weftd->objects->last_order = order;
 	id_take(ids_of(weftd, noun), object);
-	HASH_ADD_KEYPTR(hh, set->by_name, object->name, strlen(object->name), object);
+	link_object(set, object);
 	return object;
 }
 
@@ -202,7 +300,7 @@ void model_unlink(struct weftd *weftd, struct object *object)
 {
 	struct noun_objects *set = of_noun(weftd, object->noun);
 
-	HASH_DEL(set->by_name, object);
+	unlink_object(set, object);
 }
 
 static int by_order(const struct object *a, const struct object *b)
@@ -214,7 +312,7 @@ void model_relink(struct weftd *weftd, struct object *object)
 {
 	struct noun_objects *set = of_noun(weftd, object->noun);
 
-	HASH_ADD_KEYPTR(hh, set->by_name, object->name, strlen(object->name), object);
+	link_object(set, object);
 }
 
 void model_sort(struct weftd *weftd, const struct noun *noun)

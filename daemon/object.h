@@ -11,6 +11,8 @@
 #include "daemon/command.h"
 #include "weft/types.h"
 
+enum { OBJECT_GROUPS = 2 };
+
 struct object {
 	const struct noun *noun;
 	u32 id;     // from 1, stable for the object's life, reused after deletion: the engine's row
@@ -20,6 +22,9 @@ struct object {
 	char *trouble; // why the last apply failed: show says it; NULL: it did not. Owned.
 	u64 order;     // of creation: show and export keep it
 	UT_hash_handle hh;
+	struct object_link { // of noun->groups
+		struct object *prev, *next;
+	} group[OBJECT_GROUPS];
 };
 
 struct noun {
@@ -32,6 +37,8 @@ struct noun {
 	bool singleton;                   // host: always there, only set and show
 	u32 capacity;                     // most objects; 0: no limit but the tables'
 	const struct noun *ids;           // the noun whose ids it shares; NULL: it has its own
+	// Keys that are text and FIXED, by whose values objects are found.
+	const char *groups[OBJECT_GROUPS];
 
 	// Is this change possible against the model? No side effects. old or spec NULL: add or del.
 	int (*check)(struct weftd *weftd, const struct object *old, const json_t *spec,
@@ -65,6 +72,10 @@ struct object *object_find(struct weftd *weftd, const struct noun *noun, const c
 struct object *object_by_id(struct weftd *weftd, const struct noun *noun, u32 id);
 struct object *object_first(struct weftd *weftd, const struct noun *noun); // then object->hh.next
 u32 object_count(struct weftd *weftd, const struct noun *noun);
+// Those whose value of a key in noun->groups is this, in no order.
+struct object *object_first_of(
+	struct weftd *weftd, const struct noun *noun, const char *key, const char *value);
+struct object *object_next_of(const struct object *object, const char *key);
 
 // Fields of a spec, with the default when absent.
 const char *spec_text(const json_t *spec, const char *key, const char *fallback);

@@ -124,10 +124,10 @@ static void users_follow(struct weftd *weftd, const json_t *spec)
 static int backends_follow_words(
 	struct weftd *weftd, const struct object *service, struct failure *failure)
 {
-	struct object *object = object_first(weftd, &noun_backend);
+	struct object *object = backends_first(weftd, service);
 	int error = 0;
-	for (; object && !error; object = object->hh.next) {
-		if (!object->live || backend_service(weftd, object->spec) != service)
+	for (; object && !error; object = backends_next(object)) {
+		if (!object->live)
 			continue;
 		error = backend_station_set(weftd, object, failure);
 		check_follow(weftd, object);
@@ -203,14 +203,12 @@ static json_t *service_show(struct weftd *weftd, const struct object *object)
 	struct weft_index index = {object->id};
 	struct weft_service_usage_row usage = {0};
 	struct weft_backend_count_row sum = {0};
-	struct object *backend = object_first(weftd, &noun_backend);
+	struct object *backend = backends_first(weftd, object);
 	u32 backends = 0;
 	const char *why, *state;
 	balancer_settle(weftd);
 	engine_get(weftd, service_usage, &index, &usage);
-	for (; backend; backend = backend->hh.next) {
-		if (backend_service(weftd, backend->spec) != object)
-			continue;
+	for (; backend; backend = backends_next(backend)) {
 		backends++;
 		add_counts(weftd, backend->id, &sum);
 	}
@@ -233,6 +231,7 @@ const struct noun noun_service = {
 	.help = "addresses that several machines serve",
 	.arguments = service_arguments,
 	.identity = "name",
+	.groups = {"vip"},
 	.columns = "name,vip,port,proto,network,mode,backends,serving,connections,packets,bytes,"
 		   "state,why",
 	.check = service_check,

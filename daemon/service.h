@@ -3,7 +3,8 @@
 //
 //   service.c        the noun: words, apply, remove, show
 //   service_check.c  whether the words can be
-//   service_rows.c   its rows in the engine: one for each place where it is reached, and its ring
+//   service_rows.c   its rows in the engine: one for each place where it is reached
+//   service_ring.c   its region of the ring table, and who is in it
 //   backend.c        the noun
 //   backend_rows.c   its rows in the engine, and those of one that goes
 //   port_block.c     who sends by which ports of the gateway addresses
@@ -18,6 +19,7 @@ extern const struct noun noun_backend;
 
 struct port;
 struct link;
+struct rings; // service_ring.c
 
 struct service {                       // object->live
 	u32 ring, size;                // its region of the ring table; size 0: none
@@ -52,6 +54,9 @@ u32 service_idle_seconds(const json_t *spec);
 // Seconds that a drained backend keeps its connections; -1: no end.
 long long backend_drain_left(const json_t *spec);
 struct object *backend_service(struct weftd *weftd, const json_t *spec);
+// Of a service, in no order.
+struct object *backends_first(struct weftd *weftd, const struct object *service);
+struct object *backends_next(const struct object *object);
 
 // "backend ADDRESS:PORT"; of an id that is nobody's: "a backend that is gone".
 enum { BACKEND_TEXT_BYTES = 80 };
@@ -72,13 +77,21 @@ int service_check_port(struct weftd *weftd, const struct object *port, const jso
 // Rows and ring <- spec and backends. After an error some are of the old spec: apply again.
 int service_rows_set(struct weftd *weftd, struct object *object, struct failure *failure);
 void service_rows_clear(struct weftd *weftd, struct object *object);
+// Who reads rows of networks and ports asks these.
+bool service_in_network(struct weftd *weftd, u32 network);
+bool service_by_port(struct weftd *weftd, const char *port);
+
+// --- service_ring.c
 // A region for so many rows that is nobody's. -ENOSPC: so many are left, in pieces.
 int service_ring_find(struct weftd *weftd, u32 size, u32 *first, u32 *left);
 u32 service_ring_used(struct weftd *weftd);                        // rows
 bool service_ring_taken(struct weftd *weftd, u32 first, u32 size); // are some somebody's?
-// Who reads rows of networks and ports asks these.
-bool service_in_network(struct weftd *weftd, u32 network);
-bool service_by_port(struct weftd *weftd, const char *port);
+struct rings *service_rings_new(void);
+void service_rings_free(struct rings *rings);
+// In place of the one that it has; size 0: of none.
+void service_ring_set(struct weftd *weftd, struct service *service, u32 first, u32 size);
+// Of its backends, into the rows from `first` on. Returns how many are in it.
+u32 service_ring_fill(struct weftd *weftd, const struct object *service, u32 first, u32 size);
 
 // --- backend_rows.c
 int backend_rows_set(struct weftd *weftd, struct object *object, struct failure *failure);
@@ -90,7 +103,9 @@ bool backend_could_serve(const struct object *object); // if its checks say so
 
 // --- backend_follow.c
 void backend_hear(struct weftd *weftd, struct object *object); // who answers for its address?
-bool backends_follow(struct weftd *weftd);                     // is one waiting for an answer?
+// Is one waiting for an answer? Of very many, those that are known have their turn in one of
+// several rounds.
+bool backends_follow(struct weftd *weftd, u32 round);
 
 // --- balancer.c
 int balancer_open(struct weftd *weftd);
@@ -102,6 +117,7 @@ bool balancer_is_gone(struct weftd *weftd, u32 id);
 void balancer_hosts_changed(struct weftd *weftd); // peers, or this host's address
 void balancer_follow_soon(struct weftd *weftd);   // a backend is new
 void balancer_settle(struct weftd *weftd);        // now
+struct rings *balancer_rings(struct weftd *weftd);
 
 // --- port_block.c
 void port_blocks_set(struct weftd *weftd);

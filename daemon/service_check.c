@@ -46,7 +46,7 @@ static int check_vip(
 	struct weftd *weftd, const json_t *spec, const json_t *network, struct failure *failure)
 {
 	const char *text = spec_text(spec, "vip", ""), *name = spec_text(spec, "network", "");
-	struct object *object = object_first(weftd, &noun_backend);
+	struct object *object = object_first_of(weftd, &noun_backend, "address", text);
 	struct weft_ip vip = address_read(text);
 	if (!address_usable(&vip) || address_link_local(&vip))
 		return fail(failure, -EINVAL, "bad_value",
@@ -55,10 +55,9 @@ static int check_vip(
 		fail(failure, -EINVAL, "bad_value", "%s is the gateway of network %s", text, name);
 		return fail_hint(failure, "give the service an address of its own");
 	}
-	for (; object; object = object->hh.next) {
+	for (; object; object = object_next_of(object, "address")) {
 		struct object *service = backend_service(weftd, object->spec);
-		struct weft_ip taken = address_read(spec_text(object->spec, "address", ""));
-		if (!service || !in_network(service->spec, name) || !address_same(&taken, &vip))
+		if (!service || !in_network(service->spec, name))
 			continue;
 		fail(failure, -EINVAL, "bad_value",
 			"%s is the address of a backend of service %s in network %s", text,
@@ -84,11 +83,10 @@ static bool share_place(const json_t *a, const json_t *b)
 static int check_taken(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
-	struct object *other = object_first(weftd, &noun_service);
-	struct weft_ip vip = vip_of(spec);
-	for (; other; other = other->hh.next) {
-		struct weft_ip taken = vip_of(other->spec);
-		if (other == old || !address_same(&taken, &vip) ||
+	struct object *other =
+		object_first_of(weftd, &noun_service, "vip", spec_text(spec, "vip", ""));
+	for (; other; other = object_next_of(other, "vip")) {
+		if (other == old ||
 			spec_number(other->spec, "port", 0) != spec_number(spec, "port", 0) ||
 			service_protocol(other->spec) != service_protocol(spec) ||
 			!share_place(other->spec, spec))
@@ -154,10 +152,10 @@ static int check_uplinks(
 
 static u32 backends_of(struct weftd *weftd, const struct object *service)
 {
-	struct object *object = object_first(weftd, &noun_backend);
+	struct object *object = backends_first(weftd, service);
 	u32 count = 0;
-	for (; object; object = object->hh.next)
-		count += backend_service(weftd, object->spec) == service;
+	for (; object; object = backends_next(object))
+		count++;
 	return count;
 }
 
@@ -202,12 +200,10 @@ static int check_room(struct weftd *weftd, struct failure *failure)
 static int check_no_backends(
 	struct weftd *weftd, const struct object *service, struct failure *failure)
 {
-	struct object *object = object_first(weftd, &noun_backend);
+	struct object *object = backends_first(weftd, service);
 	struct names names = {0};
-	for (; object; object = object->hh.next) {
-		if (backend_service(weftd, object->spec) == service)
-			names_add(&names, spec_text(object->spec, "address", ""));
-	}
+	for (; object; object = backends_next(object))
+		names_add(&names, spec_text(object->spec, "address", ""));
 	if (!names.count)
 		return 0;
 	fail(failure, -EBUSY, "in_use", "service %s has backends: %s", service->name,
@@ -220,14 +216,13 @@ static int check_no_backends(
 static int check_stations(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
-	struct object *a = object_first(weftd, &noun_backend), *b;
 	if (!old || !service_mode_is(spec, "host-dsr"))
 		return 0;
-	for (; a; a = a->hh.next) {
-		for (b = a->hh.next; b && backend_service(weftd, a->spec) == old; b = b->hh.next) {
-			const char *address = spec_text(a->spec, "address", "");
-			if (backend_service(weftd, b->spec) == old &&
-				strcmp(spec_text(b->spec, "address", ""), address) == 0)
+	for (struct object *a = backends_first(weftd, old); a; a = backends_next(a)) {
+		const char *address = spec_text(a->spec, "address", "");
+		struct object *b = object_first_of(weftd, &noun_backend, "address", address);
+		for (; b; b = object_next_of(b, "address")) {
+			if (b != a && backend_service(weftd, b->spec) == old)
 				return fail(failure, -EINVAL, "bad_value",
 					"mode host-dsr tells backends by their machine: %s is two "
 					"of them",
@@ -240,13 +235,11 @@ static int check_stations(
 static int check_checks(struct weftd *weftd, const struct object *old, const json_t *spec,
 	const json_t *network, struct failure *failure)
 {
-	struct object *object = old ? object_first(weftd, &noun_backend) : NULL;
+	struct object *object = old ? backends_first(weftd, old) : NULL;
 	struct weft_ip vip = vip_of(spec);
 	int error = check_words(spec, gateway_of(network, address_v4(&vip)), failure);
-	for (; object && !error; object = object->hh.next) {
-		if (backend_service(weftd, object->spec) == old)
-			error = check_backend_words(spec, object->spec, failure);
-	}
+	for (; object && !error; object = backends_next(object))
+		error = check_backend_words(spec, object->spec, failure);
 	return error;
 }
 
@@ -285,7 +278,7 @@ static int check_address(struct weftd *weftd, const struct object *service, cons
 	const struct object *network = object_find(weftd, &noun_network, name);
 	const char *subnet = network ? spec_text(network->spec, "subnet", NULL) : NULL;
 	struct weft_ip address = address_read(text), vip = vip_of(service->spec);
-	struct object *other = object_first(weftd, &noun_service);
+	struct object *other = object_first_of(weftd, &noun_service, "vip", text);
 	if (!address_usable(&address) || address_link_local(&address))
 		return fail(
 			failure, -EINVAL, "bad_value", "%s is not the address of a machine", text);
@@ -300,9 +293,8 @@ static int check_address(struct weftd *weftd, const struct object *service, cons
 		!address_within(&address, subnet))
 		return fail(failure, -EINVAL, "bad_value",
 			"%s is not in %s, the subnet of network %s", text, subnet, name);
-	for (; other; other = other->hh.next) {
-		struct weft_ip taken = vip_of(other->spec);
-		if (in_network(other->spec, name) && address_same(&taken, &address))
+	for (; other; other = object_next_of(other, "vip")) {
+		if (in_network(other->spec, name))
 			return fail(failure, -EINVAL, "bad_value",
 				"%s is the address of service %s", text, other->name);
 	}
@@ -313,15 +305,16 @@ static int check_port(struct weftd *weftd, const struct object *old, const struc
 	const json_t *spec, struct failure *failure)
 {
 	long long port = spec_number(spec, "port", 0);
-	struct object *other = object_first(weftd, &noun_backend);
+	struct object *other =
+		object_first_of(weftd, &noun_backend, "address", spec_text(spec, "address", ""));
 	if (service_mode_is(service->spec, "dsr") && port &&
 		port != spec_number(service->spec, "port", 0))
 		return fail(failure, -EINVAL, "bad_value",
 			"mode dsr translates nothing: the port is the service's, or all");
-	for (; other && service_mode_is(service->spec, "host-dsr"); other = other->hh.next) {
-		if (other == old || backend_service(weftd, other->spec) != service ||
-			strcmp(spec_text(other->spec, "address", ""),
-				spec_text(spec, "address", "")) != 0)
+	if (!service_mode_is(service->spec, "host-dsr"))
+		return 0;
+	for (; other; other = object_next_of(other, "address")) {
+		if (other == old || backend_service(weftd, other->spec) != service)
 			continue;
 		return fail(failure, -EEXIST, "exists",
 			"mode host-dsr tells backends by their machine: %s is one already",

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A service's rows in the engine: one for each place where it is reached, that of its address
-// there, and its ring.
-//
-// A packet reads one row of a ring, so a ring that keeps its size is changed in place, row by row:
-// each says the old backend or the new one, and both are there until the last row is written.
+// A service's rows in the engine: one for each place where it is reached, and that of its address
+// there.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/address.h"
 #include "daemon/check.h"
-#include "daemon/maglev.h"
 #include "daemon/meter.h"
 #include "daemon/network.h"
 #include "daemon/port.h"
@@ -80,8 +76,9 @@ static bool has_key(
 static bool address_shared(
 	struct weftd *weftd, const struct object *own, const struct weft_service_key *address)
 {
-	struct object *object = object_first(weftd, &noun_service);
-	for (; object; object = object->hh.next) {
+	struct object *object =
+		object_first_of(weftd, &noun_service, "vip", spec_text(own->spec, "vip", ""));
+	for (; object; object = object_next_of(object, "vip")) {
 		const struct service *service = object->live;
 		for (u32 i = 0; object != own && service && i < service->key_count; i++) {
 			struct weft_service_key other = address_key(&service->keys[i]);
@@ -117,49 +114,6 @@ static int put_rows(struct weftd *weftd, const struct weft_service_key *key,
 
 // --- the ring
 
-static const struct service *taker(struct weftd *weftd, u32 first, u32 size)
-{
-	struct object *object = object_first(weftd, &noun_service);
-	for (; object; object = object->hh.next) {
-		const struct service *service = object->live;
-		if (service && service->size && service->ring < first + size &&
-			first < service->ring + service->size)
-			return service;
-	}
-	return NULL;
-}
-
-u32 service_ring_used(struct weftd *weftd)
-{
-	struct object *object = object_first(weftd, &noun_service);
-	u32 rows = 0;
-	for (; object; object = object->hh.next)
-		rows += object->live ? ((struct service *)object->live)->size : 0;
-	return rows;
-}
-
-bool service_ring_taken(struct weftd *weftd, u32 first, u32 size)
-{
-	return taker(weftd, first, size) != NULL;
-}
-
-// First fit: at the start, or behind the region that is in the way.
-int service_ring_find(struct weftd *weftd, u32 size, u32 *first, u32 *left)
-{
-	struct engine_table_status table;
-	const struct service *other;
-	weftd->engine_ops->table_status(weftd->engine, WEFT_TABLE_ring, &table);
-	table.capacity -= checks_ring_rows(weftd);
-	for (*first = 0; *first <= table.capacity && size <= table.capacity - *first;) {
-		other = taker(weftd, *first, size);
-		if (!other)
-			return 0;
-		*first = other->ring + other->size;
-	}
-	*left = table.capacity - service_ring_used(weftd);
-	return -ENOSPC;
-}
-
 static int take_region(struct weftd *weftd, const struct service *service, u32 size, u32 *first,
 	struct failure *failure)
 {
@@ -175,58 +129,6 @@ static int take_region(struct weftd *weftd, const struct service *service, u32 s
 		left);
 	return fail_hint(failure, "say a smaller `table-size`, or start weftd with a larger ring "
 				  "table: capacity: {ring: N}");
-}
-
-static u32 gather(
-	struct weftd *weftd, const struct object *service, struct maglev_backend *backends)
-{
-	struct object *object = object_first(weftd, &noun_backend);
-	u32 count = 0;
-	for (; object; object = object->hh.next) {
-		struct backend *backend = object->live;
-		if (!backend || backend->row.service != service->id)
-			continue;
-		backend->slots = 0;
-		if (!backend_serves(object))
-			continue;
-		backends[count++] = (struct maglev_backend){
-			.address = address_read(spec_text(object->spec, "address", "")),
-			.port = (u16)spec_number(object->spec, "port", 0),
-			.weight = (u32)spec_number(object->spec, "weight", 1),
-			.id = object->id,
-		};
-	}
-	return count;
-}
-
-static void store_ring(struct weftd *weftd, u32 first, const u32 *table, u32 size)
-{
-	for (u32 i = 0; i < size; i++) {
-		struct weft_ring_row *row =
-			weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_ring, first + i);
-		struct object *object = object_by_id(weftd, &noun_backend, table[i]);
-		if (row && row->backend != table[i])
-			__atomic_store_n(&row->backend, table[i], __ATOMIC_RELAXED);
-		if (object && object->live)
-			((struct backend *)object->live)->slots++;
-	}
-}
-
-// Into the rows from `first` on. Returns how many backends are in it.
-static u32 fill_ring(struct weftd *weftd, const struct object *object, u32 first, u32 size)
-{
-	u32 seed = (u32)spec_number(object->spec, "seed", 0), count;
-	struct maglev_backend *backends =
-		calloc(object_count(weftd, &noun_backend) + 1, sizeof(*backends));
-	u32 *table = calloc(size, sizeof(*table));
-	if (!backends || !table)
-		abort();
-	count = gather(weftd, object, backends);
-	if (maglev_fill(table, size, seed, backends, count))
-		store_ring(weftd, first, table, size);
-	free(backends);
-	free(table);
-	return count;
 }
 
 // --- all of it
@@ -289,9 +191,8 @@ int service_rows_set(struct weftd *weftd, struct object *object, struct failure 
 		return fail(failure, -ENOMEM, "no_memory", "out of memory");
 	service->changed = false;
 	checks_settle(weftd, object);
-	service->serving = fill_ring(weftd, object, first, size);
-	service->ring = first;
-	service->size = size;
+	service->serving = service_ring_fill(weftd, object, first, size);
+	service_ring_set(weftd, service, first, size);
 	error = put_keys(weftd, object, keys, count, failure);
 	if (error) { // of those that were new, none may stay
 		for (u32 i = 0; i < count; i++) {
@@ -311,6 +212,7 @@ void service_rows_clear(struct weftd *weftd, struct object *object)
 	u32 none;
 	for (u32 i = 0; i < service->key_count; i++)
 		del_rows(weftd, object, &service->keys[i]);
+	service_ring_set(weftd, service, 0, 0);
 	engine_put(weftd, service_usage, &index, &no_usage);
 	meter_set(weftd, meter_of_service(weftd, object->id), 0, &none, NULL);
 }

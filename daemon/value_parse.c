@@ -110,6 +110,8 @@ json_t *value_parse_mac(const struct argument *argument, const char *text, struc
 	return value_bad(argument, text, failure, wants);
 }
 
+static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+
 json_t *value_parse_address(
 	const struct argument *argument, const char *text, struct failure *failure)
 {
@@ -119,6 +121,10 @@ json_t *value_parse_address(
 
 	if (inet_pton(family, text, address) != 1)
 		return value_bad(argument, text, failure, "an IPv4 or IPv6 address");
+	// Equal addresses have equal texts: one of IPv4 that is mapped to IPv6 is one of IPv4.
+	if (family == AF_INET6 && memcmp(address, mapped, sizeof(mapped)) == 0)
+		return json_string(
+			inet_ntop(AF_INET, address + sizeof(mapped), canonical, sizeof(canonical)));
 	return json_string(inet_ntop(family, address, canonical, sizeof(canonical)));
 }
 
