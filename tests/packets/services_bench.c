@@ -155,7 +155,7 @@ static void measure(bool xdp, const struct load *load)
 	testrun_stop(engine);
 }
 
-int services_bench(void)
+int services_bench(const char *hook, const char *name)
 {
 	testrun_flow_slots = 1 << 18;
 	testrun_capacity[WEFT_TABLE_ring] = RING;
@@ -163,6 +163,8 @@ int services_bench(void)
 	testrun_capacity[WEFT_TABLE_connection] = 1 << 22;
 	for (int xdp = 1; xdp >= 0; xdp--)
 		for (size_t i = 0; i < WEFT_ARRAY_SIZE(loads); i++)
-			measure(xdp, &loads[i]);
+			if ((!hook || !strcmp(hook, xdp ? "xdp" : "tc")) &&
+				(!name || !strcmp(name, loads[i].name)))
+				measure(xdp, &loads[i]);
 	return 0;
 }

@@ -21,5 +21,5 @@ int testrun_open(struct engine **out, bool xdp, bool record);
 void testrun_stop(struct engine *engine);
 void testrun_come_in_by(struct engine *engine, u32 port);
 
-// What services cost, as JSON lines on stdout.
-int services_bench(void);
+// What services cost, as JSON lines on stdout. hook, name: by one hook, of one load; NULL: of all.
+int services_bench(const char *hook, const char *name);

@@ -18,30 +18,24 @@ NEXT(replay_next_tc);
 
 const volatile u32 replay_flows = 1; // 0: each packet is of a new one
 const volatile u32 replay_services = 1;
-u8 replay_frame[REPLAY_BYTES];
+u64 replay_frame[REPLAY_BYTES / sizeof(u64)];
 u32 replay_count;
 
-struct replay_headers {
-	struct eth_header eth;
-	struct ipv4_header ip;
-	be16 src_port;
-	be16 dst_port;
-} __attribute__((packed));
-
+// By words, as a frame comes: bytes written one by one would have to be collected for each look.
 // Checksums are left alone: what is measured does not look at them.
 weft_inline bool replay(void *data, void *data_end)
 {
-	struct replay_headers *h = data;
+	struct ipv4_header *ip = data + sizeof(struct eth_header);
+	struct tcp_header *tcp = (void *)(ip + 1); // or UDP: the ports are the same
 	u32 count = replay_count++;
 	u32 flow = replay_flows ? count % replay_flows : count;
 	if (data + REPLAY_BYTES > data_end)
 		return false;
-	for (u32 i = 0; i < REPLAY_BYTES; i++)
-		((u8 *)data)[i] = replay_frame[i];
-	u32 service = flow % replay_services;
-	h->ip.dst = weft_hton32(REPLAY_VIP + service);
-	h->ip.src = weft_hton32(REPLAY_CLIENT + (flow >> 14));
-	h->src_port = weft_hton16((u16)(1024 + (flow & 0x3fff)));
+	for (u32 i = 0; i < REPLAY_BYTES / sizeof(u64); i++)
+		((u64 *)data)[i] = replay_frame[i];
+	ip->dst = weft_hton32(REPLAY_VIP + flow % replay_services);
+	ip->src = weft_hton32(REPLAY_CLIENT + (flow >> 14));
+	tcp->src_port = weft_hton16((u16)(1024 + (flow & 0x3fff)));
 	return true;
 }
 
