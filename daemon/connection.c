@@ -49,26 +49,53 @@ static void give_back(u64 *connections)
 		;
 }
 
-bool connection_forget(struct weftd *weftd, const struct weft_connection_key *key,
-	const struct weft_connection_row *row)
+// False: a connection began, or went on, in between; it is where it was.
+static bool take_out(struct weftd *weftd, const struct weft_connection_key *key,
+	const struct weft_connection_row *row, struct weft_connection_row *gone)
 {
-	struct weft_connection_row gone;
-	if (engine_del(weftd, connection, key, &gone))
+	if (engine_del(weftd, connection, key, gone))
 		return false;
-	if (gone.seen_ns != row->seen_ns) { // a connection began, or went on, in between
-		engine_put(weftd, connection, key, &gone);
-		return false;
-	}
-	if (gone.flags & WEFT_CONNECTION_REPLY) // the other row is counted
+	if (gone->seen_ns == row->seen_ns)
 		return true;
+	engine_put(weftd, connection, key, gone);
+	return false;
+}
+
+static void give_back_row(struct weftd *weftd, const struct weft_connection_row *gone)
+{
+	if (gone->flags & WEFT_CONNECTION_REPLY) // the other row is counted
+		return;
 	struct weft_service_usage_row *service =
-		weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_service_usage, gone.service);
-	struct weft_usage_row *network = network_usage(weftd, gone.network);
+		weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_service_usage, gone->service);
+	struct weft_usage_row *network = network_usage(weftd, gone->network);
 	if (service)
 		give_back(&service->connections);
 	if (network)
 		give_back(&network->connections);
+}
+
+bool connection_forget(struct weftd *weftd, const struct weft_connection_key *key,
+	const struct weft_connection_row *row)
+{
+	struct weft_connection_row gone;
+	if (!take_out(weftd, key, row, &gone))
+		return false;
+	give_back_row(weftd, &gone);
 	return true;
+}
+
+// The client's direction stays, without a backend: its next packet is answered by a reset, and
+// closes it.
+static void orphan(struct weftd *weftd, const struct weft_connection_key *key,
+	const struct weft_connection_row *row)
+{
+	struct weft_connection_row left;
+	if (!take_out(weftd, key, row, &left))
+		return;
+	left.rewrite.backend = 0;
+	left.partner_scope = 0;
+	if (engine_put(weftd, connection, key, &left))
+		give_back_row(weftd, &left);
 }
 
 static bool is_stray(struct weftd *weftd, const struct weft_connection_row *row)
@@ -78,7 +105,11 @@ static bool is_stray(struct weftd *weftd, const struct weft_connection_row *row)
 	struct object *object = object_by_id(weftd, &noun_backend, row->rewrite.backend);
 	const struct backend *backend = object ? object->live : NULL;
 	struct object *service = object_by_id(weftd, &noun_service, row->service);
-	return !backend || backend->row.service != row->service || !service || !service->live;
+	if (!service || !service->live)
+		return true;
+	if (!row->rewrite.backend)
+		return !service_resets(service->spec);
+	return !backend || backend->row.service != row->service;
 }
 
 bool connection_over(struct weftd *weftd, const struct weft_connection_row *row, u64 now_ns)
@@ -107,6 +138,16 @@ static bool goes(const struct walk *w, const struct weft_connection_row *row)
 	       (!f->network || f->network == row->network);
 }
 
+// Of those that go with their backend: is the client to be told?
+static bool stays_orphaned(const struct walk *w, const struct weft_connection_row *row)
+{
+	struct object *service = object_by_id(w->weftd, &noun_service, row->service);
+	bool with_backend = !w->now_ns && (!w->filter || w->filter->backend);
+	return with_backend && service && service->live && service_resets(service->spec) &&
+	       row->rewrite.backend &&
+	       !(row->flags & (WEFT_CONNECTION_REPLY | WEFT_CONNECTION_CLOSED));
+}
+
 static int visit(const void *at, const void *data, void *context)
 {
 	struct walk *w = context;
@@ -114,7 +155,11 @@ static int visit(const void *at, const void *data, void *context)
 	struct weft_connection_row row;
 	memcpy(&key, at, sizeof(key));
 	memcpy(&row, data, sizeof(row));
-	if (goes(w, &row) && connection_forget(w->weftd, &key, &row))
+	if (!goes(w, &row))
+		return 0;
+	if (stays_orphaned(w, &row))
+		orphan(w->weftd, &key, &row);
+	else if (connection_forget(w->weftd, &key, &row))
 		w->connections += !(row.flags & WEFT_CONNECTION_REPLY);
 	return 0;
 }

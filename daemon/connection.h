@@ -16,7 +16,8 @@ bool connection_forget(struct weftd *weftd, const struct weft_connection_key *ke
 bool connection_translates(struct weftd *weftd, const struct weft_postcard *card,
 	const struct weft_key *key, struct weft_rewrite *rewrite);
 
-// All that are of these; 0: of any. Returns how many connections that were.
+// All that are of these; 0: of any. Returns how many connections that were. Those of a backend, and
+// strays, stay as far as their clients are to be told (service_resets): without a backend.
 struct connection_filter {
 	u32 service, backend, network;
 };

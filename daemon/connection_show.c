@@ -143,7 +143,7 @@ static bool by_connection(struct who *w)
 		w->key.scope = service->keys[i].scope;
 		if (engine_get(weftd, connection, &w->key, &row) ||
 			connection_over(weftd, &row, clock_ns()) ||
-			row.flags & WEFT_CONNECTION_REPLY)
+			row.flags & WEFT_CONNECTION_REPLY || !row.rewrite.backend)
 			continue;
 		w->by = "connection";
 		w->backend = row.rewrite.backend;

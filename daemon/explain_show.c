@@ -29,6 +29,7 @@ static const char *const advice[WEFT_DROP_count] = {
 				 "between networks",
 	[WEFT_DROP_too_big] = "send smaller frames, or raise the mtu of the network and its ways",
 	[WEFT_DROP_no_backend] = "`backend show` says which serve, and why the others do not",
+	[WEFT_DROP_backend_dead] = "the client connects again: another backend serves it",
 	[WEFT_DROP_backend_unresolved] = "give the backend its mac, or see that it answers ARP",
 	[WEFT_DROP_connection_limit] =
 		"raise connection-limit of the service or the network, or capacity.connection",
@@ -48,6 +49,10 @@ static const char *const replies[] = {
 	[WEFT_REPLY_echo6] = "echo6",
 	[WEFT_REPLY_too_big] = "too_big",
 	[WEFT_REPLY_too_big6] = "too_big6",
+	[WEFT_REPLY_reset] = "reset",
+	[WEFT_REPLY_reset6] = "reset6",
+	[WEFT_REPLY_unreachable] = "unreachable",
+	[WEFT_REPLY_unreachable6] = "unreachable6",
 };
 
 // What becomes of it, and one sentence about that.
@@ -221,11 +226,15 @@ static void show_flood(struct outcome *o)
 	set(o, "copies", json_integer(o->e->copy_count));
 }
 
+// A packet that is lost may have an answer.
 static void show_reply(struct outcome *o)
 {
 	const struct weft_verdict *v = &o->e->verdict;
 	char mac[MAC_TEXT_BYTES];
 	mac_text(&v->reply_mac, mac);
+	o->reason = v->reason;
+	if (v->reason)
+		because(o, "lost, %s: %s; ", drop_name(v->reason), drop_sentence(v->reason));
 	because(o, "answered by weft (%s) from %s", replies[v->reply], mac);
 	set(o, "reply", json_string(replies[v->reply]));
 	set(o, "reply_mac", json_string(mac));
@@ -312,7 +321,7 @@ static void show_absent(json_t *shown)
 static void show_reason(struct outcome *o)
 {
 	char before[EXPLAIN_SAYS_BYTES];
-	if (!o->reason)
+	if (o->action != WEFT_ACTION_drop)
 		return;
 	snprintf(before, sizeof(before), "%.*s", EXPLAIN_SAYS_BYTES - 1, o->why);
 	snprintf(o->why, sizeof(o->why), "drop, %s: %s%s%s", drop_name(o->reason),

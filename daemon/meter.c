@@ -14,7 +14,7 @@ u32 meter_of_network(struct weftd *weftd, u32 network)
 	return engine_capacity(weftd, WEFT_TABLE_port) + network;
 }
 
-u32 meter_of_too_big(struct weftd *weftd, u32 port)
+u32 meter_of_errors(struct weftd *weftd, u32 port)
 {
 	return engine_capacity(weftd, WEFT_TABLE_port) +
 	       engine_capacity(weftd, WEFT_TABLE_network) + port;
@@ -22,7 +22,7 @@ u32 meter_of_too_big(struct weftd *weftd, u32 port)
 
 u32 meter_of_service(struct weftd *weftd, u32 service)
 {
-	return meter_of_too_big(weftd, engine_capacity(weftd, WEFT_TABLE_port)) + service;
+	return meter_of_errors(weftd, engine_capacity(weftd, WEFT_TABLE_port)) + service;
 }
 
 int meter_set(struct weftd *weftd, u32 row, u64 per_second, u32 *meter, struct failure *failure)

@@ -200,8 +200,8 @@ int place_limits_set(struct weftd *weftd, const struct object *place,
 	row->mac_limit = (u32)spec_number(place->spec, "mac_limit", fallback->macs);
 	int error = meter_set(weftd, meter_of_port(place->id), storm, &row->storm_meter, failure);
 	return error ? error
-		     : meter_set(weftd, meter_of_too_big(weftd, place->id),
-			       METER_TOO_BIG_PER_SECOND, &row->too_big_meter, failure);
+		     : meter_set(weftd, meter_of_errors(weftd, place->id), METER_ERRORS_PER_SECOND,
+			       &row->error_meter, failure);
 }
 
 void place_clear(struct weftd *weftd, u32 id)
@@ -219,7 +219,7 @@ void place_clear(struct weftd *weftd, u32 id)
 	latency_forget(weftd, id);
 	engine_put(weftd, guest, &index, &no_guest);
 	meter_set(weftd, meter_of_port(id), 0, &none, NULL);
-	meter_set(weftd, meter_of_too_big(weftd, id), 0, &none, NULL);
+	meter_set(weftd, meter_of_errors(weftd, id), 0, &none, NULL);
 	for (u32 reason = 0; reason < WEFT_DROPS_PER_PORT; reason++) {
 		struct weft_drop_row *row = weftd->engine_ops->table_at(
 			weftd->engine, WEFT_TABLE_drop, id * WEFT_DROPS_PER_PORT + reason);

@@ -63,9 +63,14 @@ static const struct argument service_arguments[] = {
 		"successes in a row that bring a backend back"},
 	{"fall", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, 100, "3",
 		"failures in a row that take a backend out"},
-	{"on-empty", "on_empty", ARGUMENT_CHOICE, 0, "keep|drop", NULL, 0, 0, "keep",
+	{"on-empty", "on_empty", ARGUMENT_CHOICE, 0, "keep|drop|reject", NULL, 0, 0, "keep",
 		"when the checks of all backends fail. keep: all serve, as if none was checked; "
-		"drop: none does"},
+		"drop: none does; reject: none does, and whenever nobody serves, clients are told: "
+		"by a TCP reset, or ICMP port unreachable"},
+	{"dead", NULL, ARGUMENT_CHOICE, 0, "keep|reset", NULL, 0, 0, "keep",
+		"TCP connections of a backend whose checks failed, that is deleted or has no time "
+		"left to drain. keep: they stay while it is there; reset: the next packet of a "
+		"client is answered by a reset"},
 	{0},
 };
 

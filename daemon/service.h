@@ -51,6 +51,7 @@ bool service_mode_is(const json_t *spec, const char *mode);
 bool service_is_at(const json_t *spec, const char *vip, u32 port); // of TCP
 bool service_uses_port(const json_t *spec, const char *port);      // as an uplink
 u32 service_idle_seconds(const json_t *spec);
+bool service_resets(const json_t *spec); // TCP connections of a backend that is dead or gone
 // Seconds that a drained backend keeps its connections; -1: no end.
 long long backend_drain_left(const json_t *spec);
 struct object *backend_service(struct weftd *weftd, const json_t *spec);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weft/wire.h>
 #include "daemon/address.h"
 #include "daemon/check.h"
 #include "daemon/meter.h"
@@ -17,6 +18,12 @@ u32 service_idle_seconds(const json_t *spec)
 {
 	return (u32)spec_number(spec, "idle_seconds",
 		service_protocol(spec) == 17 ? IDLE_UDP_SECONDS : IDLE_TCP_SECONDS);
+}
+
+bool service_resets(const json_t *spec)
+{
+	return service_protocol(spec) == WEFT_IP_TCP &&
+	       strcmp(spec_text(spec, "dead", "keep"), "reset") == 0;
 }
 
 // --- where it is reached
@@ -152,6 +159,10 @@ static struct weft_service_row row_of(struct weftd *weftd, const struct object *
 	};
 	if (strcmp(spec_text(spec, "affinity", "none"), "source") == 0)
 		row.flags |= WEFT_SERVICE_AFFINITY;
+	if (strcmp(spec_text(spec, "on_empty", "keep"), "reject") == 0)
+		row.flags |= WEFT_SERVICE_REJECT;
+	if (service_resets(spec))
+		row.flags |= WEFT_SERVICE_RESET;
 	return row;
 }
 

@@ -79,7 +79,7 @@ static void put_point(struct trace *trace, const struct followed *followed,
 	const struct weft_postcard *card, u32 point, u64 ns, const char *verdict)
 {
 	struct weftd *weftd = trace->request->weftd;
-	bool drop = verdict && card->reason && strcmp(verdict, "drop") == 0;
+	bool drop = verdict && card->reason; // answered or not
 	const struct object *network = object_by_id(weftd, &noun_network, card->network);
 	char packet[17];
 	snprintf(packet, sizeof(packet), "%016llx", (unsigned long long)followed->identity);
@@ -108,7 +108,8 @@ static void put_card(
 	struct trace *trace, const struct followed *followed, const struct weft_postcard *card)
 {
 	bool drop = card->action == WEFT_ACTION_drop;
-	const char *verdict = action_name(card->action);
+	bool answered = card->flags & WEFT_POSTCARD_ANSWERED;
+	const char *verdict = action_name(drop && answered ? WEFT_ACTION_reply : card->action);
 	if (card->out_point == WEFT_POINT_P6) {
 		put_point(trace, followed, card, WEFT_POINT_P6, card->out_ns, NULL);
 		return;
@@ -116,7 +117,7 @@ static void put_card(
 	put_point(trace, followed, card, card->in_point, card->in_ns, NULL);
 	put_point(trace, followed, card, card->in_point + 1u, card->decided_ns,
 		drop ? NULL : verdict);
-	put_point(trace, followed, card, card->out_point, card->out_ns, drop ? "drop" : NULL);
+	put_point(trace, followed, card, card->out_point, card->out_ns, drop ? verdict : NULL);
 }
 
 // --- packets

@@ -140,6 +140,9 @@ weft_inline enum weft_drop apply_reply(struct pipeline *line)
 	memcpy(p->bytes + line->layout->l3_bytes, reply.l3, reply.l3_length);
 	if (!reply.keep_tail)
 		p->length = end;
+	if (reply.sum_bytes && !packet_sum(p, line->layout->l3_bytes + reply.sum_bytes,
+				       reply.pseudo, reply.plain, false))
+		return WEFT_DROP_rewrite_failed;
 	return sim_send(line, line->key->in_port, line->key->vid);
 }
 

@@ -302,6 +302,9 @@ static __noinline enum weft_drop apply_reply(struct pipeline *line)
 	if (bpf_skb_store_bytes(p->context, 0, reply, 2 * sizeof(struct weft_mac), 0) ||
 		bpf_skb_store_bytes(p->context, at, reply->l3, length, 0))
 		return WEFT_DROP_rewrite_failed;
+	if (reply->sum_bytes &&
+		!packet_sum(p, at + reply->sum_bytes, reply->pseudo, reply->plain, false))
+		return WEFT_DROP_rewrite_failed;
 	if (line->verdict->flags & WEFT_VERDICT_FROM_PEER)
 		return skb_to_peer(line, line->key->in_port, line->key->vid, 0, skb_bytes(line));
 	return skb_send(

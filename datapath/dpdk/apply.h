@@ -245,6 +245,9 @@ static enum weft_drop apply_reply(struct pipeline *line)
 	memcpy(bytes + 6, &reply.src, 6);
 	memcpy(bytes + l3, reply.l3, reply.l3_length);
 	frame->ol_flags = 0; // a reply's checksums are whole
+	if (reply.sum_bytes &&
+		!packet_sum(line->packet, l3 + reply.sum_bytes, reply.pseudo, reply.plain, false))
+		return WEFT_DROP_rewrite_failed;
 	return send_to(line, line_take(line), line->key->in_port, line->key->vid);
 }
 

@@ -120,9 +120,12 @@ weft_inline void connection_see(struct weft_connection_row *row,
 		partner->flags |= WEFT_CONNECTION_CLOSED;
 }
 
-weft_inline void commit_touch(
-	struct tables *tables, const struct weft_key *key, struct balance *b, u64 now_ns)
+weft_inline void commit_touch(struct tables *tables, const struct weft_key *key,
+	const struct weft_verdict *verdict, struct balance *b, u64 now_ns)
 {
+	u16 tcp_flags = key_tcp_flags(key);
+	if (verdict->action == WEFT_ACTION_reply) // a reset
+		tcp_flags |= WEFT_TCP_RST;
 	struct weft_connection_row *row = TABLE_ROW(tables, connection, &b->key);
 	struct weft_connection_row *partner = NULL;
 	if (!row)
@@ -131,7 +134,7 @@ weft_inline void commit_touch(
 		connection_partner(&b->key, row, &b->partner_key);
 		partner = TABLE_ROW(tables, connection, &b->partner_key);
 	}
-	connection_see(row, partner, key_tcp_flags(key), now_ns);
+	connection_see(row, partner, tcp_flags, now_ns);
 }
 
 weft_inline void commit_fragment(struct tables *tables, const struct balance *b, u64 now_ns)
@@ -151,7 +154,7 @@ weft_inline void commit_balance(struct tables *tables, const struct weft_key *ke
 	if (verdict->effects & WEFT_EFFECT_connect)
 		commit_connect(tables, verdict, b, now_ns);
 	if (verdict->effects & WEFT_EFFECT_touch)
-		commit_touch(tables, key, b, now_ns);
+		commit_touch(tables, key, verdict, b, now_ns);
 	if (verdict->effects & WEFT_EFFECT_fragment)
 		commit_fragment(tables, b, now_ns);
 }

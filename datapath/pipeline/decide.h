@@ -9,6 +9,7 @@
 #include <weft/verdict.h>
 #include "datapath/pipeline/balance.h"
 #include "datapath/pipeline/parse.h"
+#include "datapath/pipeline/reply.h"
 
 // What the stages share while one packet is decided.
 struct decide {
@@ -48,6 +49,17 @@ weft_inline bool decide_reply(struct decide *d, enum weft_reply reply, const str
 	d->verdict->reply = reply;
 	d->verdict->action = WEFT_ACTION_reply;
 	return true;
+}
+
+// The packet is lost, for this reason, and its sender is told: from the address that it was sent
+// to. False: nothing may be said.
+weft_inline bool decide_refuse(struct decide *d, const struct weft_key *key, enum weft_drop reason)
+{
+	enum weft_reply reply = refuse_kind(key);
+	if (!reply)
+		return false;
+	d->verdict->reason = reason;
+	return decide_reply(d, reply, &key->dst);
 }
 
 weft_inline bool mac_is_group(const struct weft_mac *mac)

@@ -116,16 +116,23 @@ weft_inline bool pipeline_too_big(const struct pipeline *line)
 	       v->max_bytes + packet_tag_bytes(line->layout);
 }
 
-// The frame is lost; its sender is told, if it can be.
-weft_inline enum weft_drop pipeline_refuse(struct pipeline *line, struct weft_record *record)
+// The frame is lost; its sender is told, if it can be. Of the frame it is observed, not of the
+// answer.
+weft_inline void pipeline_refuse(struct pipeline *line, struct weft_record *record)
 {
 	struct weft_index index = {line->key->in_port};
 	const struct weft_port_row *port = TABLE_GET(line->tables, port, &index);
-	if (line->verdict->reply && port &&
-		meter_spend(line->tables, port->too_big_meter, line->now_ns, 1) &&
-		apply_reply(line) == WEFT_DROP_none && record)
-		record->answered = true;
-	return WEFT_DROP_too_big;
+	struct observation *seen = line->seen;
+	if (!line->verdict->reply || !port ||
+		!meter_spend(line->tables, port->error_meter, line->now_ns, 1))
+		return;
+	line->seen = NULL;
+	bool answered = apply_reply(line) == WEFT_DROP_none;
+	line->seen = seen;
+	if (record)
+		record->answered = answered;
+	if (seen && answered)
+		seen->flags |= WEFT_POSTCARD_ANSWERED;
 }
 
 weft_inline enum weft_drop pipeline_apply(struct pipeline *line)
@@ -247,10 +254,13 @@ weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_re
 		// A flooded frame's destination is elsewhere: an answer would teach a peer
 		// otherwise. And the port has sent no probe.
 		bool stranger = v->action == WEFT_ACTION_flood && v->flags & WEFT_VERDICT_FROM_PEER;
-		v->reply = stranger || probe ? WEFT_REPLY_none : reply_too_big_kind(line->key);
+		v->reply = stranger || probe ? WEFT_REPLY_none : refuse_too_big(line->key);
 		v->reply_mac = line->key->dst; // as if the destination had said it
 		action = v->reply ? WEFT_ACTION_reply : WEFT_ACTION_drop;
 	}
+	u32 lost = too_big ? WEFT_DROP_too_big : 0;
+	if (action == WEFT_ACTION_reply && !lost)
+		lost = v->reason;
 	bool applies = hook_takes(line, action);
 	if (record) {
 		record->verdict = *v;
@@ -264,9 +274,9 @@ weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_re
 		account_rx(line->tables, in_port, length);
 	if (v->effects)
 		COMMIT(line);
-	enum weft_drop drop = WEFT_DROP_none;
-	if (too_big)
-		drop = pipeline_refuse(line, record);
+	enum weft_drop drop = lost;
+	if (drop)
+		pipeline_refuse(line, record);
 	else if (answer || (probe && v->action == WEFT_ACTION_forward))
 		probe_take(line);
 	else

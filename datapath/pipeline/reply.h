@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 // reply: builds answers into a flat buffer: ARP and ND for the gateway and for known neighbours,
-// echo of the gateway, "too big". One source; an engine resizes the frame, writes the buffer and
-// sends it back out of the in-port.
+// echo of the gateway, and what the sender of a lost packet is told (refuse.h). One source; an
+// engine resizes the frame, writes the buffer and sends it back out of the in-port.
 #pragma once
 
 #include "datapath/pipeline/parse.h"
 
-// How much of a frame that was too big comes back with the answer: its IP header and 8 bytes at
-// least (RFC 792, RFC 4443).
-enum { REPLY_QUOTE_BYTES = 64 };
+// How much of a lost packet comes back in an ICMP error: its IP header and 8 bytes at least (RFC
+// 792, RFC 4443), of one that was too big more.
+enum { REPLY_QUOTE_BYTES = 64, REPLY_QUOTE4_LEAST = 28, REPLY_QUOTE6_LEAST = 48 };
 
 // Nothing tells a BPF program that a packet's checksum is partial, and nothing in BPF ends that
 // state: the kernel (or the guest) will store a checksum at the place of the frame's TCP or UDP
-// checksum, over all from the L4 header on. So where the L4 header stood, "too big" has filler:
+// checksum, over all from the L4 header on. So where the L4 header stood, an ICMP error has filler:
 // IPv4 options that end at once (RFC 791), an IPv6 destination option to be skipped (RFC 4727). The
 // filler takes what is stored, and the checksums that count hold before and after: for IPv4 the
 // rest sums to zero, so that zero (as 0xffff) is stored, for IPv6 no checksum covers the option.
 enum { REPLY_FILLER4_BYTES = 20, REPLY_FILLER6_BYTES = 24 };
 
-struct too_big_header { // ICMP type 3 code 4 (RFC 1191); ICMPv6 type 2 (RFC 4443): mtu is 32 bits
+struct icmp_error_header { // RFC 792, RFC 1191; ICMPv6 (RFC 4443): mtu is 32 bits
 	u8 type;
 	u8 code;
 	be16 checksum;
@@ -32,6 +32,10 @@ struct reply {
 	struct weft_mac src;
 	u32 l3_length;  // bytes of l3 that hold
 	bool keep_tail; // the frame keeps its length and what follows; else it ends after l3
+	// A checksum in l3 that stands where the frame's own did, which may be partial: the hook
+	// completes it by packet_sum (rewrite.h). 0: there is none.
+	u32 sum_bytes; // where in l3
+	u32 pseudo, plain;
 	union {
 		struct arp_header arp;
 		struct {
@@ -52,15 +56,23 @@ struct reply {
 		struct {
 			struct ipv4_header ip;
 			u8 filler[REPLY_FILLER4_BYTES];
-			struct too_big_header icmp;
+			struct icmp_error_header icmp;
 			be32 quote[REPLY_QUOTE_BYTES / 4];
-		} too_big;
+		} error;
 		struct {
 			struct ipv6_header ip;
 			u8 filler[REPLY_FILLER6_BYTES];
-			struct too_big_header icmp;
+			struct icmp_error_header icmp;
 			be32 quote[REPLY_QUOTE_BYTES / 4];
-		} too_big6;
+		} error6;
+		struct {
+			struct ipv4_header ip;
+			struct tcp_header tcp;
+		} reset;
+		struct {
+			struct ipv6_header ip;
+			struct tcp_header tcp;
+		} reset6;
 		u8 l3[136];
 		be16 words[68];
 	} __attribute__((aligned(4)));
@@ -178,95 +190,12 @@ weft_inline enum weft_drop reply_echo6(
 	return WEFT_DROP_none;
 }
 
-weft_inline u32 reply_sum(const struct reply *r, u32 from, u32 to)
-{
-	u32 sum = 0;
-	for (u32 i = from; i < to; i++)
-		sum += r->words[i];
-	return sum;
-}
-
-weft_inline enum weft_drop reply_too_big(
-	const struct packet *p, const struct weft_layout *layout, u32 mtu, struct reply *r)
-{
-	const be32 *quote;
-	u32 offset = layout->l3_bytes;
-	if (offset > WEFT_PARSE_BYTES)
-		return WEFT_DROP_rewrite_failed;
-	PARSE_NEED(quote, p, offset, REPLY_QUOTE_BYTES);
-	__builtin_memcpy(r->too_big.quote, quote, REPLY_QUOTE_BYTES);
-	r->too_big.ip.version_ihl = 0x4a;
-	r->too_big.ip.total_length = weft_hton16(sizeof(r->too_big));
-	r->too_big.ip.ttl = 64;
-	r->too_big.ip.protocol = WEFT_IP_ICMP;
-	r->too_big.ip.src = quote[4];
-	r->too_big.ip.dst = quote[3];
-	r->too_big.ip.checksum = (be16)~reply_fold(reply_sum(r, 0, 20));
-	r->too_big.icmp.type = 3;
-	r->too_big.icmp.code = 4;
-	r->too_big.icmp.mtu = weft_hton16(mtu);
-	r->too_big.icmp.checksum = (be16)~reply_fold(reply_sum(r, 20, 56));
-	r->l3_length = sizeof(r->too_big);
-	return WEFT_DROP_none;
-}
-
-weft_inline enum weft_drop reply_too_big6(const struct packet *p, const struct weft_key *key,
-	const struct weft_layout *layout, u32 mtu, struct reply *r)
-{
-	const be32 *quote;
-	const u8 filler[4] = {
-		WEFT_IP_ICMPV6, REPLY_FILLER6_BYTES / 8 - 1, 0x1e, REPLY_FILLER6_BYTES - 4};
-	u32 offset = layout->l3_bytes;
-	if (offset > WEFT_PARSE_BYTES)
-		return WEFT_DROP_rewrite_failed;
-	PARSE_NEED(quote, p, offset, REPLY_QUOTE_BYTES);
-	__builtin_memcpy(r->too_big6.quote, quote, REPLY_QUOTE_BYTES);
-	__builtin_memcpy(r->too_big6.filler, filler, sizeof(filler));
-	r->too_big6.ip.version_class_flow = weft_hton32(6u << 28);
-	r->too_big6.ip.payload_length = weft_hton16(sizeof(r->too_big6) - sizeof(r->too_big6.ip));
-	r->too_big6.ip.next_header = WEFT_IP_DSTOPTS;
-	r->too_big6.ip.hop_limit = 64;
-	r->too_big6.ip.src = key->ip_dst;
-	r->too_big6.ip.dst = key->ip_src;
-	r->too_big6.icmp.type = 2;
-	r->too_big6.icmp.mtu = weft_hton16(mtu);
-	u32 sum = weft_hton16(WEFT_IP_ICMPV6) +
-		  weft_hton16(sizeof(r->too_big6.icmp) + REPLY_QUOTE_BYTES);
-	sum += reply_sum(r, 4, 20) + reply_sum(r, 32, 68); // both addresses and the message
-	r->too_big6.icmp.checksum = (be16)~reply_fold(sum);
-	r->l3_length = sizeof(r->too_big6);
-	return WEFT_DROP_none;
-}
-
-// To whom may "too big" be said? A single station about a whole packet or a first fragment, never
-// about an ICMP error (RFC 1122 section 3.2.2, RFC 4443 section 2.4). A datagram without DF is
-// answered too: nobody between two stations of a network will fragment it.
-weft_inline enum weft_reply reply_too_big_kind(const struct weft_key *key)
-{
-	const be32 *from = key->ip_src.word;
-	if (key->dst.byte[0] & 1 || key->flags & (WEFT_KEY_LATER | WEFT_KEY_OPTIONS))
-		return WEFT_REPLY_none;
-	if (key->ethertype == WEFT_ETH_IPV4) {
-		u8 top = (u8)from[3];
-		if (top == 0 || top == 127 || top >= 224)
-			return WEFT_REPLY_none;
-		return key->protocol != WEFT_IP_ICMP || key->l4_src == WEFT_ICMP_ECHO ||
-				       key->l4_src == WEFT_ICMP_ECHO_REPLY
-			       ? WEFT_REPLY_too_big
-			       : WEFT_REPLY_none;
-	}
-	if (key->ethertype != WEFT_ETH_IPV6 || key->ip_src.byte[0] == 0xff ||
-		!(from[0] | from[1] | from[2] | from[3]))
-		return WEFT_REPLY_none;
-	return key->protocol != WEFT_IP_ICMPV6 || key->l4_src >= 128 ? WEFT_REPLY_too_big6
-								     : WEFT_REPLY_none;
-}
+#include "datapath/pipeline/refuse.h"
 
 // Returns the reason for which no answer can be built, or none.
 weft_inline enum weft_drop reply_build(const struct packet *p, const struct weft_key *key,
 	const struct weft_layout *layout, const struct weft_verdict *verdict, struct reply *r)
 {
-	u32 mtu = verdict->max_bytes - (u32)sizeof(struct eth_header);
 	__builtin_memset(r, 0, sizeof(*r));
 	r->dst = key->src;
 	r->src = verdict->reply_mac;
@@ -282,9 +211,15 @@ weft_inline enum weft_drop reply_build(const struct packet *p, const struct weft
 	case WEFT_REPLY_echo6:
 		return reply_echo6(p, layout, r);
 	case WEFT_REPLY_too_big:
-		return reply_too_big(p, layout, mtu, r);
+	case WEFT_REPLY_unreachable:
+		return refuse_error(p, layout, verdict, r);
 	case WEFT_REPLY_too_big6:
-		return reply_too_big6(p, key, layout, mtu, r);
+	case WEFT_REPLY_unreachable6:
+		return refuse_error6(p, layout, verdict, r);
+	case WEFT_REPLY_reset:
+		return refuse_reset(p, layout, r);
+	case WEFT_REPLY_reset6:
+		return refuse_reset6(p, layout, r);
 	default:
 		return WEFT_DROP_rewrite_failed;
 	}

@@ -107,21 +107,28 @@ weft_inline bool balance_deliver(struct decide *d, u32 scope)
 
 // --- a connection that is known
 
-// May it go on as it did? If not, its next packet opens a new one.
-weft_inline bool balance_holds(const struct weft_key *key, const struct weft_connection_row *row,
-	const struct weft_backend_row *backend)
+enum balance_course {
+	BALANCE_OPENS,   // its packet opens a new one
+	BALANCE_FOLLOWS, // it goes on as it did
+	BALANCE_DEAD,    // so it does, unless the service resets those whose backend is dead
+	BALANCE_GONE,    // without a backend it opens a new one, unless the service does
+};
+
+weft_inline enum balance_course balance_course(const struct weft_key *key,
+	const struct weft_connection_row *row, const struct weft_backend_row *backend)
 {
+	bool stays = key->protocol == WEFT_IP_TCP && !balance_starts(key);
 	if (row->flags & WEFT_CONNECTION_REPLY)
-		return true;
+		return BALANCE_FOLLOWS;
 	if (!backend || !(backend->flags & WEFT_BACKEND_PRESENT) ||
 		backend->service != row->service)
-		return false;
+		return stays ? BALANCE_GONE : BALANCE_OPENS;
 	if (row->port && row->port != key->in_port) // another balancer has it now
-		return false;
-	if (balance_starts(key))
-		return !(row->flags & WEFT_CONNECTION_CLOSED) &&
-		       !(backend->flags & WEFT_BACKEND_DEAD);
-	return key->protocol == WEFT_IP_TCP || !(backend->flags & WEFT_BACKEND_DEAD);
+		return BALANCE_OPENS;
+	if (backend->flags & WEFT_BACKEND_DEAD)
+		return stays ? BALANCE_DEAD : BALANCE_OPENS;
+	return balance_starts(key) && row->flags & WEFT_CONNECTION_CLOSED ? BALANCE_OPENS
+									  : BALANCE_FOLLOWS;
 }
 
 weft_inline void balance_touch(
@@ -135,15 +142,15 @@ weft_inline void balance_touch(
 		d->verdict->effects |= WEFT_EFFECT_touch;
 }
 
-// False: it does not hold any more.
-weft_inline bool balance_follow(
+weft_inline enum balance_course balance_follow(
 	struct decide *d, const struct weft_key *key, const struct weft_connection_row *row)
 {
 	struct balance *b = d->balance;
 	b->index.index = row->rewrite.backend;
 	const struct weft_backend_row *backend = TABLE_GET(d->tables, backend, &b->index);
-	if (!balance_holds(key, row, backend))
-		return false;
+	enum balance_course course = balance_course(key, row, backend);
+	if (course == BALANCE_OPENS || course == BALANCE_GONE)
+		return course;
 	b->rewrite = row->rewrite;
 	b->row.partner_scope = row->partner_scope;
 	if (row->port && row->flags & WEFT_CONNECTION_REPLY)
@@ -152,6 +159,20 @@ weft_inline bool balance_follow(
 		b->rewrite.dst_mac = backend->mac; // it may have moved to another machine
 	balance_touch(d, key, row);
 	d->verdict->service = row->service;
+	return course;
+}
+
+// The client of a connection whose backend is dead or gone is told, and commit closes it. False: it
+// is not.
+weft_inline bool balance_reset(struct decide *d, const struct weft_key *key,
+	const struct weft_service_row *service, enum balance_course course)
+{
+	if ((course != BALANCE_DEAD && course != BALANCE_GONE) ||
+		!(service->flags & WEFT_SERVICE_RESET) ||
+		!decide_refuse(d, key, WEFT_DROP_backend_dead))
+		return false;
+	d->verdict->service = service->id;
+	d->verdict->effects |= WEFT_EFFECT_touch;
 	return true;
 }
 
@@ -319,6 +340,27 @@ weft_inline bool balance_choose(struct decide *d, const struct weft_key *key,
 	return balance_open(d, key);
 }
 
+weft_inline bool balance_nobody(
+	struct decide *d, const struct weft_key *key, const struct weft_service_row *service)
+{
+	if (service->flags & WEFT_SERVICE_REJECT && decide_refuse(d, key, WEFT_DROP_no_backend))
+		return true;
+	return decide_drop(d, WEFT_DROP_no_backend);
+}
+
+// By the hash; 0: nobody.
+weft_inline u32 balance_chosen(struct decide *d, const struct weft_service_row *service)
+{
+	if (!service->ring_size)
+		return 0;
+	u64 hash = balance_hash(
+		&d->balance->key, service->seed, service->flags & WEFT_SERVICE_AFFINITY);
+	struct weft_index *index = &d->balance->index;
+	index->index = service->ring + (u32)(hash >> 32) % service->ring_size;
+	const struct weft_ring_row *ring = TABLE_GET(d->tables, ring, index);
+	return ring ? ring->backend : 0;
+}
+
 // True: the verdict stands.
 weft_inline bool balance_new(
 	struct decide *d, const struct weft_key *key, const struct weft_service_row *service)
@@ -326,18 +368,12 @@ weft_inline bool balance_new(
 	if (!d->outside && !mac_is_gateway(&key->dst))
 		return service->flags & WEFT_SERVICE_HOST_DSR && balance_arrive(d, key, service);
 	d->verdict->service = service->id;
-	if (!service->ring_size)
-		return decide_drop(d, WEFT_DROP_no_backend);
-	u64 hash = balance_hash(
-		&d->balance->key, service->seed, service->flags & WEFT_SERVICE_AFFINITY);
 	struct weft_index *index = &d->balance->index;
-	index->index = service->ring + (u32)(hash >> 32) % service->ring_size;
-	const struct weft_ring_row *ring = TABLE_GET(d->tables, ring, index);
-	u32 id = ring ? ring->backend : 0;
+	u32 id = balance_chosen(d, service);
 	index->index = id;
 	const struct weft_backend_row *backend = TABLE_GET(d->tables, backend, index);
 	if (!backend || !(backend->flags & WEFT_BACKEND_PRESENT) || backend->service != service->id)
-		return decide_drop(d, WEFT_DROP_no_backend);
+		return balance_nobody(d, key, service);
 	const be16 *mac = (const be16 *)&backend->mac;
 	if (!(mac[0] | mac[1] | mac[2]))
 		return decide_drop(d, WEFT_DROP_backend_unresolved);
@@ -391,13 +427,18 @@ weft_inline bool balance(struct decide *d, u32 scope)
 					   : !(key->flags & WEFT_KEY_L4))
 		return false;
 	const struct weft_connection_row *row = TABLE_GET(d->tables, connection, &d->balance->key);
-	bool ours = row && connection_live(row, d->now_ns) && balance_follow(d, key, row);
+	enum balance_course course = BALANCE_OPENS;
+	if (row && connection_live(row, d->now_ns))
+		course = balance_follow(d, key, row);
 	const struct weft_service_row *service = NULL;
-	if (!ours) {
+	if (course != BALANCE_FOLLOWS) {
 		service = balance_service(d, key, scope, d->balance->key.dst_port, key->protocol);
 		if (!service)
 			service = balance_service(d, key, scope, 0, key->protocol);
 	}
+	if (service && balance_reset(d, key, service, course))
+		return true;
+	bool ours = course == BALANCE_FOLLOWS || course == BALANCE_DEAD;
 	if ((ours || service) &&
 		(key->flags & (WEFT_KEY_FRAGMENT | WEFT_KEY_LATER)) == WEFT_KEY_FRAGMENT)
 		d->verdict->effects |= WEFT_EFFECT_fragment;

@@ -52,7 +52,9 @@
 	X(connection_rate, decide, "over the service's limit of new connections per second") \
 	X(ports_exhausted, decide, \
 		"the gateway has no address, or no free port, towards this backend") \
-	X(answered_weftd, decide, "the answer to a question of weftd's: it has served its purpose")
+	X(answered_weftd, decide, \
+		"the answer to a question of weftd's: it has served its purpose") \
+	X(backend_dead, decide, "the backend of its connection is dead or gone")
 
 #define WEFT_HOPS(X) X(parse) X(decide) X(apply) X(port) X(carrier)
 

@@ -84,10 +84,11 @@ weft_inline u32 weft_sample_below(u32 one_in)
 }
 
 enum weft_postcard_flag {
-	WEFT_POSTCARD_OWN = WEFT_BIT(0),     // between hosts by weft's own headers
-	WEFT_POSTCARD_CARRIER = WEFT_BIT(1), // by the kernel's VXLAN device
-	WEFT_POSTCARD_SUPER = WEFT_BIT(2),   // a superpacket
-	WEFT_POSTCARD_PROBE = WEFT_BIT(3),   // weft/probe.h: told whether or not a trace runs
+	WEFT_POSTCARD_OWN = WEFT_BIT(0),      // between hosts by weft's own headers
+	WEFT_POSTCARD_CARRIER = WEFT_BIT(1),  // by the kernel's VXLAN device
+	WEFT_POSTCARD_SUPER = WEFT_BIT(2),    // a superpacket
+	WEFT_POSTCARD_PROBE = WEFT_BIT(3),    // weft/probe.h: told whether or not a trace runs
+	WEFT_POSTCARD_ANSWERED = WEFT_BIT(4), // dropped, and its sender was told
 };
 
 // What one host has seen of one traced packet, from coming in to the hand-over or the drop. What

@@ -18,13 +18,13 @@
 // port: what weft knows of a port. Index: port id; row 0 is never used.
 // A peer (a remote VTEP) is a port too: its tags are VNIs, its way out is an encapsulation.
 #define WEFT_ROW_port(F) \
-	F(u32, flags, )         /* enum weft_port_flag */ \
-	F(u32, network, )       /* access or native network; 0: untagged frames have none */ \
-	F(u32, mac_limit, )     /* learned addresses behind this port; 0: none are learned */ \
-	F(u32, storm_meter, )   /* spent by flooded frames; 0: no limit */ \
-	F(u32, too_big_meter, ) /* spent by answers to frames that do not fit; 0: no limit */ \
-	F(u32, nexthops, )      /* peers: rows in the nexthop table; 0: only the carrier knows */ \
-	F(u8, address, [16]) /* peers: of the VTEP, as struct weft_ip; WEFT_PORT_VIPS: its MAC */ \
+	F(u32, flags, )       /* enum weft_port_flag */ \
+	F(u32, network, )     /* access or native network; 0: untagged frames have none */ \
+	F(u32, mac_limit, )   /* learned addresses behind this port; 0: none are learned */ \
+	F(u32, storm_meter, ) /* spent by flooded frames; 0: no limit */ \
+	F(u32, error_meter, ) /* spent by answers to frames that are lost; 0: no limit */ \
+	F(u32, nexthops, )    /* peers: rows in the nexthop table; 0: only the carrier knows */ \
+	F(u8, address, [16])  /* peers: of the VTEP, as struct weft_ip; WEFT_PORT_VIPS: its MAC */ \
 	F(u32, sample_below, ) /* a packet from it is timed if a random u32 is below */
 
 enum weft_port_flag {
@@ -159,7 +159,7 @@ enum weft_service_flag {
 	WEFT_SERVICE_DSR = WEFT_BIT(2),
 	WEFT_SERVICE_AFFINITY = WEFT_BIT(3), // by the client's address alone
 	WEFT_SERVICE_REJECT = WEFT_BIT(4),   // without backends: RST or ICMP, not silence
-	WEFT_SERVICE_RESET = WEFT_BIT(5),    // TCP connections of a dead backend get RST
+	WEFT_SERVICE_RESET = WEFT_BIT(5),    // TCP connections of a dead or gone backend get RST
 	WEFT_SERVICE_ADDRESS = WEFT_BIT(6),  // the row of the address alone
 };
 

@@ -88,6 +88,11 @@ enum weft_reply {
 	WEFT_REPLY_echo6,    // ICMPv6
 	WEFT_REPLY_too_big,  // ICMP fragmentation needed (RFC 1191), made by apply
 	WEFT_REPLY_too_big6, // ICMPv6 packet too big (RFC 8201)
+	// The packet is lost, for verdict.reason, and its sender is told.
+	WEFT_REPLY_reset, // TCP reset (RFC 9293 section 3.10.7.1)
+	WEFT_REPLY_reset6,
+	WEFT_REPLY_unreachable,  // ICMP port unreachable (RFC 792)
+	WEFT_REPLY_unreachable6, // ICMPv6 port unreachable (RFC 4443)
 };
 
 enum weft_effect {
@@ -106,7 +111,7 @@ enum weft_effect {
 
 struct weft_verdict {
 	u32 action;     // enum weft_action
-	u32 reason;     // enum weft_drop
+	u32 reason;     // enum weft_drop; reply: the packet is lost for it, and its sender told
 	u32 network;    // 0: none was found
 	u32 port;       // forward: where to
 	u32 meter;      // row of the meter table that this packet spends; 0: none
@@ -118,7 +123,7 @@ struct weft_verdict {
 	u64 generation; // of the network, read before its other rows: a cached verdict is held
 			// against it
 	u32 vni;        // of the network; 0: none
-	struct weft_mac reply_mac; // arp, nd: the address in the answer, and its source
+	struct weft_mac reply_mac; // reply: its source; arp, nd: the address in the answer, too
 	u16 reserved;
 	u32 service; // whose packet this is; 0: none's
 };

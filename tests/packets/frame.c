@@ -16,10 +16,11 @@
 //   identification; tos:HEX IPv4 TOS or IPv6 traffic class;  eol:N  N words of ended IPv4 options
 //   skip:N                an IPv6 destination option of N bytes that is to be skipped
 //   probe:N               a probe's payload (weft/probe.h), its tag off by N
-//   flags:HEX             those of TCP;  nocheck:0  UDP without a checksum
+//   flags:HEX seq:N ack:N those of TCP;  nocheck:0  UDP without a checksum
 //   error:TYPE,CODE then quote:SRC,DST,SPORT,DPORT   an ICMP error about a UDP packet;
 //   quotefrag:SRC,DST,SPORT,DPORT  in IPv6, about the first fragment of one
 //   fragneeded:MTU  toobig:MTU   the ICMP error, with 64 bytes of the frame that was asked about
+//   unreachable:0         the ICMP error of a port, with its IP header and 8 bytes
 // and after everything is built:  cut:N the first N bytes;  set:OFFSET=HEX  overwrites
 #include "tests/packets/packets.h"
 
@@ -224,14 +225,20 @@ static void word_l4(struct builder *b, const char *word, char *a[])
 	}
 }
 
-static void word_error(struct builder *b, bool v6, u32 mtu)
+static void word_error(struct builder *b, u16 type_code, u32 mtu, u32 bytes)
 {
 	b->l4 = b->frame.length;
-	append16(b, v6 ? 2 << 8 : 3 << 8 | 4);
+	append16(b, type_code);
 	append16(b, 0);
 	append16(b, 0);
 	append16(b, (u16)mtu);
-	append(b, b->asked->bytes + (b->asked->bytes[12] == 0x81 ? 18 : 14), 64);
+	append(b, b->asked->bytes + (b->asked->bytes[12] == 0x81 ? 18 : 14), bytes);
+}
+
+static void store32(u8 *at, u32 value)
+{
+	store16(at, value >> 16);
+	store16(at + 2, value & 0xffff);
 }
 
 // A datagram of 8 bytes, as it was sent.
@@ -344,7 +351,9 @@ static void word(struct builder *b, char *text)
 		b->frame.bytes[b->l3] = (u8)(0x45 + number);
 		append(b, NULL, number * 4);
 	} else if (!strcmp(text, "fragneeded") || !strcmp(text, "toobig")) {
-		word_error(b, text[0] == 't', number);
+		word_error(b, text[0] == 't' ? 0x0200 : 0x0304, number, 64);
+	} else if (!strcmp(text, "unreachable")) {
+		word_error(b, b->ipv6 ? 0x0104 : 0x0303, 0, b->ipv6 ? 48 : 28);
 	} else if (!strcmp(text, "error")) {
 		b->l4 = b->frame.length;
 		append16(b, (u16)(number << 8 | (u32)atoi(a[1])));
@@ -353,6 +362,9 @@ static void word(struct builder *b, char *text)
 		word_quote(b, a, text[5]);
 	} else if (!strcmp(text, "flags")) {
 		b->frame.bytes[b->l4 + 13] = (u8)strtoul(a[0], NULL, 16);
+	} else if (!strcmp(text, "seq") || !strcmp(text, "ack")) {
+		store32(b->frame.bytes + b->l4 + (text[0] == 's' ? 4 : 8),
+			(u32)strtoul(a[0], NULL, 10));
 	} else if (!strcmp(text, "nocheck")) {
 		finish(b);
 		store16(b->frame.bytes + b->l4 + 6, 0);

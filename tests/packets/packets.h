@@ -31,6 +31,13 @@ enum {
 	SERVICE_WAITING,
 	SERVICE_NAT6,
 	SERVICE_ALL,
+	SERVICE_REJECT,
+	SERVICE_REJECT_UDP,
+	SERVICE_REJECT6,
+	SERVICE_REJECT6_UDP,
+	SERVICE_RESET,
+	SERVICE_RESET6,
+	SERVICE_RESET_DSR,
 	SERVICES
 };
 
@@ -145,6 +152,7 @@ struct sequence_arena {
 };
 int sequence_run(struct sequence_arena *arena);
 int services_run(struct sequence_arena *arena);
+int refusals_run(struct sequence_arena *arena);
 
 // What a packet costs in either hook, as JSON lines on stdout.
 int testrun_bench(void);

@@ -230,8 +230,9 @@ static void xdp_test(void **state)
 		golden_test(state);
 		return;
 	}
+	bool told = c->action == WEFT_ACTION_drop && c->out[0].port;
 	bool others = c->answer || c->action == WEFT_ACTION_flood ||
-		      c->action == WEFT_ACTION_reply || c->reason == WEFT_DROP_too_big ||
+		      c->action == WEFT_ACTION_reply || told || c->reason == WEFT_DROP_too_big ||
 		      c->reason == WEFT_DROP_no_destination;
 	assert_true(others || is_peer(c->port) || c->vni == VIOLET_VNI);
 	assert_int_equal(result.outputs, 1);
@@ -334,6 +335,7 @@ static int run_sim(void)
 	int failed = run_arena(&arena, golden_test);
 	failed += sequence_run(&(struct sequence_arena){"sim, sequences", arena.ops, arena.engine});
 	failed += services_run(&(struct sequence_arena){"sim, services", arena.ops, arena.engine});
+	failed += refusals_run(&(struct sequence_arena){"sim, refusals", arena.ops, arena.engine});
 	engine_sim.stop(arena.engine);
 	return failed;
 }
@@ -378,6 +380,8 @@ static int run_ebpf(enum live_kind kind, const char *pin_root, bool live)
 		&(struct sequence_arena){"tc test run, sequences", arena.ops, arena.engine});
 	failed += services_run(
 		&(struct sequence_arena){"tc test run, services", arena.ops, arena.engine});
+	failed += refusals_run(
+		&(struct sequence_arena){"tc test run, refusals", arena.ops, arena.engine});
 	if (live)
 		failed += run_ebpf_live(&arena, kind);
 	engine_ebpf.purge(arena.engine);
@@ -401,6 +405,7 @@ static int run_dpdk(enum live_kind kind)
 	failed +=
 		sequence_run(&(struct sequence_arena){"dpdk, sequences", arena.ops, arena.engine});
 	failed += services_run(&(struct sequence_arena){"dpdk, services", arena.ops, arena.engine});
+	failed += refusals_run(&(struct sequence_arena){"dpdk, refusals", arena.ops, arena.engine});
 	world_configure(arena.ops, arena.engine);
 	arena.name = kind == LIVE_TAP ? "dpdk live, taps" : "dpdk live, veths";
 	arena.live = true;

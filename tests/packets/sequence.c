@@ -270,7 +270,7 @@ static void too_big_is_not_always_answered(void **state)
 	start(state);
 	put_meter(2);
 	assert_int_equal(ops->table_get(engine, WEFT_TABLE_port, &id, &row), 0);
-	row.too_big_meter = METER;
+	row.error_meter = METER;
 	assert_int_equal(ops->table_put(engine, WEFT_TABLE_port, &id, &row), 0);
 	floods(2, "B>* " UDP4);
 	for (u32 i = 0; i < 4; i++) {

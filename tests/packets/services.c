@@ -4,115 +4,10 @@
 //   port 12 the client A 10.1.0.1, port 13 the backend B 10.1.0.2, C 10.1.0.3 behind peer P1;
 //   port 14 an uplink with MAC U: from there come clients by the router D.
 //   10.9.0.1 (and fd09::1) has a service per mode, with one backend each.
-#include "tests/packets/packets.h"
+#include "tests/packets/services_rig.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <arpa/inet.h>
-#include <cmocka.h>
-#include <weft/wire.h>
-
-#define VIP SERVICES_VIP
-
-enum { UPLINK = SERVICES_UPLINK };
-
-static const struct engine_ops *ops;
-static struct engine *engine;
-static u64 now_ns;
-static struct engine_result result;
-
-static void knows(const char *letter, u32 port)
-{
-	struct weft_fdb_key key = {.network = WHITE, .mac = services_mac(letter)};
-	struct weft_fdb_row row = {.port = port, .seen_ns = now_ns};
-	PUT(fdb, &key, &row);
-}
-
-static void start(void **state)
-{
-	const struct sequence_arena *arena = *state;
-	ops = arena->ops;
-	engine = arena->engine;
-	now_ns = world_begin(ops, engine);
-	knows("A", 12);
-	knows("B", 13);
-	knows("C", P1);
-}
-
-static bool is_xdp(void)
-{
-	return ops == &engine_xdp;
-}
-
-static void enter(u32 port, const char *in)
-{
-	struct frame frame = frame_build(in);
-	struct explained explained;
-	if (is_peer(port))
-		frame = tunnel_wrap(port, WHITE_VNI, &frame, NULL);
-	struct engine_packet packet = {is_peer(port) ? 0 : port, frame.bytes, frame.length};
-	if (!is_peer(port))
-		explain_before(ops, engine, port, 0, &frame,
-			ops == &engine_sim ? now_ns : world_now_ns(), &explained);
-	assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
-	if (!is_peer(port) && !result.record.passed)
-		explain_check(ops, &explained, &result);
-}
-
-static void show(const char *what, const u8 *bytes, u32 length)
-{
-	fprintf(stderr, "%s:", what);
-	for (u32 i = 0; i < length; i++)
-		fprintf(stderr, "%s%02x", i % 16 ? " " : "\n", bytes[i]);
-	fprintf(stderr, "\n");
-}
-
-// The one frame that left.
-static struct frame left(u32 port)
-{
-	struct frame frame = {.length = result.output[0].length};
-	u32 vni = WHITE_VNI;
-	assert_string_equal(drop_name(result.record.reason), "none");
-	assert_int_equal(result.outputs, 1);
-	memcpy(frame.bytes, result.output[0].bytes, frame.length);
-	if (is_peer(port) && !result.output[0].inner) {
-		struct frame outer = frame;
-		assert_int_equal(tunnel_unwrap(outer.bytes, outer.length, &vni, &frame), port);
-	} else {
-		assert_int_equal(result.output[0].port, port);
-	}
-	assert_int_equal(vni, WHITE_VNI);
-	return frame;
-}
-
-static void goes(u32 port, const char *in, u32 to, const char *out)
-{
-	struct frame expected = frame_build(out);
-	enter(port, in);
-	struct frame got = left(to);
-	if (got.length == expected.length && !memcmp(got.bytes, expected.bytes, got.length))
-		return;
-	show("got", got.bytes, got.length);
-	show("expected", expected.bytes, expected.length);
-	fail_msg("%s", in);
-}
-
-static void drops(u32 port, const char *in, enum weft_drop reason)
-{
-	enter(port, in);
-	assert_string_equal(drop_name(result.record.reason), drop_name(reason));
-	assert_int_equal(result.outputs, 0);
-}
-
-static u64 connections(u32 service)
-{
-	struct weft_service_usage_row row;
-	assert_int_equal(ops->table_get(engine, WEFT_TABLE_service_usage, &service, &row), 0);
-	return row.connections;
-}
 
 static void nat_inside(void **state)
 {
@@ -308,7 +203,7 @@ static void host_dsr_here(void **state)
 		"U>D ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
 }
 
-static void nobody_serves(void **state)
+static void what_nobody_serves(void **state)
 {
 	start(state);
 	drops(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,83", WEFT_DROP_no_backend);
@@ -404,25 +299,6 @@ static void an_error_from_outside(void **state)
 		source_port());
 	goes(UPLINK, "D>U ip4:192.0.2.77,10.9.0.1,1 error:3,4 quote:10.9.0.1,198.51.100.7,53,4000",
 		13, out);
-}
-
-static void put_backend(u32 id, u32 flags)
-{
-	struct weft_backend_row row;
-	assert_int_equal(ops->table_get(engine, WEFT_TABLE_backend, &id, &row), 0);
-	row.flags = flags;
-	PUT(backend, &id, &row);
-}
-
-static struct weft_connection_row connection(const char *src, u16 sport, u16 dport, u8 protocol)
-{
-	struct weft_connection_key key = {
-		.scope = WHITE, .src_port = sport, .dst_port = dport, .protocol = protocol};
-	struct weft_connection_row row;
-	services_address(src, key.src);
-	services_address(VIP, key.dst);
-	assert_int_equal(ops->table_get(engine, WEFT_TABLE_connection, &key, &row), 0);
-	return row;
 }
 
 static void a_closed_connection_ends(void **state)
@@ -523,7 +399,7 @@ int services_run(struct sequence_arena *arena)
 		TEST(host_dsr_arrives),
 		TEST(host_dsr_moves_to_another_balancer),
 		TEST(host_dsr_here),
-		TEST(nobody_serves),
+		TEST(what_nobody_serves),
 		TEST(limits),
 		TEST(fragments_follow_their_first),
 		TEST(options_pass),

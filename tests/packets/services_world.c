@@ -13,6 +13,11 @@
 #define VIP  SERVICES_VIP
 #define VIP6 SERVICES_VIP6
 
+enum {
+	REJECT = WEFT_SERVICE_NAT | WEFT_SERVICE_REJECT,
+	RESET = WEFT_SERVICE_NAT | WEFT_SERVICE_RESET,
+};
+
 static const struct {
 	u32 id;
 	u16 port;
@@ -31,6 +36,14 @@ static const struct {
 	{SERVICE_WAITING, 84, WEFT_IP_TCP, false, WEFT_SERVICE_NAT, VIP, "10.1.0.9", "Z", 0},
 	{SERVICE_NAT6, 80, WEFT_IP_TCP, true, WEFT_SERVICE_NAT, VIP6, "fd00::2", "B", 8080},
 	{SERVICE_ALL, 0, WEFT_IP_UDP, false, WEFT_SERVICE_NAT, VIP6, "fd00::2", "B", 0},
+	{SERVICE_REJECT, 85, WEFT_IP_TCP, true, REJECT, VIP, NULL, NULL, 0},
+	{SERVICE_REJECT_UDP, 85, WEFT_IP_UDP, true, REJECT, VIP, NULL, NULL, 0},
+	{SERVICE_REJECT6, 85, WEFT_IP_TCP, true, REJECT, VIP6, NULL, NULL, 0},
+	{SERVICE_REJECT6_UDP, 85, WEFT_IP_UDP, true, REJECT, VIP6, NULL, NULL, 0},
+	{SERVICE_RESET, 86, WEFT_IP_TCP, true, RESET, VIP, "10.1.0.2", "B", 8086},
+	{SERVICE_RESET6, 86, WEFT_IP_TCP, true, RESET, VIP6, "fd00::2", "B", 8086},
+	{SERVICE_RESET_DSR, 87, WEFT_IP_TCP, true, WEFT_SERVICE_HOST_DSR | WEFT_SERVICE_RESET, VIP,
+		"10.1.0.3", "C", 8087},
 };
 
 void services_address(const char *text, u8 out[16])
@@ -93,7 +106,10 @@ void world_services(const struct engine_ops *ops, struct engine *engine)
 			PUT(service, &vip, &address);
 		}
 	}
-	struct weft_station_key station = {.service = SERVICE_HOST_DSR, .mac = services_mac("C")};
-	struct weft_station_row is = {SERVICE_HOST_DSR};
-	PUT(station, &station, &is);
+	for (u32 id = SERVICE_HOST_DSR; id <= SERVICE_RESET_DSR;
+		id += SERVICE_RESET_DSR - SERVICE_HOST_DSR) {
+		struct weft_station_key station = {.service = id, .mac = services_mac("C")};
+		struct weft_station_row is = {id};
+		PUT(station, &station, &is);
+	}
 }

@@ -11,6 +11,7 @@ host_start a
 ctl a network add blue
 ctl a network add blank
 ctl a network add red
+ctl a service add web vip 10.1.0.100 port 80 proto tcp network blue mode nat
 WEFT_SOCKET=$WORK/a/run/weftd.sock
 export WEFT_SOCKET
 PATH=$(realpath "$BUILD"):$PATH
@@ -38,6 +39,8 @@ both() {
 	offers "weftctl -s $WEFT_SOCKET network set r" red
 	offers 'weftctl -s /no/such network set r' ''
 	offers 'weftctl port add x type t' tap
+	offers 'weftctl service set web on-empty ' 'drop keep reject'
+	offers 'weftctl service set web dead re' reset
 	offers 'weftctl --t' --timeout
 	offers "weftctl -s $WORK/a/lo" "$WORK/a/log"
 	offers "weftctl apply $WORK/a/lo" "$WORK/a/log"

@@ -13,8 +13,8 @@ static const char usage[] =
 	"Usage: serve answer --netns N --name X --port P [--status S] -- COMMAND   runs COMMAND "
 	"once it listens\n"
 	"       serve ask --netns N --to A --port P [--udp] [--count C] [--from PORT]\n"
-	"       serve hold --netns N --to A --port P     one connection: asks once per line of "
-	"stdin\n";
+	"       serve hold --netns N --to A --port P [--udp]   one connection: asks once per line "
+	"of stdin\n";
 
 static struct {
 	const char *netns, *name;
@@ -209,9 +209,13 @@ static int run_hold(void)
 	if (sock < 0)
 		err(EXIT_UNMET, "connect");
 	while (fgets(line, sizeof(line), stdin)) {
+		errno = 0;
 		const char *answered = ask(sock, text, sizeof(text));
 
-		printf("%s\n", answered ? answered : "failed");
+		if (answered)
+			printf("%s\n", answered);
+		else
+			printf("failed %s\n", errno ? strerrorname_np(errno) : "closed");
 		fflush(stdout);
 	}
 	return 0;

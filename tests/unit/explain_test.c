@@ -193,6 +193,15 @@ static void a_service_is_named(void **state)
 	knows(rig, 2, WEB2);
 	rig_do(rig, "service add shop vip 10.1.0.100 port 80 proto tcp network blue mode nat");
 	says(rig, asks, NULL, "reason", "\"no_backend\"");
+	says(rig, asks, NULL, "verdict", "\"drop\"");
+	rig_do(rig, "service set shop on-empty reject");
+	says(rig, asks, NULL, "reason", "\"no_backend\"");
+	says(rig, asks, NULL, "verdict", "\"reply\"");
+	says(rig, asks, NULL, "reply", "\"reset\"");
+	says(rig, asks, NULL, "service", "\"shop\"");
+	says(rig, asks, NULL, "stage", "\"balance\"");
+	says_why(rig, asks,
+		"lost, no_backend: no backend of the service may serve; answered by weft");
 	rig_do(rig, "backend add shop address 10.1.0.2 port 8080 mac 02:00:00:00:00:02");
 	balancer_settle(&rig->weftd);
 	says(rig, asks, NULL, "service", "\"shop\"");

@@ -94,7 +94,7 @@ static void rows_of_a_peer(void **state)
 	assert_int_equal(row.flags, WEFT_PORT_PRESENT | WEFT_PORT_PEER);
 	assert_int_equal(row.mac_limit, 65536);
 	assert_int_not_equal(row.storm_meter, 0);
-	assert_int_not_equal(row.too_big_meter, 0);
+	assert_int_not_equal(row.error_meter, 0);
 	assert_memory_equal(row.address, address.byte, sizeof(row.address));
 	assert_int_equal(vtep_row(rig, "192.0.2.2"), 1);
 	assert_int_equal(tag_row(rig, 0, 100), 1);

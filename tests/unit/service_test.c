@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include "daemon/address.h"
+#include "daemon/connection.h"
 #include "daemon/network.h"
 #include "daemon/object_change.h"
 #include "daemon/port.h"
@@ -116,6 +117,11 @@ static void rows_of_a_service(void **state)
 	assert_int_equal(backend_row(rig, 2).service, 1);
 	rig_do(rig, "service set web rate-limit 100");
 	assert_int_not_equal(web(rig).rate_meter, 0);
+	rig_do(rig, "service set web affinity none on-empty reject dead reset");
+	assert_int_equal(
+		web(rig).flags, WEFT_SERVICE_NAT | WEFT_SERVICE_REJECT | WEFT_SERVICE_RESET);
+	rig_do(rig, "service set web on-empty drop dead keep");
+	assert_int_equal(web(rig).flags, WEFT_SERVICE_NAT);
 }
 
 static void nobody_serves_without_backends(void **state)
@@ -174,6 +180,40 @@ static void who_goes_leaves_nothing(void **state)
 	struct weft_network_row network;
 	assert_int_equal(engine_get(&rig->weftd, network, &one, &network), 0);
 	assert_false(network.flags & WEFT_NETWORK_SERVICES);
+}
+
+static struct weft_connection_row connection_row(struct rig *rig, u16 port)
+{
+	struct weft_connection_key key = {.scope = 1, .src_port = port};
+	struct weft_connection_row row;
+	balancer_settle(&rig->weftd);
+	assert_int_equal(engine_get(&rig->weftd, connection, &key, &row), 0);
+	return row;
+}
+
+// With `dead reset` the client's direction of an open connection stays, without a backend: its next
+// packet is answered.
+static void who_goes_leaves_what_is_to_be_reset(void **state)
+{
+	struct rig *rig = *state;
+
+	make_web(rig, "dead reset");
+	put_connection(rig, 1, 1, 1, 0);
+	put_connection(rig, 2, 1, 1, WEFT_CONNECTION_REPLY);
+	put_connection(rig, 3, 1, 1, WEFT_CONNECTION_CLOSED);
+	put_connection(rig, 4, 1, 2, 0);
+	rig_do(rig, "backend del web address 10.1.0.11 port 8080");
+	rig_do(rig, "backend add web address 10.1.0.13 port 1 mac " MAC1); // has the id
+	assert_int_equal(rows_of(rig, WEFT_TABLE_connection), 2);
+	assert_int_equal(connection_row(rig, 1).rewrite.backend, 0);
+	assert_int_equal(connection_row(rig, 4).rewrite.backend, 2);
+	assert_int_equal(network_usage(&rig->weftd, 1)->connections, 2);
+	connections_forget_strays(&rig->weftd); // it is none
+	assert_int_equal(rows_of(rig, WEFT_TABLE_connection), 2);
+	rig_do(rig, "service set web dead keep");
+	connections_forget_strays(&rig->weftd);
+	assert_int_equal(rows_of(rig, WEFT_TABLE_connection), 1);
+	assert_int_equal(network_usage(&rig->weftd, 1)->connections, 1);
 }
 
 static void an_id_is_used_again_at_once(void **state)
@@ -384,6 +424,7 @@ int main(void)
 		service_test(rows_of_a_service),
 		service_test(nobody_serves_without_backends),
 		service_test(who_goes_leaves_nothing),
+		service_test(who_goes_leaves_what_is_to_be_reset),
 		service_test(an_id_is_used_again_at_once),
 		service_test(services_share_an_address),
 		service_test(host_dsr_knows_stations),
