@@ -235,12 +235,13 @@ static __attribute__((noinline)) void run_line(
 		rte_pktmbuf_free(line->packet.frame);
 }
 
-// What most frames are: of a known flow, for one place, leaving as they came.
+// What most frames are: of a known flow, for one place, leaving as they came, or with addresses of
+// a service's.
 weft_inline bool is_plain(const struct dpdk_line *line, u32 action)
 {
 	const struct flow_slot *slot = line->slot;
-	return line->hit && slot->action == action && !slot->tag && !line->packet.frame->ol_flags &&
-	       !line->flow.tagged && !line->worker->result &&
+	return line->hit && (slot->action & ~FLOW_REWRITE) == action && !slot->tag &&
+	       !line->packet.frame->ol_flags && !line->flow.tagged && !line->worker->result &&
 	       (!slot->max_bytes || line->packet.length <= slot->max_bytes);
 }
 
@@ -253,12 +254,42 @@ weft_inline void count_plain(const struct dpdk_line *line)
 	counts[line->slot->port].tx_bytes += line->packet.length;
 }
 
+// By its bytes: parse() would say no more of a regular frame without a tag. False: it was dropped.
+static __attribute__((noinline)) bool rewrite_plain(struct dpdk_line *line)
+{
+	struct dpdk_worker *worker = line->worker;
+	bool ipv6 = line->flow.rest & FLOW_IP6;
+	worker->key.ethertype = ipv6 ? WEFT_ETH_IPV6 : WEFT_ETH_IPV4;
+	worker->key.protocol = (u8)line->flow.rest;
+	worker->key.flags = 0;
+	worker->key.tcp_flags = 0;
+	worker->layout.l3_bytes = sizeof(struct eth_header);
+	worker->layout.l4_bytes =
+		(u16)(sizeof(struct eth_header) +
+			(ipv6 ? sizeof(struct ipv6_header) : sizeof(struct ipv4_header)));
+	enum weft_drop drop = packet_rewrite(&line->packet, &worker->tables, &worker->key,
+		&worker->layout, flow_rewrite_of(&worker->flows, line->slot), line->packet.length);
+	if (likely(!drop))
+		return true;
+	account_rx(&worker->tables, line->in_port, line->packet.length);
+	account_drop(&worker->tables, line->in_port, drop);
+	rte_pktmbuf_free(line->packet.frame);
+	return false;
+}
+
+weft_inline bool leaves_changed(const struct dpdk_line *line)
+{
+	return line->slot->action & FLOW_REWRITE;
+}
+
 // From port to port. False: it is more, and nothing was done.
 weft_inline bool run_plain(struct dpdk_line *line)
 {
 	const struct flow_slot *slot = line->slot; // without a hit it may be none
 	if (!is_plain(line, WEFT_ACTION_forward) || !dpdk_port_at(line->worker->engine, slot->port))
 		return false;
+	if (leaves_changed(line) && !rewrite_plain(line))
+		return true;
 	count_plain(line);
 	worker_stage(
 		line->worker, slot->port, slot->port, line_flow(&line->line), line->packet.frame);
@@ -278,8 +309,15 @@ static bool run_encap(struct dpdk_line *line)
 	struct overlay_way way = {.vni = row->vni};
 	way_of_regular(line, slot->port, &way);
 	u32 out = way_slot(worker, &way);
-	if (!out || !frame_encapsulate(&way, &frame))
+	if (!out)
 		return false;
+	if (leaves_changed(line) && !rewrite_plain(line))
+		return true;
+	if (!frame_encapsulate(&way, &frame)) {
+		if (leaves_changed(line)) // not twice
+			rte_pktmbuf_free(frame);
+		return leaves_changed(line);
+	}
 	count_plain(line);
 	worker_stage(worker, out, slot->port, line_flow(&line->line), frame);
 	return true;

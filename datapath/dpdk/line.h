@@ -167,6 +167,8 @@ weft_inline void line_locate(struct dpdk_line *line)
 		return;
 	line->slot = flow_slot_of(&line->worker->flows, line->set, line->signature);
 	rte_prefetch0(line->slot);
+	if (line->deep) // most often a service's
+		rte_prefetch0(flow_rewrite_of(&line->worker->flows, line->slot));
 }
 
 // The head's slot: if it sends on, wants the set of the flow. The worker looks for such ahead in

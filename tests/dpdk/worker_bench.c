@@ -5,44 +5,34 @@
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
-#include "tests/dpdk/worker_rig.h"
+#include "tests/dpdk/service_rig.h"
 
-enum { SLICES_MOST = 100000, PEER = 3 };
+enum { SLICES_MOST = 100000 };
 
 static struct {
 	u32 flows, macs, size, cpu, sample;
 	double seconds;
 	bool vxlan;
+	const char *services; // a mode: nat, or dsr; NULL: switching alone
 } opt = {.flows = 1, .macs = 1, .size = 64, .seconds = 2};
 
 static u8 *frames; // of all flows, back to back
 
-// With --vxlan the stations are behind a peer, and that behind the second port.
-static void world_overlay(void)
-{
-	struct weft_index zero = {0}, peer = {PEER}, hop = {PEER * WEFT_NEXTHOPS_PER_PEER};
-	struct weft_host_row host = {.udp_port = 4789};
-	struct weft_port_row row = {.flags = WEFT_PORT_PRESENT | WEFT_PORT_PEER, .nexthops = 1};
-	struct weft_nexthop_row nexthop = {.mtu = 1600, .ifindex = 77, .dst = {{2, 0, 0, 0, 9, 9}}};
-	const u8 mapped[16] = {[10] = 0xff, 0xff, 192, 0, 2, 1};
-	memcpy(host.address, mapped, 16);
-	memcpy(row.address, mapped, 16);
-	rig_put(WEFT_TABLE_host, &zero, &host);
-	rig_put(WEFT_TABLE_port, &peer, &row);
-	rig_put(WEFT_TABLE_nexthop, &hop, &nexthop);
-	rig.engine->ports[RIG_TO]->ifindex = nexthop.ifindex;
-	rig.engine->underlay[0] = RIG_TO;
-}
-
 static void world(void)
 {
 	if (opt.vxlan)
-		world_overlay();
+		rig_overlay();
 	for (u32 i = 0; i < opt.macs; i++)
-		rig_put_place(2 + i, opt.vxlan ? PEER : RIG_TO);
+		rig_put_place(2 + i, opt.vxlan ? RIG_PEER : RIG_TO);
+	if (opt.services)
+		rig_services(strcmp(opt.services, "nat") == 0, RIG_VIP);
 	frames = malloc((size_t)opt.flows * opt.size);
-	for (u32 i = 0; i < opt.flows; i++)
-		rig_frame(frames + (size_t)i * opt.size, opt.size, 2 + i % opt.macs, i);
+	for (u32 i = 0; i < opt.flows; i++) {
+		u8 *frame = frames + (size_t)i * opt.size;
+		rig_frame(frame, opt.size, opt.services ? 2 : 2 + i % opt.macs, i);
+		if (opt.services)
+			rig_to_service(frame);
+	}
 }
 
 static void burst_make(struct rte_mbuf **burst, u32 *flow)
@@ -92,7 +82,7 @@ static void options(int argc, char **argv)
 {
 	static const struct option longs[] = {{"cpu", 1, NULL, 'c'}, {"flows", 1, NULL, 'f'},
 		{"macs", 1, NULL, 'm'}, {"size", 1, NULL, 's'}, {"seconds", 1, NULL, 't'},
-		{"sample", 1, NULL, 'n'}, {"vxlan", 0, NULL, 'v'}, {0}};
+		{"sample", 1, NULL, 'n'}, {"vxlan", 0, NULL, 'v'}, {"services", 1, NULL, 'S'}, {0}};
 	int c;
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		u32 *number = c == 'c'   ? &opt.cpu
@@ -102,14 +92,20 @@ static void options(int argc, char **argv)
 					 : &opt.size;
 		if (c == 'v')
 			opt.vxlan = true;
+		else if (c == 'S')
+			opt.services = optarg;
 		else if (c == 't')
 			opt.seconds = atof(optarg);
 		else if (c != '?')
 			*number = (u32)strtoul(optarg, NULL, 10);
 		else
 			errx(2, "usage: worker_bench [--cpu N] [--flows N] [--macs N] [--size N] "
-				"[--seconds S] [--sample N] [--vxlan]");
+				"[--seconds S] [--sample N] [--vxlan] [--services nat|dsr]");
 	}
+	if (opt.services && strcmp(opt.services, "nat") != 0 && strcmp(opt.services, "dsr") != 0)
+		errx(2, "services: nat or dsr");
+	if (opt.services)
+		opt.macs = RIG_BACKENDS;
 	if (!opt.flows || !opt.macs || opt.size < 60 || opt.size > RIG_FRAME_MOST ||
 		!isnormal(opt.seconds))
 		errx(2, "flows and macs from 1, size from 60 to %d, seconds above 0",
@@ -143,6 +139,7 @@ int main(int argc, char **argv)
 	options(argc, argv);
 	for (u32 slots = 1 << 16; slots < 2 * opt.flows; slots *= 2)
 		config.dpdk.flow_slots = 2 * slots;
+	config.capacity[WEFT_TABLE_connection] = 4 * opt.flows + 1024;
 	CPU_ZERO(&cpus);
 	CPU_SET(opt.cpu, &cpus);
 	pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
@@ -156,8 +153,9 @@ int main(int argc, char **argv)
 	}
 	double both = measure(true);
 	printf("{\"bench\":\"worker\",\"flows\":%u,\"macs\":%u,\"size\":%u,\"vxlan\":%s,"
-	       "\"sent\":%llu,\"source_ns\":%.1f,\"ns_per_packet\":%.1f}\n",
+	       "\"services\":\"%s\",\"sent\":%llu,\"source_ns\":%.1f,\"ns_per_packet\":%.1f}\n",
 		opt.flows, opt.macs, opt.size, opt.vxlan ? "true" : "false",
-		(unsigned long long)rig.sent[RIG_TO], source, both - source);
+		opt.services ? opt.services : "none", (unsigned long long)rig.sent[RIG_TO], source,
+		both - source);
 	return 0;
 }

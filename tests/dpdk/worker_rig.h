@@ -16,6 +16,8 @@ enum { RIG_FROM = 1, RIG_TO = 2, RIG_NETWORK = 1, RIG_PORTS = 64, RIG_FRAME_MOST
 static struct {
 	struct engine *engine;
 	u64 sent[RIG_PORTS];
+	u8 kept[RIG_FRAME_MOST]; // the frame that was sent last, if kept_bytes was 0
+	u32 kept_bytes;
 	// Fills in a burst; NULL: nothing comes.
 	u32 (*source[RIG_PORTS])(struct rte_mbuf **out, u32 capacity);
 } rig;
@@ -41,6 +43,10 @@ static inline u32 rig_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **ou
 static inline u32 rig_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **out, u32 count)
 {
 	(void)queue;
+	if (!rig.kept_bytes && count) {
+		rig.kept_bytes = out[count - 1]->data_len;
+		memcpy(rig.kept, rte_pktmbuf_mtod(out[count - 1], void *), rig.kept_bytes);
+	}
 	rte_pktmbuf_free_bulk(out, count);
 	rig.sent[port->id] += count;
 	return count;
