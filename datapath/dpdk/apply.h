@@ -116,7 +116,7 @@ static bool frame_encapsulate(struct overlay_way *way, struct rte_mbuf **frame)
 // the key that parse() makes of them.
 static void way_of_regular(struct dpdk_line *line, u32 peer, struct overlay_way *way)
 {
-	const u8 *bytes = line->packet.bytes, *l3 = bytes + sizeof(struct eth_header), *ports;
+	const u8 *bytes = line->packet.bytes, *l3 = bytes + sizeof(struct eth_header);
 	struct weft_key key;
 	key.flags = 0;
 	memcpy(&key.dst, bytes, sizeof(key.dst));
@@ -127,17 +127,15 @@ static void way_of_regular(struct dpdk_line *line, u32 peer, struct overlay_way 
 		key.ip_dst = ip->dst;
 		key.protocol = ip->next_header;
 		way->tos = overlay_inner_tos(WEFT_ETH_IPV6, l3);
-		ports = l3 + sizeof(*ip);
 	} else {
 		const struct ipv4_header *ip = (const struct ipv4_header *)l3;
 		parse_ip4(&key.ip_src, ip->src);
 		parse_ip4(&key.ip_dst, ip->dst);
 		key.protocol = ip->protocol;
 		way->tos = overlay_inner_tos(WEFT_ETH_IPV4, l3);
-		ports = l3 + sizeof(*ip);
 	}
-	key.l4_src = (u16)flow_load16(ports);
-	key.l4_dst = (u16)flow_load16(ports + 2);
+	key.l4_src = weft_swap16(line->flow.src_l4 >> 32);
+	key.l4_dst = weft_swap16(line->flow.src_l4 >> 48);
 	overlay_find_way(&line->worker->tables, &key, peer, way);
 }
 

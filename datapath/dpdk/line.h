@@ -153,9 +153,14 @@ weft_inline void line_open(struct dpdk_line *line, struct dpdk_worker *worker, u
 	line->hit = false;
 	line->deep = false;
 	line->set = NULL;
-	if (unlikely(!flow_read(line->packet.bytes, line->packet.window, line->packet.length,
-		    in_port, vni, &line->flow, &line->ip6)))
+	struct flow_frame f = {
+		.bytes = line->packet.bytes,
+		.readable = line->packet.window,
+		.length = line->packet.length,
+	};
+	if (unlikely(!flow_read(&f, in_port, vni, &line->flow)))
 		return;
+	line->ip6 = f.ip6;
 	struct flow_key head = flow_head(&line->flow);
 	line_seek(line, &head);
 }
@@ -192,7 +197,7 @@ weft_inline bool line_equal(const struct dpdk_line *line)
 		return flow_equal(line->slot, &head);
 	const struct flow_ip6 *ip6 = flow_ip6_of(&line->worker->flows, line->slot);
 	return flow_equal(line->slot, &line->flow) &&
-	       (!(line->flow.rest & FLOW_IP6) || flow_equal_ip6(ip6, line->ip6));
+	       (!(line->flow.rest & FLOW_IP6) || flow_ip6_equal(ip6->word, line->ip6));
 }
 
 // The slot. configuration: the generation, from before the burst was decided.
