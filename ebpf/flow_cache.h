@@ -1,27 +1,35 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
-// The flow cache (pipeline/flow.h) in BPF: sets of four slots, one region of an array per CPU, two
-// cache lines per slot. A set's signatures say which slot may be the one, so that a look-up touches
-// no other.
+// The flow cache (pipeline/flow.h) in BPF: slots, taken in turn, and sets of four words that say by
+// the hash where a flow's slot is: one region of each array per CPU. A slot is one cache line, and
+// one more where addresses change. Taken in turn, slots of few flows are few pages, whatever the
+// hash: what the kernel gives maps is mapped by small pages, and to miss one's address costs as
+// much as to miss the line.
 #pragma once
 
 #include "datapath/pipeline/flow.h"
 
+enum { FLOW_UNIT_SHIFT = 22 }; // time in units of 2^22 ns, the tick's order
+
 struct flow_slot {
-	struct weft_key key;
-	u64 configuration; // generations when it was decided
-	u64 network_generation;
-	u64 decided_ns;
+	u64 dst_src, src_l4, ips, place; // struct flow_key
+	u32 rest;
+	u32 decided;    // when
+	u32 generation; // then: that of the configuration and the network's, which only grow, added
 	u32 network;
 	u32 port;
 	u32 max_bytes;
-	u16 tag;
-	u8 used;
-	u8 flags; // enum weft_verdict_flag
 	u32 vni;
-	u32 action;
-	u64 reserved[2];
+	u16 tag;
+	u8 action;
+	u8 flags; // enum weft_verdict_flag
+	// Holds if they say so, and then all of it: what does not change is as it was.
+	struct weft_rewrite rewrite;
+	u16 address_change; // of a checksum
+	u16 port_change;
+	u32 reserved;
 } __attribute__((aligned(64)));
 
+_Static_assert(offsetof(struct flow_slot, rewrite) == 64, "one cache line");
 _Static_assert(sizeof(struct flow_slot) == 128, "two cache lines");
 
 const volatile u32 weft_flow_slots = WEFT_FLOW_SLOTS;
@@ -33,61 +41,82 @@ struct {
 	__type(value, struct flow_slot);
 } weft_flow SEC(".maps");
 
-// Of the slots whose flags say so: by the same index.
+struct flow_ip6 {
+	u64 word[4];
+};
+
+// Of IPv6 flows, by the same index: the addresses.
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, WEFT_FLOW_SLOTS); // times the CPUs, set by the user half
 	__type(key, u32);
-	__type(value, struct weft_rewrite);
-} weft_flow_rewrite SEC(".maps");
+	__type(value, struct flow_ip6);
+} weft_flow_ip6 SEC(".maps");
 
-// Independent multiplications: they overlap. Neighbouring flows must not share a slot.
-weft_inline u64 flow_hash(const struct weft_key *key)
-{
-	const u64 *word = (const u64 *)key;
-	u64 hash = word[0] * 0x9e3779b97f4a7c15ull ^ word[1] * 0xc2b2ae3d27d4eb4full ^
-		   word[2] * 0x165667b19e3779f9ull ^ word[3] * 0x27d4eb2f165667c5ull ^
-		   word[4] * 0xd6e8feb86659fd93ull ^ word[5] * 0xff51afd7ed558ccdull ^
-		   word[6] * 0xc4ceb9fe1a85ec53ull ^ word[7] * 0x94d049bb133111ebull;
-	return (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull >> 1 ^ hash >> 29;
-}
-
-weft_inline bool flow_key_equal(const struct weft_key *a, const struct weft_key *b)
-{
-	const u64 *x = (const u64 *)a, *y = (const u64 *)b;
-	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]) |
-		 (x[5] ^ y[5]) | (x[6] ^ y[6]) | (x[7] ^ y[7]));
-}
+struct flow_set {
+	u32 word[WEFT_FLOW_WAYS]; // a slot of this CPU, the rest are bits of its flow's hash; 0:
+				  // none
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries,
 		WEFT_FLOW_SLOTS / WEFT_FLOW_WAYS); // times the CPUs, set by the user half
 	__type(key, u32);
-	__type(value, u64); // a signature of 16 bits for each slot; 0: it is empty
+	__type(value, struct flow_set);
 } weft_flow_set SEC(".maps");
 
-// The slot of the key, or the one that it would have: where in the array. *set: its signatures,
-// with the key's own put in; NULL: no slot.
-weft_inline u32 flow_place(const struct weft_key *key, u64 **set, u64 *signatures)
+// The slot of the word with these bits; if there is none, or a stale one, it is another flow's,
+// whose key tells so. Without branches, of which a core would guess every other wrong.
+weft_inline u32 flow_among(const struct flow_set *set, u32 bits, u32 slots)
 {
-	u64 hash = flow_hash(key);
-	u32 sets = weft_flow_slots / WEFT_FLOW_WAYS;
-	u32 index = bpf_get_smp_processor_id() * sets + ((u32)hash & (sets - 1));
-	u64 sign = hash >> 48 | 1, all, found, empty, way;
-	*set = bpf_map_lookup_elem(&weft_flow_set, &index);
-	if (!*set)
-		return 0;
-	all = **set;
-	found = all ^ sign * 0x0001000100010001ull;
-	found = (found - 0x0001000100010001ull) & ~found & 0x8000800080008000ull;
-	empty = (all - 0x0001000100010001ull) & ~all & 0x8000800080008000ull;
-	found = found ? found : empty;
-	way = (hash >> 40) & (WEFT_FLOW_WAYS - 1); // nothing is free: one of them goes
-	if (found)
-		way = found & 0x8000 ? 0 : found & 0x80000000 ? 1 : found & 0x800000000000 ? 2 : 3;
-	*signatures = (all & ~(0xffffull << 16 * way)) | sign << 16 * way;
-	return index * WEFT_FLOW_WAYS + (u32)way;
+	u64 slot = 0;
+	for (u32 way = 0; way < WEFT_FLOW_WAYS; way++) {
+		u64 x = set->word[way] ^ bits, other = x - slots;
+		__asm__ volatile("" : "+r"(other)); // else the compiler makes one
+		slot |= x & (u64)((__s64)other >> 63);
+	}
+	return (u32)slot & (slots - 1);
+}
+
+// Where the flow's slot is, or whose is in its place.
+weft_inline bool flow_place(struct flow_look *look, u64 hash)
+{
+	u32 cpu = bpf_get_smp_processor_id(), slots = weft_flow_slots;
+	u32 sets = slots / WEFT_FLOW_WAYS, set = cpu * sets + ((u32)(hash >> 24) & (sets - 1));
+	u32 bits = ((u32)(hash >> 32) & ~(slots - 1)) | slots; // never 0
+	look->set = set;
+	look->bits = bits;
+	const struct flow_set *row = bpf_map_lookup_elem(&weft_flow_set, &look->set);
+	if (!row)
+		return false;
+	look->slot = cpu * slots + flow_among(row, bits, slots);
+	return true;
+}
+
+// A slot for a flow that has none: the next, whoever has had it. In its set it takes the place of
+// what looks alike, or a free one, or any.
+weft_inline void flow_take(struct flow_look *look)
+{
+	struct flow_set *set = bpf_map_lookup_elem(&weft_flow_set, &look->set);
+	u32 slot = look->next++ & (weft_flow_slots - 1);
+	u32 free = WEFT_FLOW_WAYS, alike = WEFT_FLOW_WAYS;
+	if (!set)
+		return;
+	for (u32 way = 0; way < WEFT_FLOW_WAYS; way++) {
+		if (!set->word[way])
+			free = way;
+		else if ((set->word[way] ^ look->bits) < weft_flow_slots)
+			alike = way;
+	}
+	u32 way = alike < WEFT_FLOW_WAYS ? alike : free < WEFT_FLOW_WAYS ? free : slot;
+	set->word[way & (WEFT_FLOW_WAYS - 1)] = look->bits | slot;
+	look->slot = bpf_get_smp_processor_id() * weft_flow_slots + slot;
+}
+
+weft_inline u32 flow_time(u64 now_ns)
+{
+	return (u32)(now_ns >> FLOW_UNIT_SHIFT);
 }
 
 weft_inline u64 flow_generation(u32 index)
@@ -96,22 +125,56 @@ weft_inline u64 flow_generation(u32 index)
 	return row ? *row : 0;
 }
 
-weft_inline bool flow_find(struct pipeline *line)
+weft_inline bool flow_fresh(const struct flow_slot *slot, const struct pipeline *line)
 {
-	struct weft_verdict *v = line->verdict;
-	u64 *set, signatures;
-	if (!flow_cacheable(line->key))
+	u32 generation = (u32)(line->configuration + flow_generation(slot->network));
+	__s32 age = (__s32)(flow_time(line->now_ns) - slot->decided);
+	return slot->generation == generation &&
+	       age <= (__s32)(flow_life_ns(slot->flags) >> FLOW_UNIT_SHIFT);
+}
+
+weft_inline bool flow_equal(
+	const struct flow_slot *slot, const struct flow_look *look, const struct flow_frame *f)
+{
+	const struct flow_key *key = &look->key;
+	if ((slot->dst_src ^ key->dst_src) | (slot->src_l4 ^ key->src_l4) | (slot->ips ^ key->ips) |
+		(slot->place ^ key->place) | (slot->rest ^ key->rest))
 		return false;
-	u32 index = flow_place(line->key, &set, &signatures);
-	struct flow_slot *slot = bpf_map_lookup_elem(&weft_flow, &index);
-	if (!slot)
-		return false;
+	if (!f->ip6)
+		return true;
+	const struct flow_ip6 *ip6 = bpf_map_lookup_elem(&weft_flow_ip6, &look->slot);
+	return ip6 && flow_ip6_equal(ip6->word, f->ip6);
+}
+
+// The slot of the packet's flow; NULL: it is not known. Fills in *f and packet->look.
+weft_inline struct flow_slot *flow_look(struct pipeline *line, struct flow_frame *f, u32 in_port)
+{
+	struct packet *p = line->packet;
+	struct flow_look *look = p->look;
+	u16 tpid = 0, tci = 0;
+	look->regular = look->known = look->hit = false;
+	f->bytes = p->data;
+	f->bytes_end = p->data_end;
+	f->readable = ~0u;
+	f->length = packet_length(p);
+	f->tagged = packet_tag(p, &tpid, &tci);
+	f->vid = tci & WEFT_VID_MASK;
+	if ((f->tagged && tpid != WEFT_ETH_8021Q) || !flow_read(f, in_port, line->vni, &look->key))
+		return NULL;
+	if (!flow_place(look, flow_hash(&look->key)))
+		return NULL;
+	look->regular = true;
 	line->configuration = flow_generation(0);
-	if (!flow_key_equal(&slot->key, line->key) || !slot->used ||
-		(s64)(line->now_ns - slot->decided_ns) > (s64)flow_life_ns(slot->flags) ||
-		slot->configuration != line->configuration ||
-		slot->network_generation != flow_generation(slot->network))
-		return false;
+	struct flow_slot *slot = bpf_map_lookup_elem(&weft_flow, &look->slot);
+	if (!slot || !flow_equal(slot, look, f))
+		return NULL;
+	look->known = true;
+	look->hit = flow_fresh(slot, line);
+	return look->hit ? slot : NULL;
+}
+
+weft_inline void flow_verdict(const struct flow_slot *slot, struct weft_verdict *v)
+{
 	v->action = slot->action;
 	v->flags = slot->flags;
 	v->vni = slot->vni;
@@ -119,9 +182,48 @@ weft_inline bool flow_find(struct pipeline *line)
 	v->port = slot->port;
 	v->tag = slot->tag;
 	v->max_bytes = slot->max_bytes;
-	if (v->flags & WEFT_VERDICT_REWRITE)
-		line->rewrite = bpf_map_lookup_elem(&weft_flow_rewrite, &index);
+}
+
+// flow_look has found it, if anybody has.
+weft_inline bool flow_find(struct pipeline *line)
+{
+	const struct flow_look *look = line->packet->look;
+	struct flow_slot *slot = look->hit ? bpf_map_lookup_elem(&weft_flow, &look->slot) : NULL;
+	if (!slot)
+		return false;
+	flow_verdict(slot, line->verdict);
+	line->rewrite = &slot->rewrite;
 	return true;
+}
+
+// What stays is filled in, too, and what the checksums change by is worked out.
+weft_inline void flow_keep_rewrite(
+	struct flow_slot *slot, const struct weft_key *key, const struct weft_rewrite *wanted)
+{
+	struct weft_rewrite *r = &slot->rewrite;
+	bool ipv4 = key->ethertype == WEFT_ETH_IPV4;
+	u32 first = ipv4 ? 6 : 0, words = ipv4 ? 2 : 8, addresses = 0, ports = 0;
+	be16 src_port = weft_hton16(key->l4_src), dst_port = weft_hton16(key->l4_dst);
+	r->src = key->ip_src;
+	r->dst = key->ip_dst;
+	if (wanted->what & WEFT_REWRITE_SRC) {
+		addresses = rewrite_ip(addresses, (be16 *)&r->src + first,
+			(const be16 *)&wanted->src + first, words);
+		ports = rewrite_word(ports, &src_port, weft_hton16(wanted->src_port));
+	}
+	if (wanted->what & WEFT_REWRITE_DST) {
+		addresses = rewrite_ip(addresses, (be16 *)&r->dst + first,
+			(const be16 *)&wanted->dst + first, words);
+		ports = rewrite_word(ports, &dst_port, weft_hton16(wanted->dst_port));
+	}
+	r->src_port = weft_ntoh16(src_port);
+	r->dst_port = weft_ntoh16(dst_port);
+	r->src_mac = wanted->what & WEFT_REWRITE_SRC_MAC ? wanted->src_mac : key->src;
+	r->dst_mac = wanted->what & WEFT_REWRITE_DST_MAC ? wanted->dst_mac : key->dst;
+	r->backend = wanted->backend;
+	r->what = wanted->what;
+	slot->address_change = reply_fold(addresses);
+	slot->port_change = reply_fold(ports);
 }
 
 // Generations are those from before decide: a change in between leaves a stale slot, never a wrong
@@ -129,31 +231,39 @@ weft_inline bool flow_find(struct pipeline *line)
 weft_inline void flow_keep(struct pipeline *line)
 {
 	const struct weft_verdict *v = line->verdict;
-	u64 *set, signatures;
-	if (!flow_cacheable(line->key) || !flow_keepable(v))
+	struct flow_look *look = line->packet->look;
+	const struct flow_key *key = &look->key;
+	bool rewrite = v->flags & WEFT_VERDICT_REWRITE;
+	if (!look->regular || !flow_keepable(v) || (rewrite && !line->rewrite))
 		return;
-	u32 index = flow_place(line->key, &set, &signatures);
-	struct flow_slot *slot = bpf_map_lookup_elem(&weft_flow, &index);
-	if (!slot || !set)
+	if (!look->known)
+		flow_take(look);
+	struct flow_slot *slot = bpf_map_lookup_elem(&weft_flow, &look->slot);
+	if (!slot)
 		return;
-	slot->used = false;
-	if (v->flags & WEFT_VERDICT_REWRITE) {
-		struct weft_rewrite *rewrite = bpf_map_lookup_elem(&weft_flow_rewrite, &index);
-		if (!rewrite || !line->rewrite)
+	slot->place = 0; // nobody's, until all of it holds
+	if (line->key->ethertype == WEFT_ETH_IPV6) {
+		struct weft_ip *ip6 = bpf_map_lookup_elem(&weft_flow_ip6, &look->slot);
+		if (!ip6)
 			return;
-		*rewrite = *line->rewrite;
+		ip6[0] = line->key->ip_src;
+		ip6[1] = line->key->ip_dst;
 	}
-	slot->action = v->action;
-	slot->flags = v->flags;
-	slot->vni = v->vni;
-	slot->key = *line->key;
-	slot->configuration = line->configuration;
-	slot->network_generation = v->generation;
-	slot->decided_ns = line->now_ns;
+	if (rewrite)
+		flow_keep_rewrite(slot, line->key, line->rewrite);
+	slot->dst_src = key->dst_src;
+	slot->src_l4 = key->src_l4;
+	slot->ips = key->ips;
+	slot->rest = key->rest;
+	slot->decided = flow_time(line->now_ns);
+	slot->generation = (u32)(line->configuration + v->generation);
 	slot->network = v->network;
 	slot->port = v->port;
 	slot->max_bytes = v->max_bytes;
+	slot->vni = v->vni;
 	slot->tag = v->tag;
-	slot->used = true;
-	*set = signatures;
+	slot->action = (u8)v->action;
+	slot->flags = v->flags;
+	__asm__ volatile("" : : : "memory");
+	slot->place = key->place;
 }

@@ -7,6 +7,8 @@
 
 #include <weft/wire.h>
 #include "datapath/pipeline/balance.h"
+#define FLOW_HAS(frame, at, count) ((frame)->bytes + (at) + (count) <= (frame)->bytes_end)
+#include "datapath/pipeline/flow_key.h"
 #include "ebpf/observe.h"
 
 // Steps of the pipeline as subprograms: each has a stack of its own, and the verifier looks at it
@@ -34,12 +36,24 @@ int weft_probe_judge(struct weft_verdict *verdict, bool own);
 int weft_rewrite(HOOK_CONTEXT *context, u32 outer_bytes, struct weft_key *key,
 	struct weft_layout *layout, struct weft_rewrite *rewrite);
 
+// What the flow cache knows of the packet in hand.
+struct flow_look {
+	struct flow_key key;
+	u32 set, slot; // where: in their arrays
+	u32 bits;      // of its word in the set
+	u32 next;      // the cache's own: the slot that is taken next
+	bool regular;  // else the rest means nothing
+	bool known;    // the slot is its own
+	bool hit;      // and holds
+};
+
 // Of the packet in hand: no stack of 512 bytes would hold them.
 struct weft_line_row {
 	struct balance balance; // first: no compiler can add to a pointer before it looks at it
 	struct weft_key key;
 	struct weft_layout layout;
 	struct weft_verdict verdict;
+	struct flow_look look;
 };
 
 struct {
@@ -67,6 +81,7 @@ struct packet {
 	const void *data_end;
 	u32 outer_bytes; // of them
 	int code;        // what the hook returns: where the packet goes
+	struct flow_look *look;
 };
 
 weft_inline const void *packet_at(const struct packet *p, u32 offset, u32 bytes)
@@ -115,6 +130,7 @@ weft_inline bool pipeline_open(struct pipeline *line)
 	line->key = &row->key;
 	line->layout = &row->layout;
 	line->verdict = &row->verdict;
+	line->packet->look = &row->look;
 	return true;
 }
 

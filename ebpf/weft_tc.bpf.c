@@ -323,6 +323,8 @@ weft_inline bool hook_takes(struct pipeline *line, u32 action)
 	return !line->packet->outer_bytes || own_takes(line, action);
 }
 
+#include "ebpf/flow_run.h"
+
 // Which port the frame comes from. False: it is dealt with, packet->code says how.
 static __noinline bool skb_receive(
 	struct pipeline *line, u32 device, u32 *port, struct weft_record *record)
@@ -393,7 +395,7 @@ int weft_tc(struct __sk_buff *skb)
 		observe_from_carrier(&line);
 	else if (line.seen && packet.outer_bytes)
 		line.seen->flags = WEFT_POSTCARD_OWN;
-	if (!pipeline_run(&line, port, record)) {
+	if (!flow_run(&line, port, record) && !pipeline_run(&line, port, record)) {
 		if (line.seen && packet.outer_bytes)
 			weft_expect(skb);
 		return TC_ACT_UNSPEC;

@@ -199,6 +199,8 @@ weft_inline enum weft_drop apply_reply(struct pipeline *line)
 	return WEFT_DROP_rewrite_failed;
 }
 
+#include "ebpf/flow_run.h"
+
 // Which port the frame comes from; 0: it is dealt with, as *code says.
 static __noinline u32 xdp_receive(
 	struct pipeline *line, u32 device, struct weft_record *record, int *code)
@@ -234,7 +236,8 @@ int weft_xdp(struct xdp_md *xdp)
 	}
 	if (line.seen && packet.outer_bytes)
 		line.seen->flags = WEFT_POSTCARD_OWN;
-	return pipeline_run(&line, port, record) ? packet.code : XDP_PASS;
+	bool done = flow_run(&line, port, record) || pipeline_run(&line, port, record);
+	return done ? packet.code : XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -76,7 +76,7 @@ static int set_sizes(struct engine *engine, const struct engine_config *config)
 	if (!error)
 		error = bpf_map__set_max_entries(engine->program->maps.weft_flow, all);
 	if (!error)
-		error = bpf_map__set_max_entries(engine->program->maps.weft_flow_rewrite, all);
+		error = bpf_map__set_max_entries(engine->program->maps.weft_flow_ip6, all);
 	if (!error)
 		error = bpf_map__set_max_entries(
 			engine->program->maps.weft_flow_set, all / WEFT_FLOW_WAYS);
@@ -150,6 +150,7 @@ int ebpf_load_inject(struct engine *engine)
 	if (!copy)
 		return -errno;
 	copy->rodata->weft_inject = true;
+	copy->rodata->weft_flow_slots = engine->program->rodata->weft_flow_slots;
 	copy->rodata->weft_decap_ipv6 = decapsulates_ipv6();
 	int error = share_maps(engine->program->obj, copy->obj);
 	if (!error) {

@@ -447,8 +447,7 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "--bench"))
 		return testrun_bench();
 	if (!strcmp(what, "--bench-services"))
-		return services_bench(
-			argc > 2 ? argv[2] : NULL, argc > 3 ? argv[3] : NULL);
+		return services_bench(argc > 2 ? argv[2] : NULL, argc > 3 ? argv[3] : NULL);
 	int failed = bpf ? 0 : run_sim();
 	if (geteuid() != 0) {
 		printf("skipped: xdp, tc and live need root\n");

@@ -26,7 +26,7 @@ static int map_fd(const struct engine *engine, const char *name)
 // Sizes as the engine has them: the flow cache has one region per CPU.
 static void size_tables(const struct bpf_object *object)
 {
-	static const char *const per_cpu[] = {"weft_flow", "weft_flow_rewrite"};
+	static const char *const per_cpu[] = {"weft_flow", "weft_flow_ip6"};
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(per_cpu); i++)
 		bpf_map__set_max_entries(bpf_object__find_map_by_name(object, per_cpu[i]),
 			testrun_flow_slots * (u32)libbpf_num_possible_cpus());

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+// The short way of nearly all packets: the flow cache knows the flow, and it goes to a port as it
+// came or with other addresses. What that takes stands in the slot; nothing is parsed or decided.
+#pragma once
+
+// Addresses and ports as the slot has them. l3, l4: the verifier follows each way here by itself.
+weft_inline bool flow_rewrite(
+	struct packet *p, const struct flow_frame *f, const struct flow_slot *slot)
+{
+	const struct weft_rewrite *r = &slot->rewrite;
+	struct eth_header *eth = (struct eth_header *)packet_at(p, 0, sizeof(*eth));
+	be16 *ports = (be16 *)packet_at(p, f->l4, 2 * sizeof(*ports));
+	if (!eth || !ports)
+		return false;
+	eth->dst = r->dst_mac;
+	eth->src = r->src_mac;
+	if (!(r->what & (WEFT_REWRITE_SRC | WEFT_REWRITE_DST)))
+		return true;
+	ports[0] = weft_hton16(r->src_port);
+	ports[1] = weft_hton16(r->dst_port);
+	if (f->ip6) {
+		struct ipv6_header *ip =
+			(struct ipv6_header *)packet_at(p, f->l3, sizeof(*ip));
+		if (!ip)
+			return false;
+		ip->src = r->src;
+		ip->dst = r->dst;
+	} else {
+		struct ipv4_header *ip =
+			(struct ipv4_header *)packet_at(p, f->l3, sizeof(*ip));
+		if (!ip)
+			return false;
+		ip->src = r->src.word[3];
+		ip->dst = r->dst.word[3];
+		ip->checksum = rewrite_sum(ip->checksum, slot->address_change);
+	}
+	bool udp = f->protocol == WEFT_IP_UDP;
+	u32 sum = udp ? offsetof(struct udp_header, checksum) : offsetof(struct tcp_header, checksum);
+	return packet_sum(p, f->l4 + sum, slot->address_change, slot->port_change, udp);
+}
+
+// As the pipeline would have filled it in.
+weft_inline void flow_record(
+	struct pipeline *line, const struct flow_slot *slot, struct weft_record *record)
+{
+	__builtin_memset(line->verdict, 0, sizeof(*line->verdict));
+	flow_verdict(slot, line->verdict);
+	record->verdict = *line->verdict;
+	record->passed = false;
+	record->action = WEFT_ACTION_forward;
+	record->reason = WEFT_DROP_none;
+}
+
+// False: nothing is done, the pipeline takes the packet. It finds in packet->look what is known.
+static __noinline bool flow_run(struct pipeline *line, u32 in_port, struct weft_record *record)
+{
+	struct packet *p = line->packet;
+	struct flow_frame f;
+	const struct flow_slot *slot = flow_look(line, &f, in_port);
+	if (!slot || line->seen || p->outer_bytes || slot->action != WEFT_ACTION_forward ||
+		f.vid != slot->tag || f.tagged != (slot->tag != 0))
+		return false;
+	u32 port = slot->port, ifindex = device_of(port), max_bytes = slot->max_bytes;
+	u32 tag_bytes = f.l3 - (u32)sizeof(struct eth_header);
+	u32 bytes = packet_length(p) - tag_bytes;
+	line->layout->header_bytes = (u16)f.headers;
+	if (!ifindex ||
+		(max_bytes && packet_segment_length(p, line->layout) > max_bytes + tag_bytes))
+		return false;
+	if (record)
+		flow_record(line, slot, record);
+	account_rx(line->tables, in_port, bytes);
+	if (slot->flags & WEFT_VERDICT_REWRITE) {
+		if (!flow_rewrite(p, &f, slot)) {
+			account_drop(line->tables, in_port, WEFT_DROP_rewrite_failed);
+			if (record)
+				record->action = WEFT_ACTION_drop;
+			return true;
+		}
+		account_backend(line->tables, &slot->rewrite, bytes);
+	}
+	account_tx(line->tables, port, bytes);
+	p->code = bpf_redirect(ifindex, 0);
+	return true;
+}
