@@ -147,10 +147,11 @@ static json_t *show_tables(struct weftd *weftd)
 		struct engine_table_status status;
 		weftd->engine_ops->table_status(weftd->engine, i, &status);
 		json_int_t used = rows_used(weftd, i, status.used);
-		json_array_append_new(tables,
-			json_pack("{s:s, s:o, s:I, s:b}", "table", table_infos[i].name, "used",
-				used < 0 ? json_null() : json_integer(used), "capacity",
-				(json_int_t)status.capacity, "adopted", status.adopted));
+		json_array_append_new(
+			tables, json_pack("{s:s, s:o, s:I, s:I, s:b}", "table", table_infos[i].name,
+					"used", used < 0 ? json_null() : json_integer(used),
+					"capacity", (json_int_t)status.capacity, "memory_bytes",
+					(json_int_t)status.bytes, "adopted", status.adopted));
 	}
 	return tables;
 }
@@ -244,11 +245,20 @@ static int run_purge(struct request *request)
 	return error;
 }
 
+static int run_tables(struct request *request)
+{
+	request->result = show_tables(request->weftd);
+	return 0;
+}
+
 extern const struct command host_commands[];
 const struct command host_commands[] = {
 	{"host", "stop", NULL,
 		"Stop weftd; with the ebpf engine forwarding goes on, with dpdk it ends", NULL,
 		run_stop, NULL},
+	{"host", "tables", NULL,
+		"Show the tables: rows in use, rows there is room for, and what memory they take",
+		"table,used,capacity,memory_bytes,adopted", run_tables, NULL},
 	{"host", "purge", NULL, "Stop weftd and remove everything that weft made on this host",
 		NULL, run_purge, NULL},
 	{0},

@@ -17,6 +17,7 @@
 #include "daemon/connection.h"
 #include "daemon/latency.h"
 #include "daemon/link.h"
+#include "daemon/memory.h"
 #include "daemon/network.h"
 #include "daemon/port.h"
 #include "daemon/probe.h"
@@ -28,7 +29,7 @@
 
 LOG_MODULE(weftd);
 
-static int find_engine(struct weftd *weftd, struct failure *failure)
+int instance_engine(struct weftd *weftd, struct failure *failure)
 {
 	const char *why = NULL;
 
@@ -75,23 +76,15 @@ u32 engine_capacity(const struct weftd *weftd, enum weft_table table)
 
 static int start_engine(struct weftd *weftd, struct failure *failure)
 {
-	struct engine_config config = {0};
-	char pin_dir[PATH_MAX];
+	struct engine_config config;
+	char pin_dir[PATH_MAX], keep_dir[PATH_MAX];
 	const char *why = NULL;
 	int err;
 
-	snprintf(pin_dir, sizeof(pin_dir), "%s/weft/%s", weftd->settings.bpf_dir, weftd->uuid);
-	config.pin_dir = pin_dir;
-	memcpy(config.capacity, weftd->settings.capacity, sizeof(config.capacity));
-	config.flow_slots = weftd->settings.ebpf_flow_slots;
-	config.dpdk = (struct engine_dpdk_config){
-		.cores = weftd->settings.dpdk.cores,
-		.memory_mb = weftd->settings.dpdk.memory_mb,
-		.pages = weftd->settings.dpdk.pages,
-		.flow_slots = weftd->settings.dpdk.flow_slots,
-		.spin_us = weftd->settings.dpdk.spin_us,
-		.pci = weftd->settings.dpdk.pci,
-	};
+	memory_config(weftd, &config, pin_dir, keep_dir);
+	err = memory_check(weftd, &config, failure);
+	if (err)
+		return err;
 	err = weftd->engine_ops->start(&weftd->engine, &config, &why);
 	if (!err)
 		return 0;
@@ -126,7 +119,7 @@ int instance_open(struct weftd *weftd, struct failure *failure)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	weftd->started_ns = (u64)now.tv_sec * 1000000000u + (u64)now.tv_nsec;
 	weftd->run_lock = weftd->state_lock = -1;
-	err = find_engine(weftd, failure);
+	err = instance_engine(weftd, failure);
 	if (!err)
 		err = take_locks(weftd, failure);
 	if (!err) // before anything is made; who connects now is answered when all is up

@@ -4,6 +4,9 @@
 
 #include "daemon/weftd.h"
 
+// weftd->engine_ops <- settings.engine.
+int instance_engine(struct weftd *weftd, struct failure *failure);
+
 // settings are complete, base is made. After a failure nothing is left open.
 // All but the engine, then the engine and what it carries. Between the two weftd may give up
 // rights: threads of the engine have those of the thread that starts it.

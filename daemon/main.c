@@ -17,6 +17,7 @@
 #include <weft/log.h>
 #include "daemon/command_table.h"
 #include "daemon/instance.h"
+#include "daemon/memory.h"
 #include "daemon/settings.h"
 
 LOG_MODULE(weftd);
@@ -32,6 +33,7 @@ static const char usage[] =
 	"  --bpf-dir DIR        the bpffs that holds what outlives weftd (default /sys/fs/bpf)\n"
 	"  --config FILE        settings in YAML; the command line goes before it\n"
 	"  --log-level LEVEL    error, warn, info or debug (default info)\n"
+	"  --check              print what memory the tables would take, and whether it is there\n"
 	"  --man                print the manual page of weftctl, made from the command table\n"
 	"  --help, --version\n"
 	"\n"
@@ -67,7 +69,7 @@ static void replace(char **text, const char *value)
 	*text = strdup(value);
 }
 
-enum { NAME, ENGINE, STATE_DIR, RUN_DIR, BPF_DIR, CONFIG, LOG_LEVEL, MAN, HELP, VERSION };
+enum { NAME, ENGINE, STATE_DIR, RUN_DIR, BPF_DIR, CONFIG, LOG_LEVEL, CHECK, MAN, HELP, VERSION };
 
 static const struct option options[] = {
 	{"name", required_argument, NULL, NAME},
@@ -77,6 +79,7 @@ static const struct option options[] = {
 	{"bpf-dir", required_argument, NULL, BPF_DIR},
 	{"config", required_argument, NULL, CONFIG},
 	{"log-level", required_argument, NULL, LOG_LEVEL},
+	{"check", no_argument, NULL, CHECK},
 	{"man", no_argument, NULL, MAN},
 	{"help", no_argument, NULL, HELP},
 	{"version", no_argument, NULL, VERSION},
@@ -84,7 +87,8 @@ static const struct option options[] = {
 };
 
 // Returns -1 to go on, else the exit status.
-static int read_options(int argc, char **argv, struct settings *settings, char **config)
+static int read_options(
+	int argc, char **argv, struct settings *settings, char **config, bool *check)
 {
 	char **const texts[] = {&settings->name, &settings->engine, &settings->state_dir,
 		&settings->run_dir, &settings->bpf_dir, config, &settings->log_level};
@@ -92,6 +96,9 @@ static int read_options(int argc, char **argv, struct settings *settings, char *
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
+		case CHECK:
+			*check = true;
+			break;
 		case MAN:
 			return print_man();
 		case HELP:
@@ -236,7 +243,17 @@ static int run(struct weftd *weftd)
 	return EXIT_SUCCESS;
 }
 
-static int start(struct weftd *weftd, const char *config)
+// Nothing is opened, made or taken.
+static int check_memory(struct weftd *weftd)
+{
+	struct failure failure = {0};
+
+	if (instance_engine(weftd, &failure) < 0 || memory_print(weftd, stdout, &failure) < 0)
+		return fail_start(&failure);
+	return EXIT_SUCCESS;
+}
+
+static int start(struct weftd *weftd, const char *config, bool check)
 {
 	struct failure failure = {0};
 	enum log_level level;
@@ -251,6 +268,8 @@ static int start(struct weftd *weftd, const char *config)
 		return fail_start(&failure);
 	}
 	log_set_level(NULL, level);
+	if (check)
+		return check_memory(weftd);
 	weftd->base = event_base_new();
 	if (!weftd->base)
 		abort();
@@ -261,12 +280,13 @@ int main(int argc, char **argv)
 {
 	struct weftd weftd = {0};
 	char *config = NULL;
+	bool check = false;
 	int status;
 
 	umask(0022);
-	status = read_options(argc, argv, &weftd.settings, &config);
+	status = read_options(argc, argv, &weftd.settings, &config, &check);
 	if (status < 0)
-		status = start(&weftd, config);
+		status = start(&weftd, config, check);
 	if (weftd.base)
 		event_base_free(weftd.base);
 	settings_free(&weftd.settings);

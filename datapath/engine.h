@@ -13,6 +13,9 @@ struct engine; // one running datapath; each engine defines its own
 
 struct engine_config {
 	const char *pin_dir;            // ebpf: directory on a bpffs that holds everything pinned
+	const char *keep_dir;           // dpdk: of tables that outlive it (keep.h); NULL: none do.
+					// Other engines remove it
+	const char *owner;              // whose ids stand in them; of those that outlive it
 	u32 capacity[WEFT_TABLE_count]; // rows; 0: the default in weft/tables.h
 	bool force_clsact;              // ebpf: attach as on kernels before 6.6 (for tests)
 	u32 flow_slots; // ebpf: of each CPU's flow cache, a power of two; 0: the default
@@ -86,7 +89,15 @@ struct engine_overlay {
 	bool xdp[ENGINE_UNDERLAYS]; // as in engine_port
 };
 
+// What a datapath takes of this host's memory, most of it when it starts.
+struct engine_memory {
+	u64 table[WEFT_TABLE_count]; // bytes
+	u64 other;                   // flow caches, frames
+	u64 present;                 // of all: an earlier datapath has taken it already
+};
+
 struct engine_table_status {
+	u64 bytes; // of memory
 	u32 capacity;
 	u32 used;        // rows in use; for arrays: 0
 	bool adopted;    // dynamic table taken over from an earlier weftd
@@ -129,9 +140,15 @@ struct engine_ops {
 	const char *name;
 	bool own_overlay; // writes and reads all outer headers itself: needs no carrier
 
+	// What a datapath so configured would take; takes nothing. -ENOSPC and *why, as of start:
+	// the place where tables are kept has no room, whatever memory there is.
+	int (*memory)(
+		const struct engine_config *config, struct engine_memory *out, const char **why);
+
 	// Makes a datapath with empty configuration tables and, where an earlier one left them in
-	// config->pin_dir, its dynamic tables (adopted when the ABI is equal, else converted, else
-	// dropped with a log line). Packets keep taking the earlier datapath until commit.
+	// config->pin_dir or keep_dir, its dynamic tables (adopted when the ABI is equal, else
+	// converted, else dropped with a log line). Packets keep taking the earlier datapath until
+	// commit.
 	// Errors: -ENOENT no bpffs, -EPERM, -E2BIG capacity, -ENOTSUP kernel too old.
 	// After an error *why is a sentence that names the next step; static memory.
 	int (*start)(struct engine **out, const struct engine_config *config, const char **why);
@@ -251,6 +268,8 @@ struct table_info {
 	const char *abi_text;
 };
 extern const struct table_info table_infos[WEFT_TABLE_count];
+
+u32 table_rows(enum weft_table table, u32 capacity); // of a configuration, where 0 is the default
 
 // 16 hex digits and a NUL: XXH3 of the declaration of key and row.
 void table_abi(enum weft_table table, char hex[17]);

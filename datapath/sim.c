@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The engine that is a function: the pipeline over native tables, in process, without root.
 // Packets come from inject alone.
+#include "datapath/keep.h"
 #include "datapath/packet_flat.h"
 #include "datapath/table.h"
 #include "datapath/pipeline/pipeline.h"
@@ -152,6 +153,16 @@ weft_inline enum weft_drop apply_to_host(struct pipeline *line)
 	return WEFT_DROP_none;
 }
 
+static int sim_memory(
+	const struct engine_config *config, struct engine_memory *out, const char **why)
+{
+	(void)why;
+	*out = (struct engine_memory){0};
+	for (u32 i = 0; i < WEFT_TABLE_count; i++)
+		out->table[i] = tables_bytes(i, config->capacity[i]);
+	return 0;
+}
+
 static int sim_start(struct engine **out, const struct engine_config *config, const char **why)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
@@ -159,8 +170,10 @@ static int sim_start(struct engine **out, const struct engine_config *config, co
 		*why = "out of memory";
 		return -ENOMEM;
 	}
-	tables_init(&engine->tables, config->capacity);
+	tables_init(&engine->tables, config->capacity, NULL);
 	engine->ports = calloc(table_capacity(engine->tables.port), sizeof(*engine->ports));
+	if (config->keep_dir)
+		keep_remove(config->keep_dir);
 	*out = engine;
 	return 0;
 }
@@ -266,6 +279,7 @@ static void sim_table_status(
 	static char abi[WEFT_TABLE_count][17];
 	table_abi(table, abi[table]);
 	*out = (struct engine_table_status){
+		.bytes = tables_bytes(table, table_capacity(tables_at(&engine->tables, table))),
 		.capacity = table_capacity(tables_at(&engine->tables, table)),
 		.used = table_used(tables_at(&engine->tables, table)),
 		.abi = abi[table],
@@ -327,6 +341,7 @@ static int sim_inject(struct engine *engine, const struct engine_packet *packet,
 
 const struct engine_ops engine_sim = {
 	.name = "sim",
+	.memory = sim_memory,
 	.start = sim_start,
 	.stop = sim_stop,
 	.purge = sim_stop,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Native tables: preallocated rows, chained hashing, deletion by limbo list.
+#include "datapath/keep.h"
 #include "datapath/table.h"
 
 #include <err.h>
@@ -10,11 +11,20 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { TABLE_NONE = UINT32_MAX };
+enum { TABLE_NONE = UINT32_MAX, PREFETCH_BUCKETS = 16, PREFETCH_BYTES = 192 };
+
+// In the order in which a replacement passes through them: whenever the writer is killed, one of
+// the two rows is taken to be the key's.
+enum slot_state {
+	SLOT_FREE, // or being written, or in limbo
+	SLOT_LIVE,
+	SLOT_REPLACED, // holds while no other slot of its key is live
+};
 
 struct slot {     // followed by key and row
 	u32 next; // in the chain; TABLE_NONE ends it
 	u32 next_limbo;
+	u32 state; // read only when the rows are adopted
 };
 
 static u32 round_up(u32 bytes)
@@ -45,43 +55,82 @@ static void *slot_row(const struct table *table, struct slot *slot)
 	return (u8 *)slot + table->row_offset;
 }
 
-struct table *table_new(enum weft_table_kind kind, u32 key_bytes, u32 row_bytes, u32 capacity)
+// All but the memory.
+static struct table shape(enum weft_table_kind kind, u32 key_bytes, u32 row_bytes, u32 capacity)
 {
-	struct table *table = allocate(1, sizeof(*table));
-	*table = (struct table){
+	struct table table = {
 		.kind = kind,
 		.key_bytes = key_bytes,
 		.row_bytes = row_bytes,
+		.slot_bytes = row_bytes,
 		.capacity = capacity,
+		.slot_count = capacity,
 		.free = TABLE_NONE,
 		.limbo = TABLE_NONE,
 		.retired = TABLE_NONE,
 	};
-	if (kind != WEFT_TABLE_HASH) {
-		table->slot_bytes = row_bytes;
-		table->slots = allocate(capacity, row_bytes);
+	if (kind != WEFT_TABLE_HASH)
 		return table;
-	}
+	table.row_offset = round_up((u32)sizeof(struct slot) + key_bytes);
+	table.slot_bytes = round_up(table.row_offset + row_bytes);
+	// A replaced row lies in limbo beside its successor: spare slots keep a full table usable.
+	table.slot_count = capacity + capacity / 16 + 64;
 	u32 buckets = 1;
 	while (buckets < capacity)
 		buckets *= 2;
-	table->row_offset = round_up((u32)sizeof(struct slot) + key_bytes);
-	table->slot_bytes = round_up(table->row_offset + row_bytes);
-	// A replaced row lies in limbo beside its successor: spare slots keep a full table usable.
-	table->slot_count = capacity + capacity / 16 + 64;
-	table->slots = allocate(table->slot_count, table->slot_bytes);
-	table->buckets = allocate(buckets, sizeof(u32));
-	table->buckets_mask = buckets - 1;
-	for (u32 i = 0; i < buckets; i++)
-		table->buckets[i] = TABLE_NONE;
+	table.buckets_mask = buckets - 1;
 	return table;
+}
+
+u64 table_rows_bytes(enum weft_table_kind kind, u32 key_bytes, u32 row_bytes, u32 capacity)
+{
+	struct table table = shape(kind, key_bytes, row_bytes, capacity);
+	return (u64)table.slot_count * table.slot_bytes;
+}
+
+u64 table_bytes(enum weft_table_kind kind, u32 key_bytes, u32 row_bytes, u32 capacity)
+{
+	struct table table = shape(kind, key_bytes, row_bytes, capacity);
+	u64 buckets = kind == WEFT_TABLE_HASH ? (u64)table.buckets_mask + 1 : 0;
+	return (u64)table.slot_count * table.slot_bytes + buckets * sizeof(*table.buckets);
+}
+
+static void adopt(struct table *table);
+
+static struct table *table_make(struct table table, void *rows, bool adopted)
+{
+	struct table *made = allocate(1, sizeof(*made));
+	*made = table;
+	made->lent = rows != NULL;
+	made->slots = rows ? rows : allocate(table.slot_count, table.slot_bytes);
+	made->adopted = adopted;
+	if (table.kind != WEFT_TABLE_HASH)
+		return made;
+	made->buckets = allocate((size_t)table.buckets_mask + 1, sizeof(*made->buckets));
+	for (u32 i = 0; i <= table.buckets_mask; i++)
+		made->buckets[i] = TABLE_NONE;
+	if (adopted)
+		adopt(made);
+	return made;
+}
+
+struct table *table_new(enum weft_table_kind kind, u32 key_bytes, u32 row_bytes, u32 capacity)
+{
+	return table_make(shape(kind, key_bytes, row_bytes, capacity), NULL, false);
+}
+
+struct table *table_over(enum weft_table_kind kind, u32 key_bytes, u32 row_bytes, u32 capacity,
+	void *rows, bool adopt_rows)
+{
+	return table_make(shape(kind, key_bytes, row_bytes, capacity), rows, adopt_rows);
 }
 
 void table_free(struct table *table)
 {
 	if (!table)
 		return;
-	free(table->slots);
+	if (!table->lent)
+		free(table->slots);
 	free(table->buckets);
 	free(table);
 }
@@ -135,9 +184,24 @@ static u32 slot_take(struct table *table)
 	return table->fresh < table->slot_count ? table->fresh++ : TABLE_NONE;
 }
 
+static void slot_set(struct slot *slot, enum slot_state state)
+{
+	__atomic_store_n(&slot->state, state, __ATOMIC_RELEASE);
+}
+
+static void slot_give(struct table *table, u32 index)
+{
+	struct slot *slot = slot_at(table, index);
+	slot->state = SLOT_FREE;
+	slot->next = table->free;
+	table->free = index;
+}
+
 static void slot_to_limbo(struct table *table, u32 index)
 {
-	slot_at(table, index)->next_limbo = table->limbo;
+	struct slot *slot = slot_at(table, index);
+	slot_set(slot, SLOT_FREE);
+	slot->next_limbo = table->limbo;
 	table->limbo = index;
 }
 
@@ -152,10 +216,8 @@ void table_retire(struct table *table)
 void table_reclaim(struct table *table)
 {
 	while (table->retired != TABLE_NONE) {
-		struct slot *slot = slot_at(table, table->retired);
-		u32 next = slot->next_limbo;
-		slot->next = table->free;
-		table->free = table->retired;
+		u32 next = slot_at(table, table->retired)->next_limbo;
+		slot_give(table, table->retired);
 		table->retired = next;
 	}
 }
@@ -171,6 +233,9 @@ static int put_at(struct table *table, u32 *link, const void *key, const void *r
 	slot->next = old == TABLE_NONE ? TABLE_NONE : slot_at(table, old)->next;
 	memcpy(slot_key(slot), key, table->key_bytes);
 	memcpy(slot_row(table, slot), row, table->row_bytes);
+	if (old != TABLE_NONE)
+		slot_set(slot_at(table, old), SLOT_REPLACED);
+	slot_set(slot, SLOT_LIVE);
 	__atomic_store_n(link, index, __ATOMIC_RELEASE);
 	if (old != TABLE_NONE)
 		slot_to_limbo(table, old);
@@ -225,6 +290,15 @@ int table_del(struct table *table, const void *key, void *row)
 	return 0;
 }
 
+// Rows lie anywhere: a walk through a large table would wait for each.
+static void prefetch_slot(const struct table *table, u32 bucket)
+{
+	u32 index = bucket <= table->buckets_mask ? table->buckets[bucket] : TABLE_NONE;
+	const struct slot *slot = index == TABLE_NONE ? NULL : slot_at(table, index);
+	for (u32 line = 0; slot && line < table->slot_bytes && line < PREFETCH_BYTES; line += 64)
+		__builtin_prefetch((const u8 *)slot + line);
+}
+
 int table_walk(struct table *table, engine_walk_fn *fn, void *context)
 {
 	int stopped = 0;
@@ -235,6 +309,7 @@ int table_walk(struct table *table, engine_walk_fn *fn, void *context)
 	}
 	for (u32 bucket = 0; bucket <= table->buckets_mask && !stopped; bucket++) {
 		u32 index = table->buckets[bucket];
+		prefetch_slot(table, bucket + PREFETCH_BUCKETS);
 		while (index != TABLE_NONE && !stopped) {
 			struct slot *slot = slot_at(table, index);
 			u32 next = slot->next; // fn may delete the row
@@ -243,6 +318,42 @@ int table_walk(struct table *table, engine_walk_fn *fn, void *context)
 		}
 	}
 	return stopped;
+}
+
+static void adopt_slot(struct table *table, u32 index)
+{
+	struct slot *slot = slot_at(table, index);
+	u32 *link = find_link(table, slot_key(slot));
+	if (*link != TABLE_NONE || table->used == table->capacity) {
+		slot_give(table, index);
+		return;
+	}
+	slot->state = SLOT_LIVE;
+	slot->next = TABLE_NONE;
+	*link = index;
+	table->used++;
+}
+
+// The rows are all that is read: whatever else stands in the slots is made anew.
+static void adopt(struct table *table)
+{
+	u32 replaced = 0;
+	table->fresh = table->slot_count;
+	for (u32 i = table->slot_count; i-- > 0;) {
+		u32 state = slot_at(table, i)->state;
+		if (state == SLOT_LIVE)
+			adopt_slot(table, i);
+		else if (state == SLOT_REPLACED)
+			replaced++;
+		else
+			slot_give(table, i);
+	}
+	for (u32 i = 0; replaced && i < table->slot_count; i++) {
+		if (slot_at(table, i)->state != SLOT_REPLACED)
+			continue;
+		adopt_slot(table, i);
+		replaced--;
+	}
 }
 
 u32 table_used(const struct table *table)
@@ -255,13 +366,31 @@ u32 table_capacity(const struct table *table)
 	return table->capacity;
 }
 
-void tables_init(struct tables *tables, const u32 capacity[WEFT_TABLE_count])
+static struct table *table_of(enum weft_table id, u32 capacity, struct keep *keep)
 {
-#define X(name, table_kind, role, key, row, fallback) \
-	tables->name = table_new(WEFT_TABLE_##table_kind, sizeof(struct key), sizeof(struct row), \
-		capacity[WEFT_TABLE_##name] ? capacity[WEFT_TABLE_##name] : (fallback));
+	const struct table_info *info = &table_infos[id];
+	u32 rows = table_rows(id, capacity);
+	if (keep && keep_wants(id))
+		return keep_table(keep, id, rows);
+	return table_new(info->kind, info->key_bytes, info->row_bytes, rows);
+}
+
+bool tables_init(struct tables *tables, const u32 capacity[WEFT_TABLE_count], struct keep *keep)
+{
+	bool all = true;
+#define X(name, kind, role, key, row, fallback) \
+	tables->name = \
+		all ? table_of(WEFT_TABLE_##name, capacity[WEFT_TABLE_##name], keep) : NULL; \
+	all = all && tables->name;
 	WEFT_TABLES(X)
 #undef X
+	return all;
+}
+
+u64 tables_bytes(enum weft_table id, u32 capacity)
+{
+	const struct table_info *info = &table_infos[id];
+	return table_bytes(info->kind, info->key_bytes, info->row_bytes, table_rows(id, capacity));
 }
 
 struct table *tables_at(const struct tables *tables, enum weft_table table)

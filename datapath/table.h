@@ -4,15 +4,23 @@
 // Every row is allocated when the table is made; nothing is allocated later. A row that is deleted
 // or replaced stays readable: the owner retires such rows, waits until no reader can still hold one
 // (RCU grace period; sim: between packets), and reclaims them.
+//
+// The rows may lie in memory that outlives the process (keep.h): each says whether it is whole, so
+// wherever the writer was killed, the next table over them has all that were. The rest of a table
+// is made anew.
 #pragma once
 
 #include "datapath/engine.h"
+
+struct keep;
 
 struct table {
 	enum weft_table_kind kind;
 	u32 capacity;
 	u32 slot_bytes;
-	u8 *slots; // arrays: the rows
+	u8 *slots;    // arrays: the rows
+	bool lent;    // they are not the table's own
+	bool adopted; // from an earlier table
 	// What follows is of hashes, and of table.c alone.
 	u32 key_bytes;
 	u32 row_bytes;
@@ -29,6 +37,12 @@ struct table {
 
 // Aborts when memory is short: sizes are checked where they are configured.
 struct table *table_new(enum weft_table_kind kind, u32 key_bytes, u32 row_bytes, u32 capacity);
+// With rows that are lent to it until table_free: zeros, or, to adopt, those of an earlier table of
+// this shape.
+struct table *table_over(enum weft_table_kind kind, u32 key_bytes, u32 row_bytes, u32 capacity,
+	void *rows, bool adopt);
+u64 table_rows_bytes(enum weft_table_kind kind, u32 key_bytes, u32 row_bytes, u32 capacity);
+u64 table_bytes(enum weft_table_kind kind, u32 key_bytes, u32 row_bytes, u32 capacity); // all of it
 void table_free(struct table *table);
 
 void *table_get(const struct table *table, const void *key);              // NULL: absent
@@ -69,7 +83,10 @@ struct tables {
 #undef X
 };
 
-void tables_init(struct tables *tables, const u32 capacity[WEFT_TABLE_count]);
+// keep: where the dynamic tables lie that outlive this process, closed after tables_fini; NULL:
+// none do. False: it has no room, and says so; tables_fini all the same.
+bool tables_init(struct tables *tables, const u32 capacity[WEFT_TABLE_count], struct keep *keep);
+u64 tables_bytes(enum weft_table table, u32 capacity); // that one of them takes
 void tables_fini(struct tables *tables);
 void tables_retire(struct tables *tables);
 void tables_reclaim(struct tables *tables);

@@ -63,6 +63,11 @@ const struct table_info table_infos[WEFT_TABLE_count] = {
 #undef X
 };
 
+u32 table_rows(enum weft_table table, u32 capacity)
+{
+	return capacity ? capacity : table_infos[table].capacity;
+}
+
 void table_abi(enum weft_table table, char hex[17])
 {
 	const char *text = table_infos[table].abi_text;

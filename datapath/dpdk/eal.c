@@ -104,9 +104,22 @@ static int eal_start(
 	return -rte_errno;
 }
 
+static u32 memory_of(const struct engine_dpdk_config *config)
+{
+	return config->memory_mb ? config->memory_mb : EAL_MEMORY_MB;
+}
+
+u64 eal_bytes(const struct engine_dpdk_config *config)
+{
+	const char *unread;
+	bool huge = false;
+	int error = choose_pages(config, memory_of(config), &huge, &unread);
+	return error || huge ? 0 : (u64)memory_of(config) << 20;
+}
+
 int eal_open(const struct engine_dpdk_config *config, const char **why)
 {
-	u32 memory_mb = config->memory_mb ? config->memory_mb : EAL_MEMORY_MB;
+	u32 memory_mb = memory_of(config);
 	bool huge = false;
 	if (pool)
 		return 0;

@@ -9,6 +9,9 @@
 // static memory. Once it has worked it is a no-op.
 int eal_open(const struct engine_dpdk_config *config, const char **why);
 
+// Bytes of ordinary memory that it takes: none on hugepages.
+u64 eal_bytes(const struct engine_dpdk_config *config);
+
 // Frames for everybody. Only after eal_open.
 struct rte_mempool *eal_pool(void);
 bool eal_has_pci(void); // config->pci was on

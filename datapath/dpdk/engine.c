@@ -14,6 +14,7 @@
 #include "datapath/dpdk/enter.h"
 #include "datapath/dpdk/steer.h"
 #include "datapath/dpdk/taken.h"
+#include "datapath/keep.h"
 
 static void engine_free(struct engine *engine)
 {
@@ -23,6 +24,8 @@ static void engine_free(struct engine *engine)
 		if (engine->workers[i])
 			worker_free(engine->workers[i]);
 	tables_fini(&engine->tables);
+	keep_close(engine->keep);
+	free(engine->keep_dir);
 	if (engine->event_fd >= 0)
 		close(engine->event_fd);
 	observe_close(engine);
@@ -37,7 +40,10 @@ static void engine_free(struct engine *engine)
 
 static bool engine_allocate(struct engine *engine, const struct engine_config *config)
 {
-	tables_init(&engine->tables, config->capacity);
+	engine->keep_dir = config->keep_dir ? strdup(config->keep_dir) : NULL;
+	engine->keep = config->keep_dir ? keep_open(config->keep_dir, config->owner) : NULL;
+	if (!tables_init(&engine->tables, config->capacity, engine->keep))
+		return false;
 	rte_spinlock_init(&engine->write_lock);
 	engine->port_capacity = table_capacity(engine->tables.port);
 	engine->slots = engine->port_capacity + ENGINE_UNDERLAYS + DPDK_WIRES;
@@ -51,10 +57,19 @@ static bool engine_allocate(struct engine *engine, const struct engine_config *c
 	       engine->rcu && !rte_rcu_qsbr_init(engine->rcu, DPDK_WORKERS);
 }
 
-static bool engine_workers(struct engine *engine, u32 flow_slots)
+static u32 flow_slots_of(const struct engine_config *config)
 {
-	u32 slots = flow_slots ? flow_slots : DPDK_FLOW_SLOTS;
-	engine->worker_count = engine->cores.count ? engine->cores.count : 1;
+	return config->dpdk.flow_slots ? config->dpdk.flow_slots : DPDK_FLOW_SLOTS;
+}
+
+static u32 workers_of(const struct dpdk_cores *cores)
+{
+	return cores->count ? cores->count : 1;
+}
+
+static bool engine_workers(struct engine *engine, u32 slots)
+{
+	engine->worker_count = workers_of(&engine->cores);
 	for (u32 i = 0; i <= engine->worker_count; i++) {
 		engine->workers[i] = worker_new(engine, i, slots);
 		if (!engine->workers[i])
@@ -78,7 +93,7 @@ static int dpdk_start(struct engine **out, const struct engine_config *config, c
 		engine->spin_ns =
 			1000ull * (config->dpdk.spin_us ? config->dpdk.spin_us : DPDK_SPIN_US);
 		if (engine_allocate(engine, config) && !observe_open(engine) &&
-			!enter_open(engine) && engine_workers(engine, config->dpdk.flow_slots)) {
+			!enter_open(engine) && engine_workers(engine, flow_slots_of(config))) {
 			*out = engine;
 			return 0;
 		}
@@ -86,6 +101,33 @@ static int dpdk_start(struct engine **out, const struct engine_config *config, c
 	}
 	*why = "out of memory";
 	return -ENOMEM;
+}
+
+static void dpdk_purge(struct engine *engine)
+{
+	char *dir = engine->keep_dir;
+	engine->keep_dir = NULL;
+	engine_free(engine);
+	if (dir)
+		keep_remove(dir);
+	free(dir);
+}
+
+static int dpdk_memory(
+	const struct engine_config *config, struct engine_memory *out, const char **why)
+{
+	struct dpdk_cores cores;
+	*out = (struct engine_memory){0};
+	int error = cores_read(config->dpdk.cores, &cores, why);
+	u32 workers = error ? 1 : workers_of(&cores); // the injector is one more
+	for (u32 i = 0; i < WEFT_TABLE_count; i++)
+		out->table[i] = tables_bytes(i, config->capacity[i]) *
+				(table_infos[i].kind == WEFT_TABLE_PER_CPU ? workers + 2 : 1);
+	out->other =
+		(workers + 1) * worker_flow_bytes(flow_slots_of(config)) + eal_bytes(&config->dpdk);
+	if (error || !config->keep_dir)
+		return error;
+	return keep_check(config->keep_dir, config->capacity, &out->present, why);
 }
 
 static int dpdk_commit(struct engine *engine)
@@ -217,9 +259,10 @@ static int dpdk_inject(struct engine *engine, const struct engine_packet *packet
 static const struct engine_ops ops = {
 	.name = "dpdk",
 	.own_overlay = true,
+	.memory = dpdk_memory,
 	.start = dpdk_start,
 	.stop = engine_free,
-	.purge = engine_free,
+	.purge = dpdk_purge,
 	.commit = dpdk_commit,
 	.port_attach = attach_port,
 	.own_xdp = dpdk_own_xdp,

@@ -150,9 +150,13 @@ void shared_status(struct engine *engine, enum weft_table id, struct engine_tabl
 	static char abi[WEFT_TABLE_count][17];
 	table_abi(id, abi[id]);
 	shared_reclaim(engine);
+	u32 capacity = table_capacity(table_of(engine, id));
 	*out = (struct engine_table_status){
-		.capacity = table_capacity(table_of(engine, id)),
+		.bytes = tables_bytes(id, capacity) *
+			 (per_worker(id) ? engine->worker_count + 2 : 1),
+		.capacity = capacity,
 		.used = table_used(table_of(engine, id)),
+		.adopted = table_of(engine, id)->adopted,
 		.abi = abi[id],
 	};
 }

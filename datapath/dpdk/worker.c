@@ -99,6 +99,14 @@ static void *pages_new(size_t bytes)
 	return memory;
 }
 
+u64 worker_flow_bytes(u32 flow_slots)
+{
+	const struct flow_table *flows = NULL;
+	return flow_slots *
+		       (sizeof(*flows->slots) + sizeof(*flows->ip6) + sizeof(*flows->rewrites)) +
+	       flow_slots / FLOW_WAYS * sizeof(*flows->sets);
+}
+
 static bool flows_new(struct flow_table *flows, u32 slots)
 {
 	flows->mask = slots / FLOW_WAYS - 1;

@@ -146,7 +146,12 @@ void ebpf_port_switch(struct engine *engine); // every device that is used; hook
 int ebpf_entry_set(struct engine *engine, u32 ifindex, const char **why);
 void ebpf_entry_unset(struct engine *engine, u32 ifindex);
 
+// memory.c
+u64 ebpf_map_bytes(u32 type, u32 key_bytes, u32 row_bytes, u64 rows);
+int ebpf_memory(const struct engine_config *config, struct engine_memory *out, const char **why);
+
 // load.c: the programs.
+int ebpf_open(struct engine *engine, const struct engine_config *config); // with their sizes
 int ebpf_load(struct engine *engine, const struct engine_config *config, const char **why);
 int ebpf_load_inject(struct engine *engine);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The eBPF engine: TC programs on the ports' devices; what is pinned forwards without weftd.
 #include "datapath/ebpf/ebpf.h"
+#include "datapath/keep.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -40,6 +41,8 @@ static int start(struct engine *engine, const struct engine_config *config, cons
 	if (!engine->ports)
 		abort();
 	ebpf_dynamic_convert(engine);
+	if (config->keep_dir)
+		keep_remove(config->keep_dir); // of an engine that was here before
 	log_info("started: hook %s, pins in %s", engine->tcx ? "tcx" : "clsact", engine->pin_dir);
 	return 0;
 }
@@ -81,6 +84,7 @@ static int ebpf_commit(struct engine *engine)
 
 const struct engine_ops engine_ebpf = {
 	.name = "ebpf",
+	.memory = ebpf_memory,
 	.start = ebpf_start,
 	.stop = ebpf_stop,
 	.purge = ebpf_purge,

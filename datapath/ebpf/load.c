@@ -58,8 +58,8 @@ static int set_sizes(struct engine *engine, const struct engine_config *config)
 		table->map = bpf_object__find_map_by_name(object, name);
 		if (!table->map)
 			return -ENOENT;
-		u32 rows = config->capacity[i] ? config->capacity[i] : table_infos[i].capacity;
-		int error = bpf_map__set_max_entries(table->map, rows);
+		int error = bpf_map__set_max_entries(
+			table->map, table_rows((enum weft_table)i, config->capacity[i]));
 		if (error)
 			return error;
 		table_abi((enum weft_table)i, table->abi);
@@ -102,11 +102,16 @@ static const char *load_sentence(int error)
 	}
 }
 
-int ebpf_load(struct engine *engine, const struct engine_config *config, const char **why)
+int ebpf_open(struct engine *engine, const struct engine_config *config)
 {
 	libbpf_set_print(libbpf_log);
 	engine->program = weft_tc_bpf__open();
-	int error = engine->program ? set_sizes(engine, config) : -errno;
+	return engine->program ? set_sizes(engine, config) : -errno;
+}
+
+int ebpf_load(struct engine *engine, const struct engine_config *config, const char **why)
+{
+	int error = ebpf_open(engine, config);
 	if (!error) {
 		engine->program->rodata->weft_decap_ipv6 = decapsulates_ipv6();
 		error = ebpf_dynamic_open(engine);

@@ -184,6 +184,8 @@ void ebpf_table_status(struct engine *engine, enum weft_table id, struct engine_
 {
 	struct ebpf_table *table = &engine->tables[id];
 	*out = (struct engine_table_status){
+		.bytes = ebpf_map_bytes(table->live.type, table->live.key_bytes,
+			table->live.row_bytes, table->live.capacity),
 		.capacity = table->live.capacity,
 		.used = table_infos[id].kind == WEFT_TABLE_HASH ? table_used_rows(table) : 0,
 		.adopted = table->adopted,

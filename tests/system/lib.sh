@@ -40,7 +40,7 @@ cleanup() {
 	for host in "$WORK"/*/; do
 		host=$(basename "$host")
 		ip netns del "$(netns "$host")" 2>/dev/null
-		umount "$WORK/$host/bpf" 2>/dev/null
+		umount "$WORK/$host/bpf" "$WORK/$host/run" 2>/dev/null
 	done
 	rm -rf "$WORK"
 	exit "$status"
@@ -60,6 +60,7 @@ host_new() {
 	local host=$1
 	mkdir -p "$WORK/$host"/{state,run,bpf}
 	mount -t bpf bpf "$WORK/$host/bpf"
+	mount -t tmpfs -o mode=755 run "$WORK/$host/run" # as /run is
 	ip netns add "$(netns "$host")"
 	on "$host" ip link set lo up
 	# No router solicitations and the like between counters and what a test sends.

@@ -51,15 +51,15 @@ ask_to_stop() {
 	wait "${HOST_PID[a]}" || die "weftd ended with status $? after host stop"
 }
 
-# --- the tables of dpdk are weftd's memory, and it forwards while weftd lives: what was learned and counted, and a
-# stream's packets, are lost with it. Objects and static rows are not, and forwarding resumes.
+# --- dpdk forwards while weftd lives: a stream's packets are lost with it. Objects, what was learned and drops are not, and
+# forwarding resumes.
 arrives() { on c1 ping -n -q -c 1 -W 1 10.1.0.11 >/dev/null && on v2 ping -n -q -c 1 -W 1 10.1.0.2 >/dev/null; }
 if [ "$ENGINE" != ebpf ]; then
 	for how in host_kill host_stop ask_to_stop; do
 		ctl a network add "n-$how"
-		before=$(objects)
+		before=$(objects && rows && ctl a -j drops show)
 		restart $how
-		equal "$before" "$(objects)" "objects after $how"
+		equal "$before" "$(objects && rows && ctl a -j drops show)" "objects, addresses and drops after $how"
 		wait_for 10 arrives
 		equal '[["02:00:00:00:00:99","v1"]]' "$(rows | jq -c '[.[] | select(.kind == "static") | [.mac, .port]]')" "static rows after $how"
 	done

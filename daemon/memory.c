@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the engine's tables will take of this host's memory, and what there is.
+#include "daemon/memory.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weft/log.h>
+
+LOG_MODULE(memory);
+
+enum { TEXT_BYTES = 512, WORTH_SAYING_BYTES = 1 << 20 };
+
+void memory_config(
+	const struct weftd *weftd, struct engine_config *config, char *pin_dir, char *keep_dir)
+{
+	const struct settings *settings = &weftd->settings;
+	snprintf(pin_dir, PATH_MAX, "%s/weft/%s", settings->bpf_dir, weftd->uuid);
+	snprintf(keep_dir, PATH_MAX, "%s/tables", settings->run_dir);
+	*config = (struct engine_config){
+		.pin_dir = pin_dir,
+		.keep_dir = keep_dir,
+		.owner = weftd->uuid,
+		.flow_slots = settings->ebpf_flow_slots,
+		.dpdk =
+			{
+				.cores = settings->dpdk.cores,
+				.memory_mb = settings->dpdk.memory_mb,
+				.pages = settings->dpdk.pages,
+				.flow_slots = settings->dpdk.flow_slots,
+				.spin_us = settings->dpdk.spin_us,
+				.pci = settings->dpdk.pci,
+			},
+	};
+	memcpy(config->capacity, settings->capacity, sizeof(config->capacity));
+}
+
+// --- what there is
+
+static u64 read_number(const char *path) // all ones: no limit, or not known
+{
+	FILE *file = fopen(path, "re");
+	unsigned long long number;
+	bool read = file && fscanf(file, "%llu", &number) == 1;
+	if (file)
+		fclose(file);
+	return read ? number : UINT64_MAX;
+}
+
+static u64 machine_bytes(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	unsigned long long kib = 0;
+	char line[128];
+	bool found = false;
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "MemAvailable: %llu", &kib) == 1;
+	if (file)
+		fclose(file);
+	return found ? kib << 10 : UINT64_MAX;
+}
+
+// Of weftd's control group (v2) and those above it.
+static u64 group_bytes(void)
+{
+	char line[PATH_MAX] = "", path[PATH_MAX + 64];
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	u64 least = UINT64_MAX;
+	while (file && strncmp(line, "0::", 3) != 0 && fgets(line, sizeof(line), file))
+		;
+	if (file)
+		fclose(file);
+	line[strcspn(line, "\n")] = '\0';
+	char *group = strncmp(line, "0::", 3) == 0 ? line + 3 : NULL;
+	for (char *slash; group && (slash = strrchr(group, '/')) && slash[1]; *slash = '\0') {
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", group);
+		u64 most = read_number(path);
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.current", group);
+		u64 now = most == UINT64_MAX ? 0 : read_number(path);
+		u64 left = most > now ? most - now : 0;
+		if (most != UINT64_MAX && left < least)
+			least = left;
+	}
+	return least;
+}
+
+static u64 available_bytes(void)
+{
+	u64 machine = machine_bytes(), group = group_bytes();
+	return machine < group ? machine : group;
+}
+
+// --- what is taken
+
+static u64 sum(const struct engine_memory *memory)
+{
+	u64 bytes = memory->other;
+	for (u32 i = 0; i < WEFT_TABLE_count; i++)
+		bytes += memory->table[i];
+	return bytes;
+}
+
+static unsigned long long mib(u64 bytes)
+{
+	return (bytes + (1 << 20) - 1) >> 20;
+}
+
+static int no_room(
+	const struct engine_memory *memory, u64 wanted, u64 available, struct failure *failure)
+{
+	u32 largest = 0;
+	for (u32 i = 0; i < WEFT_TABLE_count; i++)
+		if (memory->table[i] > memory->table[largest])
+			largest = i;
+	fail(failure, -ENOMEM, "no_memory",
+		"the tables take %llu MiB more, %llu of them the table %s, and this host has %llu "
+		"MiB: nothing was taken",
+		mib(wanted), mib(memory->table[largest]), table_infos[largest].name,
+		available >> 20);
+	return fail_hint(failure, "lower the capacity of that table in the daemon's configuration");
+}
+
+static int judge(const struct weftd *weftd, const struct engine_config *config,
+	struct engine_memory *memory, u64 *available, struct failure *failure)
+{
+	const char *why = NULL;
+	int error = weftd->engine_ops->memory(config, memory, &why);
+	u64 bytes = sum(memory);
+	*available = available_bytes();
+	if (error)
+		return fail(failure, error, error == -ENOSPC ? "no_memory" : "engine_failed",
+			"the %s engine does not start: %s", weftd->engine_ops->name,
+			why ? why : strerror(-error));
+	u64 wanted = bytes > memory->present ? bytes - memory->present : 0;
+	return wanted <= *available ? 0 : no_room(memory, wanted, *available, failure);
+}
+
+// Tables of less than a MiB are one number.
+static void log_tables(const struct engine_memory *memory, u64 available)
+{
+	char text[TEXT_BYTES] = "";
+	size_t length = 0;
+	u64 small = 0;
+	for (u32 i = 0; i < WEFT_TABLE_count; i++) {
+		if (memory->table[i] < WORTH_SAYING_BYTES)
+			small += memory->table[i];
+		else if (length < sizeof(text))
+			length += (size_t)snprintf(text + length, sizeof(text) - length,
+				"%s %llu, ", table_infos[i].name, mib(memory->table[i]));
+	}
+	log_info("memory in MiB: %sother tables %llu, caches and frames %llu; in all %llu, %llu of "
+		 "them there already, of %llu that are free",
+		text, mib(small), mib(memory->other), mib(sum(memory)), mib(memory->present),
+		available >> 20);
+}
+
+int memory_check(
+	const struct weftd *weftd, const struct engine_config *config, struct failure *failure)
+{
+	struct engine_memory memory;
+	u64 available;
+	int error = judge(weftd, config, &memory, &available, failure);
+	log_tables(&memory, available);
+	return error;
+}
+
+int memory_print(struct weftd *weftd, FILE *file, struct failure *failure)
+{
+	struct engine_config config;
+	struct engine_memory memory;
+	char pin_dir[PATH_MAX], keep_dir[PATH_MAX];
+	u64 available;
+	memory_config(weftd, &config, pin_dir, keep_dir);
+	int error = judge(weftd, &config, &memory, &available, failure);
+	fprintf(file, "%-16s %10s %14s\n", "table", "rows", "bytes");
+	for (u32 i = 0; i < WEFT_TABLE_count; i++)
+		fprintf(file, "%-16s %10u %14llu\n", table_infos[i].name,
+			table_rows(i, config.capacity[i]), (unsigned long long)memory.table[i]);
+	fprintf(file, "%-27s %14llu\n", "caches and frames", (unsigned long long)memory.other);
+	fprintf(file, "%-27s %14llu\n", "in all", (unsigned long long)sum(&memory));
+	fprintf(file, "%-27s %14llu\n", "there already", (unsigned long long)memory.present);
+	fprintf(file, "%-27s %14llu\n", "free on this host", (unsigned long long)available);
+	return error;
+}
