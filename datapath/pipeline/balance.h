@@ -57,6 +57,21 @@ weft_inline bool connection_live(const struct weft_connection_row *row, u64 now_
 	return (s64)(now_ns - row->seen_ns) <= (s64)idle_ns;
 }
 
+// Is the row of an answer that of the same two ends' last connection? A client that takes a port
+// again keeps that of the gateway, as if it were not translated.
+weft_inline bool connection_same_ends(
+	const struct weft_connection_row *reply, const struct weft_connection_key *key)
+{
+	const struct weft_rewrite *undo = &reply->rewrite;
+	const u32 *client = (const u32 *)&undo->dst, *vip = (const u32 *)&undo->src;
+	const u32 *src = (const u32 *)key->src, *dst = (const u32 *)key->dst;
+	u32 differ = reply->partner_scope ^ key->scope;
+	differ |= (u32)(undo->dst_port ^ key->src_port) | (u32)(undo->src_port ^ key->dst_port);
+	for (u32 i = 0; i < 4; i++)
+		differ |= (client[i] ^ src[i]) | (vip[i] ^ dst[i]);
+	return !differ;
+}
+
 // The key of the row for packets in the other direction: what this row makes of its own, turned
 // around.
 weft_inline void connection_partner(const struct weft_connection_key *key,

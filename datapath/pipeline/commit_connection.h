@@ -7,10 +7,10 @@
 #include "datapath/pipeline/parse.h"
 
 // A row that is left over from an earlier connection gives way. A port of the gateway address that
-// another CPU took meanwhile does not.
+// another CPU took meanwhile (shared) does not, but for the same two ends.
 weft_inline enum weft_drop connection_put(struct tables *tables,
-	const struct weft_connection_key *key, const struct weft_connection_row *row,
-	bool may_replace, u64 now_ns)
+	const struct weft_connection_key *key, const struct weft_connection_row *row, bool shared,
+	const struct weft_connection_key *ends, u64 now_ns)
 {
 	int error = TABLE_INSERT(tables, connection, key, row);
 	if (!error)
@@ -18,7 +18,7 @@ weft_inline enum weft_drop connection_put(struct tables *tables,
 	if (error != -COMMIT_EEXIST)
 		return WEFT_DROP_connection_limit;
 	const struct weft_connection_row *old = TABLE_GET(tables, connection, key);
-	if (old && !may_replace && connection_live(old, now_ns))
+	if (old && shared && connection_live(old, now_ns) && !connection_same_ends(old, ends))
 		return WEFT_DROP_ports_exhausted;
 	return TABLE_REPLACE(tables, connection, key, row) ? WEFT_DROP_connection_limit
 							   : WEFT_DROP_none;
@@ -47,8 +47,30 @@ weft_inline void connection_release(struct tables *tables, const struct weft_con
 		commit_release(&n->connections);
 }
 
-weft_inline enum weft_drop connection_insert(
-	struct tables *tables, const struct balance *b, u64 now_ns)
+weft_inline bool rewrite_same(const struct weft_rewrite *a, const struct weft_rewrite *b)
+{
+	const u32 *x = (const u32 *)a, *y = (const u32 *)b;
+	u32 differ = 0;
+	for (u32 i = 0; i < sizeof(*a) / sizeof(*x); i++)
+		differ |= x[i] ^ y[i];
+	return !differ;
+}
+
+// A client takes a port again for a new connection while verdicts of the last one may still be
+// cached. True: they no longer hold. Else its packets may be decided no more, and it has shown
+// before that it answers.
+weft_inline bool connection_again(struct balance *b, const struct weft_connection_row *old)
+{
+	if (old->port != b->row.port || !rewrite_same(&old->rewrite, &b->row.rewrite))
+		return true;
+	if (!(old->flags & WEFT_CONNECTION_OPENING)) {
+		b->row.flags &= ~(u32)WEFT_CONNECTION_OPENING;
+		b->partner.flags &= ~(u32)WEFT_CONNECTION_OPENING;
+	}
+	return false;
+}
+
+weft_inline enum weft_drop connection_insert(struct tables *tables, struct balance *b, u64 now_ns)
 {
 	struct weft_index service = {b->row.service}, network = {b->row.network};
 	struct weft_service_usage_row *s = TABLE_ROW(tables, service_usage, &service);
@@ -59,7 +81,7 @@ weft_inline enum weft_drop connection_insert(
 	if (!meter_spend(tables, b->rate_meter, now_ns, 1))
 		return WEFT_DROP_connection_rate;
 	const struct weft_connection_row *old = TABLE_GET(tables, connection, &b->key);
-	bool moved = old && old->port != b->row.port;
+	bool stale = old && connection_again(b, old);
 	if (old)
 		connection_release(tables, old);
 	if (!connection_take(s, n, b->connection_limit, limits->connection_limit))
@@ -67,13 +89,14 @@ weft_inline enum weft_drop connection_insert(
 	bool shared = b->row.rewrite.what & WEFT_REWRITE_SRC;
 	enum weft_drop drop = WEFT_DROP_none;
 	if (b->partner_key.scope)
-		drop = connection_put(tables, &b->partner_key, &b->partner, !shared, now_ns);
+		drop = connection_put(
+			tables, &b->partner_key, &b->partner, shared, &b->key, now_ns);
 	if (!drop)
-		drop = connection_put(tables, &b->key, &b->row, true, now_ns);
+		drop = connection_put(tables, &b->key, &b->row, false, &b->key, now_ns);
 	if (drop) {
 		connection_release(tables, &b->row);
 		__sync_fetch_and_add(&s->connections_refused, 1);
-	} else if (moved) {
+	} else if (stale) {
 		commit_forget(tables, network.index);
 	}
 	return drop;
@@ -81,7 +104,7 @@ weft_inline enum weft_drop connection_insert(
 
 // What must have its rows is dropped without; for the rest the hash alone has chosen.
 weft_inline void commit_connect(
-	struct tables *tables, struct weft_verdict *verdict, const struct balance *b, u64 now_ns)
+	struct tables *tables, struct weft_verdict *verdict, struct balance *b, u64 now_ns)
 {
 	struct weft_index service = {b->row.service}, backend = {b->row.rewrite.backend};
 	enum weft_drop drop = connection_insert(tables, b, now_ns);

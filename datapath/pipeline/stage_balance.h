@@ -219,7 +219,8 @@ weft_inline bool balance_source(struct decide *d, const struct weft_service_row 
 		connection_partner(&b->key, &b->row, &b->partner_key);
 		const struct weft_connection_row *taken =
 			TABLE_GET(d->tables, connection, &b->partner_key);
-		if (!taken || !connection_live(taken, d->now_ns))
+		if (!taken || !connection_live(taken, d->now_ns) ||
+			connection_same_ends(taken, &b->key))
 			return true;
 	}
 	return false;

@@ -310,11 +310,29 @@ static void a_closed_connection_ends(void **state)
 	enter(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8080,4000 flags:11");
 	assert_true(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags & WEFT_CONNECTION_CLOSED);
 	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:02"); // the port again
-	assert_int_equal(
-		connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags, WEFT_CONNECTION_OPENING);
+	assert_int_equal(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags, 0); // known to answer
 	assert_int_equal(connections(SERVICE_NAT), 1);
 	enter(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8080,4000 flags:04");
 	assert_true(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags & WEFT_CONNECTION_CLOSED);
+}
+
+// A client takes its port again: what is cached of the connection before must hold, or be gone.
+static void a_port_that_is_taken_again(void **state)
+{
+	char out[160];
+	start(state);
+	enter(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,6 tcp:4000,80 flags:02");
+	u16 port = source_port();
+	enter(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,6 tcp:4000,80 flags:10");
+	enter(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,6 tcp:4000,80 flags:18 data:9");
+	enter(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,6 tcp:4000,80 flags:11");
+	snprintf(out, sizeof(out), "B>G ip4:10.1.0.2,10.1.0.254,6 tcp:8080,%u flags:11", port);
+	enter(13, out);
+	enter(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,6 tcp:4000,80 flags:02");
+	assert_int_equal(source_port(), port);
+	assert_int_equal(connections(SERVICE_NAT), 1);
+	enter(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,6 tcp:4000,80 flags:18 data:9");
+	assert_int_equal(source_port(), port);
 }
 
 // As if that time had gone by since the last packet from the client.
@@ -407,6 +425,7 @@ int services_run(struct sequence_arena *arena)
 		TEST(an_error_from_outside),
 		TEST(a_closed_connection_ends),
 		TEST(a_handshake_that_stays_open),
+		TEST(a_port_that_is_taken_again),
 		TEST(a_dead_backend),
 		TEST(too_big_is_told),
 	};
