@@ -127,9 +127,11 @@ int shared_walk(struct engine *engine, enum weft_table id, engine_walk_fn *fn, v
 	int stopped = 0;
 	if (!per_worker(id)) {
 		bool outer = engine->walking;
+		shared_reclaim(engine);
 		engine->walking = true;
 		stopped = table_walk(table_of(engine, id), fn, context);
 		engine->walking = outer;
+		shared_reclaim(engine); // what was deleted in the walk
 		return stopped;
 	}
 	for (u32 i = 0; i < table_capacity(table_of(engine, id)) && !stopped; i++) {
