@@ -19,7 +19,7 @@ PACKAGES_BUILD := gcc make clang-14 clang-19 llvm-14 bpftool libbpf-dev libelf-d
 PACKAGES_RUN   := iproute2 iputils-ping qemu-system-x86 cpio kmod
 PACKAGES_TEST  := libcmocka-dev iperf3 tcpdump ethtool jq curl procps shellcheck \
 	clang-format-14 libclang-rt-14-dev libxml2-utils gnuplot-nox bash-completion openvswitch-switch \
-	openvswitch-switch-dpdk
+	openvswitch-switch-dpdk nginx-light wrk hping3 python3-scapy nftables
 PACKAGES_DEB   := libbpf1 libelf1 zlib1g libevent-2.1-7 libnl-3-200 libnl-route-3-200 libjansson4 \
 	libyaml-0-2 libsqlite3-0 libcurl4 libcap-ng0 libsystemd0 libpcap0.8
 comma := ,
@@ -52,6 +52,7 @@ SYSTEM_C := $(patsubst tests/system/%.c,$(BUILD)/tests/system/%,$(wildcard tests
 TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
 DPDK_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/dpdk/tools/*.c))
 DPDK_C   := $(patsubst tests/dpdk/%.c,$(BUILD)/tests/dpdk/%,$(wildcard tests/dpdk/*_test.c))
+DPDK_BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/dpdk/*_bench.c))
 BUSY     := $(BUILD)/tests/busy
 PACKETS  := $(BUILD)/tests/packets
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -225,6 +226,7 @@ asan: ## unit, packets and dpdk (root) under ASan and UBSan, built by clang
 	@BUILD=$(BUILD) tests/run.sh asan
 
 bench: tests ## benchmarks: table, JSON and plot in build/bench (root)
+	@! pkg-config --exists libdpdk || $(MAKE) --no-print-directory $(DPDK_BENCH)
 	@BUILD=$(BUILD) tests/bench/run.sh
 
 unit-programs: $(UNIT)

@@ -67,7 +67,7 @@ answered 'g1 10.1.0.254, g2 10.1.0.11, g3 10.1.0.11' g1 $VIP
 # --- dsr: the backends own the address, and answer by themselves
 ctl a service add own vip 10.1.0.101 port 8080 proto tcp network blue mode dsr
 for i in 1 2 3; do
-	on "g$i" sysctl -q -w net.ipv4.conf.all.arp_ignore=1
+	on "g$i" sysctl -q -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
 	on "g$i" ip addr add 10.1.0.101/32 dev lo
 done
 backends own all
