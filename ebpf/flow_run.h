@@ -19,15 +19,13 @@ weft_inline bool flow_rewrite(
 	ports[0] = weft_hton16(r->src_port);
 	ports[1] = weft_hton16(r->dst_port);
 	if (f->ip6) {
-		struct ipv6_header *ip =
-			(struct ipv6_header *)packet_at(p, f->l3, sizeof(*ip));
+		struct ipv6_header *ip = (struct ipv6_header *)packet_at(p, f->l3, sizeof(*ip));
 		if (!ip)
 			return false;
 		ip->src = r->src;
 		ip->dst = r->dst;
 	} else {
-		struct ipv4_header *ip =
-			(struct ipv4_header *)packet_at(p, f->l3, sizeof(*ip));
+		struct ipv4_header *ip = (struct ipv4_header *)packet_at(p, f->l3, sizeof(*ip));
 		if (!ip)
 			return false;
 		ip->src = r->src.word[3];
@@ -35,7 +33,8 @@ weft_inline bool flow_rewrite(
 		ip->checksum = rewrite_sum(ip->checksum, slot->address_change);
 	}
 	bool udp = f->protocol == WEFT_IP_UDP;
-	u32 sum = udp ? offsetof(struct udp_header, checksum) : offsetof(struct tcp_header, checksum);
+	u32 sum =
+		udp ? offsetof(struct udp_header, checksum) : offsetof(struct tcp_header, checksum);
 	return packet_sum(p, f->l4 + sum, slot->address_change, slot->port_change, udp);
 }
 

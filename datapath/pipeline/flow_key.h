@@ -3,8 +3,8 @@
 // tells, and all of it stands in a few words.
 //
 // A regular frame is IP, but not ICMP and no UDP that may be a probe, has one tag at most, no IP
-// options or extension headers, and is no fragment. Frames with equal keys (and IPv6 addresses) have
-// equal keys by parse(), too; tests/dpdk/flow_test.c.
+// options or extension headers, and is no fragment. Frames with equal keys (and IPv6 addresses)
+// have equal keys by parse(), too; tests/dpdk/flow_test.c.
 #pragma once
 
 #include <weft/probe.h>
@@ -38,8 +38,8 @@ struct flow_frame {
 	bool tagged;         // set before: by a tag beside the bytes, which is vid
 	u32 vid;
 	u32 l3, l4, headers, end; // offsets; headers: what follows them; end: of IP's payload
-	u32 protocol, ports; // no ports: 0
-	const u8 *ip6;       // addresses, of an IPv6 frame
+	u32 protocol, ports;      // no ports: 0
+	const u8 *ip6;            // addresses, of an IPv6 frame
 };
 
 // BPF would load byte by byte what need not be aligned.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Frames of a service's known flows, which a worker changes by their bytes: they leave as those before them did, for
-// which the pipeline was asked.
+// Frames of a service's known flows, which a worker changes by their bytes: they leave as those
+// before them did, for which the pipeline was asked.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,7 +93,8 @@ int main(void)
 		{"dsr, to a peer", false, true}};
 	struct CMUnitTest tests[WEFT_ARRAY_SIZE(ways)];
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(ways); i++)
-		tests[i] = (struct CMUnitTest){
-			.name = ways[i].name, .test_func = leaves_as_before, .initial_state = (void *)&ways[i]};
+		tests[i] = (struct CMUnitTest){.name = ways[i].name,
+			.test_func = leaves_as_before,
+			.initial_state = (void *)&ways[i]};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,8 +43,8 @@ static inline void rig_backends(const u8 vip[16])
 // and the MAC does. All UDP ports.
 static inline void rig_services(bool nat, const u8 vip[16])
 {
-	struct weft_service_key key = {.scope = nat ? RIG_FROM | WEFT_SCOPE_PORT : RIG_NETWORK,
-		.protocol = WEFT_IP_UDP};
+	struct weft_service_key key = {
+		.scope = nat ? RIG_FROM | WEFT_SCOPE_PORT : RIG_NETWORK, .protocol = WEFT_IP_UDP};
 	struct weft_service_row row = {.id = RIG_SERVICE,
 		.flags = nat ? WEFT_SERVICE_NAT : WEFT_SERVICE_DSR,
 		.network = RIG_NETWORK,

@@ -309,7 +309,7 @@ static void a_closed_connection_ends(void **state)
 	assert_int_equal(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags, WEFT_CONNECTION_FIN);
 	enter(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8080,4000 flags:11");
 	assert_true(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags & WEFT_CONNECTION_CLOSED);
-	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:02"); // the port again
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:02");            // the port again
 	assert_int_equal(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags, 0); // known to answer
 	assert_int_equal(connections(SERVICE_NAT), 1);
 	enter(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8080,4000 flags:04");
