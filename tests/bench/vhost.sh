@@ -23,6 +23,7 @@ HUGE_FILE=/proc/sys/vm/nr_hugepages
 SWITCH_SECONDS=20
 ovs_settings=() # more of OVS's other_config
 weft_settings=  # more of weftd's dpdk
+weft_capacity=  # of weftd's tables
 vugen_options=()
 
 # --- memory ---
@@ -208,7 +209,7 @@ weft_works() {
 weft_start() {
 	local dir=$RIG/main
 	mkdir -p "$dir/state" "$dir/run"
-	echo "dpdk: {cores: \"0\"${weft_settings:+, $weft_settings}}" >"$dir/config.yaml"
+	printf 'dpdk: {cores: "0"%s}\ncapacity: {%s}\n' "${weft_settings:+, $weft_settings}" "$weft_capacity" >"$dir/config.yaml"
 	start weftd "$BUILD/weftd" --engine dpdk --config "$dir/config.yaml" \
 		--state-dir "$dir/state" --run-dir "$dir/run" --bpf-dir "$dir"
 	started weftd weft main host show

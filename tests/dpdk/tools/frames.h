@@ -46,6 +46,10 @@ static const struct packet_end frames_end[PORTS] = {
 	{.mac = {2, 0x78, 0, 0, 0, 0xb}, .host = 2, .port = 9},
 };
 
+/* A service, behind which B is: its address at the gateway (WEFT_GATEWAY_MAC). */
+static const struct packet_end frames_service = {
+	.mac = {2, 0x57, 0x65, 0x66, 0x74, 1}, .host = 100, .port = 9};
+
 /* The switch's host, whose MAC is not ours to choose, and the one that B is then. */
 static struct packet_end outer_end[PORTS] = {
 	{.host = 101, .port = OUTER_PORT},
@@ -72,15 +76,15 @@ static inline void frames_fill(struct rte_mempool *pool, void *arg, void *object
 }
 
 /* Build the frames again for a run. None may be in a queue still that somebody will look at. */
-static inline void frames_build(
-	struct frames *frames, int from, uint16_t size, uint32_t flows, uint32_t macs)
+static inline void frames_build(struct frames *frames, int from, const struct packet_end *to,
+	uint16_t size, uint32_t flows, uint32_t macs)
 {
 	uint8_t bytes[OUTER_BYTES + FRAME_SIZE_MAX] = {0}, *frame = bytes + frames->outer;
 	uint32_t magic = FRAME_MAGIC;
 
 	if (frames->outer)
 		outer_put(bytes, size);
-	put_udp_frame(frame, &frames_end[from], &frames_end[!from], size);
+	put_udp_frame(frame, &frames_end[from], to, size);
 	memcpy(frame + OFF_MAGIC, &magic, sizeof(magic));
 	rte_mempool_obj_iter(frames->pool, frames_fill, bytes);
 	*frames = (struct frames){.pool = frames->pool,

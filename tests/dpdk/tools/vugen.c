@@ -16,7 +16,7 @@
 
 struct settings {
 	const char *run;
-	uint64_t size, flows, macs, both, back, seconds, rate;
+	uint64_t size, flows, macs, both, back, seconds, rate, service;
 };
 
 static struct histogram histogram;
@@ -250,7 +250,8 @@ static void usage(FILE *to)
 	      "  rtt              one frame there and back, again and again\n"
 	      "  latency          one way at rate=N frames a second\n"
 	      "  idle             nothing; the line is printed at its start\n"
-	      "Settings: size=64 flows=1 macs=1 (of A) seconds=2 rate=1000 both=0 back=0\n",
+	      "Settings: size=64 flows=1 macs=1 (of A) seconds=2 rate=1000 both=0 back=0\n"
+	      "          service=0 (1: A sends to 10.255.0.100 by the gateway's MAC)\n",
 		to);
 }
 
@@ -267,6 +268,7 @@ static bool parse_setting(struct settings *set, const char *word)
 		{"back=", &set->back, 0, 1},
 		{"seconds=", &set->seconds, 1, 3600},
 		{"rate=", &set->rate, 1, 100000000},
+		{"service=", &set->service, 0, 1},
 	};
 	size_t i, len;
 
@@ -301,13 +303,13 @@ static void play(char **words, int n, bool check)
 		run = find_run(words[i]);
 		if (!run)
 			errx(EXIT_BROKEN, "'%s': a run is rate, rtt, latency or idle", words[i]);
-		set = (struct settings){words[i++], 64, 1, 1, 0, 0, 2, 1000};
+		set = (struct settings){words[i++], 64, 1, 1, 0, 0, 2, 1000, 0};
 		for (; i < n && strchr(words[i], '='); i++)
 			if (!parse_setting(&set, words[i]))
 				errx(EXIT_BROKEN, "'%s': no such setting or value", words[i]);
 		if (check)
 			continue;
-		teach((uint16_t)set.size, (uint32_t)set.flows, (uint32_t)set.macs);
+		teach((uint16_t)set.size, (uint32_t)set.flows, (uint32_t)set.macs, set.service);
 		run->run(&set);
 		fflush(stdout);
 	}

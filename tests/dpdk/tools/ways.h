@@ -141,18 +141,20 @@ static inline void teach_macs(void)
 	drain(ways);
 }
 
-static inline void teach(uint16_t size, uint32_t flows, uint32_t macs)
+/* service: what A sends is for one, and B serves it. */
+static inline void teach(uint16_t size, uint32_t flows, uint32_t macs, bool service)
 {
 	struct way ways[PORTS] = {way_new(0), way_new(1)};
 	int from;
 
 	for (from = 0; from < PORTS; from++)
-		frames_build(&frames[from], from, size, 1, macs);
+		frames_build(&frames[from], from, &frames_end[!from], size, 1, macs);
 	wait_for_path(0);
 	wait_for_path(1);
 	if (macs > 1)
 		teach_macs();
 	for (from = 0; from < PORTS; from++)
-		frames_build(&frames[from], from, size, flows, macs);
+		frames_build(&frames[from], from,
+			service && !from ? &frames_service : &frames_end[!from], size, flows, macs);
 	drain(ways);
 }
