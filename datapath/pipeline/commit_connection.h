@@ -121,26 +121,22 @@ weft_inline void commit_connect(
 		count->connections++;
 }
 
-// RFC 9293: RST ends it at once, else a FIN from both sides.
+// RFC 9293: RST ends it at once, else a FIN from both sides. Without a partner, the row is its own.
 weft_inline void connection_see(struct weft_connection_row *row,
 	struct weft_connection_row *partner, u16 tcp_flags, u64 now_ns)
 {
 	u32 opened = row->flags & WEFT_CONNECTION_REPLY ? 0 : WEFT_CONNECTION_OPENING;
 	row->seen_ns = now_ns;
 	row->flags &= ~opened;
-	if (partner) {
-		partner->seen_ns = now_ns;
-		partner->flags &= ~opened;
-	}
+	partner->seen_ns = now_ns;
+	partner->flags &= ~opened;
 	if (tcp_flags & WEFT_TCP_FIN)
 		row->flags |= WEFT_CONNECTION_FIN;
-	bool both = row->flags & WEFT_CONNECTION_FIN &&
-		    (!partner || partner->flags & WEFT_CONNECTION_FIN);
+	bool both = row->flags & partner->flags & WEFT_CONNECTION_FIN;
 	if (!(tcp_flags & WEFT_TCP_RST) && !both)
 		return;
 	row->flags |= WEFT_CONNECTION_CLOSED;
-	if (partner)
-		partner->flags |= WEFT_CONNECTION_CLOSED;
+	partner->flags |= WEFT_CONNECTION_CLOSED;
 }
 
 weft_inline void commit_touch(struct tables *tables, const struct weft_key *key,
@@ -150,14 +146,14 @@ weft_inline void commit_touch(struct tables *tables, const struct weft_key *key,
 	if (verdict->action == WEFT_ACTION_reply) // a reset
 		tcp_flags |= WEFT_TCP_RST;
 	struct weft_connection_row *row = TABLE_ROW(tables, connection, &b->key);
-	struct weft_connection_row *partner = NULL;
 	if (!row)
 		return;
+	struct weft_connection_row *partner = NULL;
 	if (row->partner_scope) {
 		connection_partner(&b->key, row, &b->partner_key);
 		partner = TABLE_ROW(tables, connection, &b->partner_key);
 	}
-	connection_see(row, partner, tcp_flags, now_ns);
+	connection_see(row, partner ? partner : row, tcp_flags, now_ns);
 }
 
 weft_inline void commit_fragment(struct tables *tables, const struct balance *b, u64 now_ns)
