@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -304,6 +305,53 @@ static void torn(void **state)
 	}
 }
 
+// The writer stopped after each of its instructions: the rows are copied then, and adopted.
+static void stepped(void **state)
+{
+	u64 bytes = table_rows_bytes(WEFT_TABLE_HASH, sizeof(struct weft_connection_key),
+		sizeof(struct weft_connection_row), CAPACITY);
+	u8 *shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct memory m = {.rows = shared};
+	u32 steps = 0, seen[4] = {0};
+	int status;
+	(void)state;
+	over(&m, false);
+	for (u32 key = 20; key < 40; key++)
+		put(m.table, key, 1);
+	pid_t child = fork();
+	if (child == 0) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		put(m.table, 7, 1);
+		put(m.table, 7, 2);
+		del(m.table, 7);
+		put(m.table, 8, 3); // in the slot of another
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	struct memory copy = {.rows = malloc(bytes)};
+	for (; WIFSTOPPED(status) && !ptrace(PTRACE_SINGLESTEP, child, NULL, NULL); steps++) {
+		waitpid(child, &status, 0);
+		memcpy(copy.rows, shared, bytes);
+		over(&copy, true);
+		u32 version = version_of(copy.table, 7), other = version_of(copy.table, 8);
+		assert_true(version < 3 && (other == 0 || other == 3) && !(version && other));
+		// The version rises, then the row goes, then the other one comes.
+		u32 stage = other ? 3 : seen[2] && !version ? 0 : version;
+		assert_true(!seen[3] || other == 3);
+		assert_true(!seen[2] || version != 1);
+		assert_true(!seen[1] || seen[2] || version);
+		seen[stage]++;
+		for (u32 key = 20; key < 40; key++)
+			assert_int_equal(version_of(copy.table, key), 1);
+		table_free(copy.table);
+	}
+	assert_true(steps > 500 && seen[1] && seen[2] && seen[3]);
+	free(copy.rows);
+	table_free(m.table);
+	munmap(shared, bytes);
+}
+
 static void garbage_is_a_table(void **state)
 {
 	struct memory m = two_slots(LIVE, LIVE);
@@ -422,6 +470,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(capacity_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(killed, setup, teardown),
 		cmocka_unit_test(torn),
+		cmocka_unit_test(stepped),
 		cmocka_unit_test(garbage_is_a_table),
 		cmocka_unit_test_setup_teardown(refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(places, setup, teardown),
