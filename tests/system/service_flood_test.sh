@@ -102,7 +102,8 @@ flood() { # flood SERVICE GUEST ADDRESS PORT COUNTER: until it has counted; mean
 	local hping load before now
 	declare -A before=()
 	now=$(json a ".[0].$5" service show "$1")
-	timeout 20 nsenter --net="/run/netns/$(netns "$2")" hping3 -q -n -S --flood --rand-source -I eth0 -p "$4" "$3" >"$WORK/hping" 2>&1 &
+	# it ends with `timeout`, even if that is killed
+	timeout 20 setpriv --pdeathsig KILL nsenter --net="/run/netns/$(netns "$2")" hping3 -q -n -S --flood --rand-source -I eth0 -p "$4" "$3" >"$WORK/hping" 2>&1 &
 	hping=$!
 	helper $hping
 	wait_for 10 counts_more "$1" "$5" "$now"
