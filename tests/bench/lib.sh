@@ -13,6 +13,7 @@ BENCH_ROUNDS=${BENCH_ROUNDS:-5}
 BENCH_SECONDS=${BENCH_SECONDS:-3}
 BENCH_SWITCHES=${BENCH_SWITCHES:-bridge weft}
 TOOLS=$BUILD/tests
+weftd_options=() # more words for weftd
 
 fail() {
 	echo "$BENCH_NAME: $*" >&2
@@ -225,7 +226,7 @@ weftd_run() {
 	local dir=$RIG/$1
 	# nsenter becomes weftd: a function in the background would put a shell before it
 	nsenter --net="/run/netns/$(netns "$2")" "$BUILD/weftd" --state-dir "$dir/state" \
-		--run-dir "$dir/run" --bpf-dir "$dir/bpf" >>"$dir/log" 2>&1 &
+		--run-dir "$dir/run" --bpf-dir "$dir/bpf" "${weftd_options[@]}" >>"$dir/log" 2>&1 &
 	echo $! >"$RIG/weftd-$1.pid"
 	poll 10 weft "$1" host show || {
 		cat "$dir/log" >&2
