@@ -227,15 +227,19 @@ weft_inline void flow_keep_rewrite(
 }
 
 // Generations are those from before decide: a change in between leaves a stale slot, never a wrong
-// one.
-weft_inline void flow_keep(struct pipeline *line)
+// one. A stack frame of its own: the program's is below decide's, and both must fit.
+static __noinline void flow_keep(struct pipeline *line)
 {
 	const struct weft_verdict *v = line->verdict;
 	struct flow_look *look = line->packet->look;
 	const struct flow_key *key = &look->key;
 	bool rewrite = v->flags & WEFT_VERDICT_REWRITE;
-	if (!look->regular || !flow_keepable(v) || (rewrite && !line->rewrite))
+	const struct weft_rewrite *wanted = rewrite ? line->rewrite : NULL;
+	if (!look->regular || !flow_keepable(v) || (rewrite && !wanted))
 		return;
+	// For the compiler `rewrite` says the same as `wanted`; Linux 6.1's verifier needs the
+	// latter.
+	asm volatile("" : "+r"(wanted));
 	if (!look->known)
 		flow_take(look);
 	struct flow_slot *slot = bpf_map_lookup_elem(&weft_flow, &look->slot);
@@ -249,8 +253,8 @@ weft_inline void flow_keep(struct pipeline *line)
 		ip6[0] = line->key->ip_src;
 		ip6[1] = line->key->ip_dst;
 	}
-	if (rewrite)
-		flow_keep_rewrite(slot, line->key, line->rewrite);
+	if (wanted)
+		flow_keep_rewrite(slot, line->key, wanted);
 	slot->dst_src = key->dst_src;
 	slot->src_l4 = key->src_l4;
 	slot->ips = key->ips;

@@ -294,9 +294,11 @@ static __noinline enum weft_drop apply_reply(struct pipeline *line)
 	enum weft_drop drop = reply_build(p, line->key, line->layout, line->verdict, reply);
 	if (drop)
 		return drop;
-	u32 length = reply->l3_length, at = line->layout->l3_bytes;
-	if (length < 1 || length > sizeof(reply->l3) || at > WEFT_PARSE_BYTES)
+	u32 last = reply->l3_length - 1u, at = line->layout->l3_bytes;
+	asm volatile("" : "+r"(last)); // Linux 6.1's verifier learns nothing from `length == 0`
+	if (last >= sizeof(reply->l3) || at > WEFT_PARSE_BYTES)
 		return WEFT_DROP_rewrite_failed;
+	u32 length = last + 1;
 	if (!reply->keep_tail && bpf_skb_change_tail(p->context, at + length, 0))
 		return WEFT_DROP_rewrite_failed;
 	if (bpf_skb_store_bytes(p->context, 0, reply, 2 * sizeof(struct weft_mac), 0) ||
