@@ -14,9 +14,9 @@ passed=0 failed=0 skipped=0
 failures=() skips=()
 declare -A running=() started=() # names and times, by process
 
-# They measure what another test would disturb: delays, shares of a worker's time; and the switch of OVS, a process,
-# loses frames that it does not fetch within some 10 ms.
-ALONE=(system/wire_test system-dpdk/cpu_test {system,system-dpdk}/interop_test)
+# They measure what another test would disturb: delays, shares of a worker's time; the switch of OVS, a process, loses
+# frames that it does not fetch within some 10 ms; and two emulated machines with two processors each are load enough.
+ALONE=(vm/kernel61_test system/wire_test system-dpdk/cpu_test {system,system-dpdk}/interop_test)
 
 run() { # run NAME COMMAND...: starts it when there is room
 	local name=$1 most=$((JOBS - 1))

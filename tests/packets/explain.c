@@ -64,9 +64,12 @@ void explain_check(const struct engine_ops *ops, const struct explained *explain
 	const struct engine_result *result)
 {
 	struct weft_verdict said = explained->verdict, got = result->record.verdict;
-	if (ops != &engine_sim) { // a clock of its own, and a cache that keeps what apply needs
-		said.effects &= ~WEFT_EFFECT_stamps;
-		got.effects &= ~WEFT_EFFECT_stamps;
+	// A clock of its own, by which half a second may have passed, and a cache that keeps what apply
+	// needs. Which bindings there are the world knows.
+	if (ops != &engine_sim) {
+		const u32 timed = WEFT_EFFECT_stamps | WEFT_EFFECT_bind;
+		said.effects &= ~timed;
+		got.effects &= ~timed;
 		said.flags = got.flags;
 		said.service = got.service;
 		said.generation = got.generation;
