@@ -64,8 +64,8 @@ void explain_check(const struct engine_ops *ops, const struct explained *explain
 	const struct engine_result *result)
 {
 	struct weft_verdict said = explained->verdict, got = result->record.verdict;
-	// A clock of its own, by which half a second may have passed, and a cache that keeps what apply
-	// needs. Which bindings there are the world knows.
+	// A clock of its own, by which half a second may have passed, and a cache that keeps what
+	// apply needs. Which bindings there are the world knows.
 	if (ops != &engine_sim) {
 		const u32 timed = WEFT_EFFECT_stamps | WEFT_EFFECT_bind;
 		said.effects &= ~timed;

@@ -203,9 +203,16 @@ INSIDE=(nsenter "--net=/run/netns/$(netns b)")
 refuses "another weftd \(pid ${HOST_PID[a]}\) holds the run directory" --run-dir "$WORK/a/run"
 refuses "another weftd \(pid ${HOST_PID[a]}\) holds the state directory" --state-dir "$WORK/a/state"
 serves "after another weftd wanted its directories"
-mv "$SOCKET" "$WORK/b/run/weftd.sock"
+mkdir "$WORK/c"
+"$BUILD/weftd" --name c --engine sim --state-dir "$WORK/c" --run-dir "$WORK/b/run/c" >"$WORK/c/log" 2>&1 &
+OTHER=$!
+helper $OTHER
+wait_for 10 test -S "$WORK/b/run/c/weftd.sock"
+mv "$WORK/b/run/c/weftd.sock" "$WORK/b/run/weftd.sock"
 refuses 'another program serves the socket'
-mv "$WORK/b/run/weftd.sock" "$SOCKET"
+kill $OTHER
+wait $OTHER || die "weftd c: $(cat "$WORK/c/log")"
+rm -r "$WORK/b/run/c" "$WORK/b/run/weftd.sock"
 touch "$WORK/b/run/weftd.sock"
 refuses 'weftd.sock exists and is no socket'
 rm "$WORK/b/run/weftd.sock"
