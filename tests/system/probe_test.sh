@@ -188,7 +188,7 @@ pair_end() {
 	for name in p q; do host_stop $name; done
 	for name in p q h1 h2; do ip netns del "$(netns $name)"; done
 	for name in p q; do
-		umount "$WORK/$name/bpf"
+		umount "$WORK/$name/bpf" "$WORK/$name/run"
 		rm -rf "${WORK:?}/$name"
 	done
 }
