@@ -77,16 +77,7 @@ equal '[["blue","02:00:00:00:00:01","v1",0,"static"]]' "$(rows "$(mac 1)" networ
 before=$(rows)
 host_kill a
 host_start a
-# Only ebpf's tables outlive weftd; dpdk's are its memory, and what was learned goes with it.
-if [ "$ENGINE" = ebpf ]; then
-	equal "$before" "$(rows)" "rows after kill -9"
-else
-	equal "$(jq -c 'map(select(.[4] == "static"))' <<<"$before")" "$(rows)" "static rows after kill -9"
-	say g2 "$(mac 2)"
-	say g3 "$(mac 3)" --vlan 10
-	rows_are() { [ "$(rows)" = "$1" ]; }
-	wait_for 5 rows_are "$before"
-fi
+equal "$before" "$(rows)" "rows after kill -9"
 refused a 1 'port v1 is not in network red' fdb add "$(mac 8)" network red port v1
 refused a 1 'there is no port v9' fdb add "$(mac 8)" network red port v9
 refused a 1 'there is no network pink' fdb add "$(mac 8)" network pink port v1
