@@ -13,7 +13,7 @@ mapfile -t sources < <(git ls-files --cached --others --exclude-standard '*.c' '
 mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh' '*.bash')
 
 clang-format-14 --dry-run -Werror "${sources[@]}" || complain "run: make format"
-shellcheck -x "${scripts[@]}" || complain "shellcheck"
+printf '%s\0' "${scripts[@]}" | xargs -0 -P "$(nproc)" -n 8 shellcheck -x || complain "shellcheck"
 
 for file in "${sources[@]}"; do
 	head -n 1 "$file" | grep -q '^// SPDX-License-Identifier: ' || complain "$file: no SPDX line"
