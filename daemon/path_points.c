@@ -80,11 +80,8 @@ static bool put_service(FILE *out, struct weftd *weftd, const struct target *to)
 		if (!any)
 			fprintf(out, "tcp and ((host %s and port %u)", to->name, to->port);
 		any = true;
-		struct object *backend = object_first(weftd, &noun_backend);
-		for (; backend; backend = backend->hh.next) {
-			if (backend_service(weftd, backend->spec) != object ||
-				backends == BACKENDS_MAX)
-				continue;
+		struct object *backend = backends_first(weftd, object);
+		for (; backend && backends < BACKENDS_MAX; backend = backends_next(backend)) {
 			u32 port = (u32)spec_number(backend->spec, "port", 0);
 			backends++;
 			fprintf(out, " or (host %s and port %u)",

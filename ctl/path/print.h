@@ -11,8 +11,8 @@ struct path_result {
 	bool client;            // the client measured, too: else there are only the hosts' points
 	struct way_step *steps; // in order; they add up to the whole
 	size_t count;
-	struct way_times
-		whole; // the client's first byte; without it: from the first point to the last
+	// The client's first byte; without it: from the first point to the last.
+	struct way_times whole;
 	struct way_times connect, total; // of HTTP, by the client; 0: none
 	size_t requests, others;
 	struct walk_clock clock;

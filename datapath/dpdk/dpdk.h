@@ -184,6 +184,8 @@ int shared_del(struct engine *engine, enum weft_table table, const void *key, vo
 int shared_walk(struct engine *engine, enum weft_table table, engine_walk_fn *fn, void *context);
 void *shared_at(struct engine *engine, enum weft_table table, u32 index);
 void shared_status(struct engine *engine, enum weft_table table, struct engine_table_status *out);
+// Of memory, in all threads.
+u64 shared_bytes(enum weft_table table, u32 capacity, u32 workers);
 void shared_reclaim(struct engine *engine); // if the grace period is over; begins the next
 void shared_wait(struct engine *engine);    // until no worker holds what was there before
 // Counts frames that were dropped at a port. Any thread.

@@ -121,8 +121,7 @@ static int dpdk_memory(
 	int error = cores_read(config->dpdk.cores, &cores, why);
 	u32 workers = error ? 1 : workers_of(&cores); // the injector is one more
 	for (u32 i = 0; i < WEFT_TABLE_count; i++)
-		out->table[i] = tables_bytes(i, config->capacity[i]) *
-				(table_infos[i].kind == WEFT_TABLE_PER_CPU ? workers + 2 : 1);
+		out->table[i] = shared_bytes(i, config->capacity[i], workers);
 	out->other =
 		(workers + 1) * worker_flow_bytes(flow_slots_of(config)) + eal_bytes(&config->dpdk);
 	if (error || !config->keep_dir)

@@ -15,6 +15,12 @@ static bool per_worker(enum weft_table id)
 	return table_infos[id].kind == WEFT_TABLE_PER_CPU;
 }
 
+u64 shared_bytes(enum weft_table id, u32 capacity, u32 workers)
+{
+	// the injector's own, and those of all together
+	return tables_bytes(id, capacity) * (per_worker(id) ? workers + 2 : 1);
+}
+
 void shared_reclaim(struct engine *engine)
 {
 	if (engine->walking ||
@@ -154,8 +160,7 @@ void shared_status(struct engine *engine, enum weft_table id, struct engine_tabl
 	shared_reclaim(engine);
 	u32 capacity = table_capacity(table_of(engine, id));
 	*out = (struct engine_table_status){
-		.bytes = tables_bytes(id, capacity) *
-			 (per_worker(id) ? engine->worker_count + 2 : 1),
+		.bytes = shared_bytes(id, capacity, engine->worker_count),
 		.capacity = capacity,
 		.used = table_used(table_of(engine, id)),
 		.adopted = table_of(engine, id)->adopted,
