@@ -3,8 +3,6 @@
 // that are over; here they lose their room.
 #include "daemon/connection.h"
 
-#include <event2/event.h>
-#include <stdlib.h>
 #include <string.h>
 #include <weft/observe.h>
 #include "daemon/check.h"
@@ -12,14 +10,6 @@
 #include "daemon/network.h"
 #include "daemon/service.h"
 #include "datapath/pipeline/balance.h"
-
-// A walk takes so much of weftd's time at most, and connections wait so long at most.
-enum { WALK_PART = 20, PAUSE_MIN_MS = 1000, PAUSE_MAX_MS = 30000 };
-
-struct connections {
-	struct weftd *weftd;
-	struct event *timer;
-};
 
 bool connection_translates(struct weftd *weftd, const struct weft_postcard *card,
 	const struct weft_key *key, struct weft_rewrite *rewrite)
@@ -122,15 +112,12 @@ bool connection_over(struct weftd *weftd, const struct weft_connection_row *row,
 struct walk {
 	struct weftd *weftd;
 	const struct connection_filter *filter; // NULL: strays
-	u64 now_ns;                             // with it: those that are over
 	u64 connections;
 };
 
 static bool goes(const struct walk *w, const struct weft_connection_row *row)
 {
 	const struct connection_filter *f = w->filter;
-	if (w->now_ns)
-		return connection_over(w->weftd, row, w->now_ns);
 	if (!f)
 		return is_stray(w->weftd, row);
 	return (!f->service || f->service == row->service) &&
@@ -142,7 +129,7 @@ static bool goes(const struct walk *w, const struct weft_connection_row *row)
 static bool stays_orphaned(const struct walk *w, const struct weft_connection_row *row)
 {
 	struct object *service = object_by_id(w->weftd, &noun_service, row->service);
-	bool with_backend = !w->now_ns && (!w->filter || w->filter->backend);
+	bool with_backend = !w->filter || w->filter->backend;
 	return with_backend && service && service->live && service_resets(service->spec) &&
 	       row->rewrite.backend &&
 	       !(row->flags & (WEFT_CONNECTION_REPLY | WEFT_CONNECTION_CLOSED));
@@ -178,68 +165,4 @@ u64 connections_forget(struct weftd *weftd, const struct connection_filter *filt
 void connections_forget_strays(struct weftd *weftd)
 {
 	walk((struct walk){.weftd = weftd});
-}
-
-static int visit_fragment(const void *at, const void *data, void *context)
-{
-	const struct walk *w = context;
-	struct weft_fragment_key key;
-	struct weft_fragment_row row;
-	memcpy(&key, at, sizeof(key));
-	memcpy(&row, data, sizeof(row));
-	if ((s64)(w->now_ns - row.seen_ns) > (s64)WEFT_FRAGMENT_NS)
-		engine_del(w->weftd, fragment, &key, NULL);
-	return 0;
-}
-
-// --- the timer
-
-static void schedule(struct connections *c, u64 took_ns)
-{
-	u64 pause_ms = took_ns * WALK_PART / 1000000;
-	if (pause_ms < PAUSE_MIN_MS)
-		pause_ms = PAUSE_MIN_MS;
-	if (pause_ms > PAUSE_MAX_MS)
-		pause_ms = PAUSE_MAX_MS;
-	struct timeval pause = {.tv_sec = (time_t)(pause_ms / 1000),
-		.tv_usec = (suseconds_t)(pause_ms % 1000 * 1000)};
-	event_add(c->timer, &pause);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *context)
-{
-	struct connections *c = context;
-	struct walk w = {.weftd = c->weftd, .now_ns = clock_ns()};
-	(void)fd, (void)what;
-	if (object_count(c->weftd, &noun_service)) {
-		walk(w);
-		c->weftd->engine_ops->table_walk(
-			c->weftd->engine, WEFT_TABLE_fragment, visit_fragment, &w);
-	}
-	schedule(c, clock_ns() - w.now_ns);
-}
-
-int connections_open(struct weftd *weftd)
-{
-	struct connections *c = calloc(1, sizeof(*c));
-	if (!c)
-		abort();
-	c->weftd = weftd;
-	c->timer = evtimer_new(weftd->base, on_timer, c);
-	if (!c->timer)
-		abort();
-	weftd->connections = c;
-	connections_forget_strays(weftd); // what was adopted may be nobody's
-	schedule(c, 0);
-	return 0;
-}
-
-void connections_close(struct weftd *weftd)
-{
-	struct connections *c = weftd->connections;
-	if (!c)
-		return;
-	event_free(c->timer);
-	free(c);
-	weftd->connections = NULL;
 }

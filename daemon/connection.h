@@ -25,6 +25,6 @@ u64 connections_forget(struct weftd *weftd, const struct connection_filter *filt
 // Of services and backends that there are no more.
 void connections_forget_strays(struct weftd *weftd);
 
-// Takes out those that are over, at once and from then on. See sweep.h for what counts them.
-int connections_open(struct weftd *weftd);
+// Takes out strays at once, and from then on all that are over.
+int connections_open(struct weftd *weftd, struct failure *failure);
 void connections_close(struct weftd *weftd);

@@ -156,7 +156,7 @@ int instance_start(struct weftd *weftd, struct failure *failure)
 	if (!err && probe_open(weftd) < 0)
 		log_warn("probes are neither sent nor answered");
 	if (!err)
-		err = connections_open(weftd);
+		err = connections_open(weftd, failure);
 	if (!err)
 		err = sweep_open(weftd, failure);
 	if (err) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The sweep: walks the FDB, the neighbour and the connection table now and then. Look-ups ignore
+// The sweep: walks the FDB and the neighbour table now and then. Look-ups ignore
 // aged rows already; this gives their room and their quota back, takes out rows that belong to
 // nothing, and heals counts that drifted.
 #include "daemon/sweep.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <weft/log.h>
-#include "daemon/connection.h"
+#include "daemon/census.h"
 #include "daemon/fdb.h"
 #include "daemon/neighbour.h"
 #include "daemon/network.h"
@@ -23,25 +23,11 @@ enum {
 	SWEEP_SOON_MS = 100,
 };
 
-// Rows by place or service, or by network, of one of the tables: what this sweep counted, and by
-// how much the usage was off at the last one.
-struct census {
-	enum weft_table table;
-	size_t field; // of the usage row
-	const char *what;
-	u32 size;
-	u64 *counted;
-	u64 *before; // usage when the walk began
-	s64 *drift;
-};
-
 enum {
 	MACS_OF_PLACE,
 	MACS_OF_NETWORK,
 	BINDINGS_OF_PLACE,
 	BINDINGS_OF_NETWORK,
-	CONNECTIONS_OF_SERVICE,
-	CONNECTIONS_OF_NETWORK,
 	CENSUSES,
 };
 
@@ -54,66 +40,11 @@ struct sweep {
 	u64 aged, strays;
 };
 
-static u64 *usage_at(struct sweep *s, const struct census *c, u32 index)
-{
-	u8 *row = s->weftd->engine_ops->table_at(s->weftd->engine, c->table, index);
-	return row ? (u64 *)(void *)(row + c->field) : NULL;
-}
-
-static int census_open(struct weftd *weftd, struct census *c)
-{
-	struct engine_table_status status;
-	weftd->engine_ops->table_status(weftd->engine, c->table, &status);
-	c->size = status.capacity;
-	c->counted = calloc(c->size, sizeof(*c->counted));
-	c->before = calloc(c->size, sizeof(*c->before));
-	c->drift = calloc(c->size, sizeof(*c->drift));
-	return c->counted && c->before && c->drift ? 0 : -ENOMEM;
-}
-
-static void census_close(struct census *c)
-{
-	free(c->counted);
-	free(c->before);
-	free(c->drift);
-}
-
-static void census_begin(struct sweep *s, struct census *c)
-{
-	for (u32 i = 0; i < c->size; i++) {
-		u64 *usage = usage_at(s, c, i);
-		c->counted[i] = 0;
-		c->before[i] = usage ? __atomic_load_n(usage, __ATOMIC_RELAXED) : 0;
-	}
-}
-
-// The datapath learns while the walk goes on, so a difference proves nothing by itself. One that
-// stays the same over two walks, in which the count itself stood still, is a drift.
-static void census_end(struct sweep *s, struct census *c)
-{
-	for (u32 i = 0; i < c->size; i++) {
-		u64 *usage = usage_at(s, c, i);
-		if (!usage)
-			continue;
-		u64 rows = __atomic_load_n(usage, __ATOMIC_RELAXED);
-		s64 drift = rows == c->before[i] ? (s64)(rows - c->counted[i]) : 0;
-		if (drift && drift == c->drift[i]) {
-			__atomic_fetch_sub(usage, (u64)drift, __ATOMIC_RELAXED);
-			log_warn("usage was off by %lld: %s %u", (long long)drift, c->what, i);
-			drift = 0;
-		}
-		c->drift[i] = drift;
-	}
-}
-
 // The census of networks stands behind the other one.
 static void count(struct sweep *s, u32 of_place, u32 place, u32 network)
 {
-	struct census *places = &s->censuses[of_place], *networks = places + 1;
-	if (place < places->size)
-		places->counted[place]++;
-	if (network < networks->size)
-		networks->counted[network]++;
+	census_count(&s->censuses[of_place], place);
+	census_count(&s->censuses[of_place + 1], network);
 }
 
 static bool aged(struct sweep *s, u32 network_id, u64 seen_ns)
@@ -159,20 +90,6 @@ static int sweep_neighbour(const void *at, const void *data, void *context)
 	return 0;
 }
 
-static int sweep_connection(const void *at, const void *data, void *context)
-{
-	struct sweep *s = context;
-	struct weft_connection_key key;
-	struct weft_connection_row row;
-	memcpy(&key, at, sizeof(key));
-	memcpy(&row, data, sizeof(row));
-	if (connection_over(s->weftd, &row, s->now_ns) && connection_forget(s->weftd, &key, &row))
-		s->aged++;
-	else if (!(row.flags & WEFT_CONNECTION_REPLY)) // of its two rows one counts
-		count(s, CONNECTIONS_OF_SERVICE, row.service, row.network);
-	return 0;
-}
-
 static u32 pause_seconds(struct weftd *weftd)
 {
 	u64 pause = SWEEP_MAX_SECONDS;
@@ -198,12 +115,11 @@ void sweep_now(struct weftd *weftd)
 	s->now_ns = clock_ns();
 	s->aged = s->strays = 0;
 	for (u32 i = 0; i < CENSUSES; i++)
-		census_begin(s, &s->censuses[i]);
+		census_begin(weftd, &s->censuses[i]);
 	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_fdb, sweep_fdb, s);
 	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_neighbour, sweep_neighbour, s);
-	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_connection, sweep_connection, s);
 	for (u32 i = 0; i < CENSUSES; i++)
-		census_end(s, &s->censuses[i]);
+		census_end(weftd, &s->censuses[i]);
 	if (s->aged || s->strays)
 		log_debug("swept aged=%llu strays=%llu", (unsigned long long)s->aged,
 			(unsigned long long)s->strays);
@@ -237,11 +153,6 @@ static int censuses_open(struct sweep *s)
 			offsetof(struct weft_usage_row, bindings), "bindings of port or peer"},
 		[BINDINGS_OF_NETWORK] = {WEFT_TABLE_network_usage,
 			offsetof(struct weft_usage_row, bindings), "bindings of network"},
-		[CONNECTIONS_OF_SERVICE] = {WEFT_TABLE_service_usage,
-			offsetof(struct weft_service_usage_row, connections),
-			"connections of service"},
-		[CONNECTIONS_OF_NETWORK] = {WEFT_TABLE_network_usage,
-			offsetof(struct weft_usage_row, connections), "connections of network"},
 	};
 	int error = 0;
 	for (u32 i = 0; i < CENSUSES && !error; i++) {

@@ -206,6 +206,12 @@ struct engine_ops {
 	int (*table_walk)(
 		struct engine *engine, enum weft_table table, engine_walk_fn *fn, void *context);
 
+	// Visits a part of a HASH table, a matter of milliseconds at most: from *cursor on, 0 at
+	// first; 0 afterwards says that it was the last. What is there from the first part to the
+	// last is seen once.
+	int (*table_walk_part)(struct engine *engine, enum weft_table table, u32 *cursor,
+		engine_walk_fn *fn, void *context);
+
 	// A live row of an ARRAY table, shared with the datapath: change fields by atomic
 	// operations only. NULL: index out of range. Valid until stop.
 	void *(*table_at)(struct engine *engine, enum weft_table table, u32 index);

@@ -266,6 +266,12 @@ static int sim_table_walk(
 	return table_walk(tables_at(&engine->tables, table), fn, context);
 }
 
+static int sim_table_walk_part(struct engine *engine, enum weft_table table, u32 *cursor,
+	engine_walk_fn *fn, void *context)
+{
+	return table_walk_part(tables_at(&engine->tables, table), cursor, fn, context);
+}
+
 static void *sim_table_at(struct engine *engine, enum weft_table table, u32 index)
 {
 	if (table_infos[table].kind != WEFT_TABLE_ARRAY)
@@ -354,6 +360,7 @@ const struct engine_ops engine_sim = {
 	.table_get = sim_table_get,
 	.table_del = sim_table_del,
 	.table_walk = sim_table_walk,
+	.table_walk_part = sim_table_walk_part,
 	.table_at = sim_table_at,
 	.table_status = sim_table_status,
 	.port_state = sim_port_state,

@@ -11,7 +11,12 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { TABLE_NONE = UINT32_MAX, PREFETCH_BUCKETS = 16, PREFETCH_BYTES = 192 };
+enum {
+	TABLE_NONE = UINT32_MAX,
+	PREFETCH_BUCKETS = 16,
+	PREFETCH_BYTES = 192,
+	PART_BUCKETS = 16384, // of a walk
+};
 
 // In the order in which a replacement passes through them: whenever the writer is killed, one of
 // the two rows is taken to be the key's.
@@ -299,15 +304,10 @@ static void prefetch_slot(const struct table *table, u32 bucket)
 		__builtin_prefetch((const u8 *)slot + line);
 }
 
-int table_walk(struct table *table, engine_walk_fn *fn, void *context)
+static int walk_buckets(struct table *table, u32 from, u32 to, engine_walk_fn *fn, void *context)
 {
 	int stopped = 0;
-	if (table->kind != WEFT_TABLE_HASH) {
-		for (u32 i = 0; i < table->capacity && !stopped; i++)
-			stopped = fn(&i, table->slots + (size_t)i * table->slot_bytes, context);
-		return stopped;
-	}
-	for (u32 bucket = 0; bucket <= table->buckets_mask && !stopped; bucket++) {
+	for (u32 bucket = from; bucket < to && !stopped; bucket++) {
 		u32 index = table->buckets[bucket];
 		prefetch_slot(table, bucket + PREFETCH_BUCKETS);
 		while (index != TABLE_NONE && !stopped) {
@@ -318,6 +318,23 @@ int table_walk(struct table *table, engine_walk_fn *fn, void *context)
 		}
 	}
 	return stopped;
+}
+
+int table_walk(struct table *table, engine_walk_fn *fn, void *context)
+{
+	int stopped = 0;
+	if (table->kind == WEFT_TABLE_HASH)
+		return walk_buckets(table, 0, table->buckets_mask + 1, fn, context);
+	for (u32 i = 0; i < table->capacity && !stopped; i++)
+		stopped = fn(&i, table->slots + (size_t)i * table->slot_bytes, context);
+	return stopped;
+}
+
+int table_walk_part(struct table *table, u32 *cursor, engine_walk_fn *fn, void *context)
+{
+	u32 from = *cursor, left = table->buckets_mask + 1 - from;
+	*cursor = left > PART_BUCKETS ? from + PART_BUCKETS : 0;
+	return walk_buckets(table, from, *cursor ? *cursor : from + left, fn, context);
 }
 
 static void adopt_slot(struct table *table, u32 index)

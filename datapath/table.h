@@ -51,6 +51,7 @@ int table_replace(struct table *table, const void *key, const void *row); // -EN
 int table_put(struct table *table, const void *key, const void *row);     // -ENOSPC
 int table_del(struct table *table, const void *key, void *row);           // -ENOENT
 int table_walk(struct table *table, engine_walk_fn *fn, void *context);
+int table_walk_part(struct table *table, u32 *cursor, engine_walk_fn *fn, void *context);
 void table_retire(struct table *table);  // before the grace period; the last retired are reclaimed
 void table_reclaim(struct table *table); // after it
 u32 table_used(const struct table *table);

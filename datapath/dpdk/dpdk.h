@@ -182,6 +182,8 @@ int shared_put(struct engine *engine, enum weft_table table, const void *key, co
 int shared_get(struct engine *engine, enum weft_table table, const void *key, void *row);
 int shared_del(struct engine *engine, enum weft_table table, const void *key, void *row);
 int shared_walk(struct engine *engine, enum weft_table table, engine_walk_fn *fn, void *context);
+int shared_walk_part(struct engine *engine, enum weft_table table, u32 *cursor, engine_walk_fn *fn,
+	void *context);
 void *shared_at(struct engine *engine, enum weft_table table, u32 index);
 void shared_status(struct engine *engine, enum weft_table table, struct engine_table_status *out);
 // Of memory, in all threads.

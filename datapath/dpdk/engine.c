@@ -272,6 +272,7 @@ static const struct engine_ops ops = {
 	.table_get = shared_get,
 	.table_del = shared_del,
 	.table_walk = shared_walk,
+	.table_walk_part = shared_walk_part,
 	.table_at = shared_at,
 	.table_status = shared_status,
 	.port_state = dpdk_port_state,

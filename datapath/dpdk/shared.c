@@ -127,19 +127,26 @@ int shared_del(struct engine *engine, enum weft_table id, const void *key, void 
 }
 
 // Without the lock: only this thread reclaims, so no row that the walk stands on goes away.
+int shared_walk_part(
+	struct engine *engine, enum weft_table id, u32 *cursor, engine_walk_fn *fn, void *context)
+{
+	bool outer = engine->walking;
+	struct table *table = table_of(engine, id);
+	shared_reclaim(engine);
+	engine->walking = true;
+	int stopped = cursor ? table_walk_part(table, cursor, fn, context)
+			     : table_walk(table, fn, context);
+	engine->walking = outer;
+	shared_reclaim(engine); // what was deleted in the walk
+	return stopped;
+}
+
 int shared_walk(struct engine *engine, enum weft_table id, engine_walk_fn *fn, void *context)
 {
 	u64 sum[8];
 	int stopped = 0;
-	if (!per_worker(id)) {
-		bool outer = engine->walking;
-		shared_reclaim(engine);
-		engine->walking = true;
-		stopped = table_walk(table_of(engine, id), fn, context);
-		engine->walking = outer;
-		shared_reclaim(engine); // what was deleted in the walk
-		return stopped;
-	}
+	if (!per_worker(id))
+		return shared_walk_part(engine, id, NULL, fn, context);
 	for (u32 i = 0; i < table_capacity(table_of(engine, id)) && !stopped; i++) {
 		sum_rows(engine, id, &i, sum);
 		stopped = fn(&i, sum, context);

@@ -93,6 +93,8 @@ void ebpf_pin_remove_directories(const char *pin_dir);
 int ebpf_map_describe(struct ebpf_map *map, int fd);
 // Visits every row with its whole slot; a concurrent change may be seen or not, no row twice.
 int ebpf_map_walk(const struct ebpf_map *map, engine_walk_fn *fn, void *context);
+// One batch. *cursor as table_walk_part has it.
+int ebpf_map_walk_part(const struct ebpf_map *map, u32 *cursor, engine_walk_fn *fn, void *context);
 
 // convert.c: copies rows field by field, by name. False: nothing in common, nothing copied.
 bool ebpf_convert(const char *table, const struct ebpf_map *from, const struct ebpf_map *to);
@@ -111,6 +113,8 @@ int ebpf_table_get(struct engine *engine, enum weft_table table, const void *key
 int ebpf_table_del(struct engine *engine, enum weft_table table, const void *key, void *row);
 int ebpf_table_walk(
 	struct engine *engine, enum weft_table table, engine_walk_fn *fn, void *context);
+int ebpf_table_walk_part(struct engine *engine, enum weft_table table, u32 *cursor,
+	engine_walk_fn *fn, void *context);
 void *ebpf_table_at(struct engine *engine, enum weft_table table, u32 index);
 void ebpf_table_status(
 	struct engine *engine, enum weft_table table, struct engine_table_status *out);

@@ -96,6 +96,7 @@ const struct engine_ops engine_ebpf = {
 	.table_get = ebpf_table_get,
 	.table_del = ebpf_table_del,
 	.table_walk = ebpf_table_walk,
+	.table_walk_part = ebpf_table_walk_part,
 	.table_at = ebpf_table_at,
 	.table_status = ebpf_table_status,
 	.observe = ebpf_observe,

@@ -48,8 +48,7 @@ struct batch {
 	u8 *keys;
 	u8 *slots;
 	u32 rows;
-	u32 position; // the kernel's: where the next batch starts
-	bool started;
+	u32 position; // the kernel's: where the next batch starts; 0 at first
 };
 
 // The rows read, or -errno. *last: there are no more.
@@ -57,12 +56,11 @@ static int batch_read(const struct ebpf_map *map, struct batch *batch, bool *las
 {
 	for (;;) {
 		u32 count = batch->rows, next;
-		int error = bpf_map_lookup_batch(map->fd, batch->started ? &batch->position : NULL,
+		int error = bpf_map_lookup_batch(map->fd, batch->position ? &batch->position : NULL,
 			&next, batch->keys, batch->slots, &count, NULL);
 		if (!error || error == -ENOENT) {
 			*last = error != 0;
-			batch->position = next;
-			batch->started = true;
+			batch->position = *last ? 0 : next;
 			return (int)count;
 		}
 		if (error != -ENOSPC || batch->rows > map->capacity)
@@ -77,10 +75,12 @@ static int batch_read(const struct ebpf_map *map, struct batch *batch, bool *las
 	}
 }
 
-int ebpf_map_walk(const struct ebpf_map *map, engine_walk_fn *fn, void *context)
+// Batches from *cursor on, one or all.
+static int walk(
+	const struct ebpf_map *map, u32 *cursor, bool one, engine_walk_fn *fn, void *context)
 {
 	u32 rows = WALK_BYTES / (map->key_bytes + map->slot_bytes);
-	struct batch batch = {.rows = rows > WALK_ROWS ? rows : WALK_ROWS};
+	struct batch batch = {.rows = rows > WALK_ROWS ? rows : WALK_ROWS, .position = *cursor};
 	bool last = false;
 	int result = 0;
 
@@ -95,8 +95,21 @@ int ebpf_map_walk(const struct ebpf_map *map, engine_walk_fn *fn, void *context)
 		for (u32 i = 0; !result && (int)i < count; i++)
 			result = fn(batch.keys + (size_t)i * map->key_bytes,
 				batch.slots + (size_t)i * map->slot_bytes, context);
+		last |= one;
 	}
+	*cursor = batch.position;
 	free(batch.keys);
 	free(batch.slots);
 	return result;
+}
+
+int ebpf_map_walk(const struct ebpf_map *map, engine_walk_fn *fn, void *context)
+{
+	u32 cursor = 0;
+	return walk(map, &cursor, false, fn, context);
+}
+
+int ebpf_map_walk_part(const struct ebpf_map *map, u32 *cursor, engine_walk_fn *fn, void *context)
+{
+	return walk(map, cursor, true, fn, context);
 }

@@ -146,6 +146,12 @@ int ebpf_table_walk(struct engine *engine, enum weft_table id, engine_walk_fn *f
 	return ebpf_map_walk(map, fn, context);
 }
 
+int ebpf_table_walk_part(
+	struct engine *engine, enum weft_table id, u32 *cursor, engine_walk_fn *fn, void *context)
+{
+	return ebpf_map_walk_part(&engine->tables[id].live, cursor, fn, context);
+}
+
 void *ebpf_table_at(struct engine *engine, enum weft_table id, u32 index)
 {
 	struct ebpf_table *table = &engine->tables[id];

@@ -269,9 +269,13 @@ static int run_arena(struct arena *arena, CMUnitTestFunction test)
 
 static void arena_start(struct arena *arena)
 {
-	// Every row is looked at, for every packet.
+	// Every row is looked at, for every packet, and every bucket.
 	struct engine_config config = {.pin_dir = arena->pin_root,
-		.capacity = {[WEFT_TABLE_ring] = 64,
+		.capacity = {[WEFT_TABLE_fdb] = 1024,
+			[WEFT_TABLE_neighbour] = 1024,
+			[WEFT_TABLE_connection] = 1024,
+			[WEFT_TABLE_fragment] = 1024,
+			[WEFT_TABLE_ring] = 64,
 			[WEFT_TABLE_backend] = 64,
 			[WEFT_TABLE_backend_count] = 64,
 			[WEFT_TABLE_service_usage] = 64,

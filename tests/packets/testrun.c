@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <cmocka.h>
 
 #include <bpf/bpf.h>
@@ -91,7 +92,7 @@ int testrun_open(struct engine **out, bool xdp, bool record)
 
 static int testrun_start(struct engine **out, const struct engine_config *config, const char **why)
 {
-	(void)config;
+	memcpy(testrun_capacity, config->capacity, sizeof(testrun_capacity));
 	*why = "the XDP program does not load";
 	return testrun_open(out, true, true);
 }
@@ -132,6 +133,16 @@ static int testrun_get(struct engine *engine, enum weft_table table, const void 
 		sum[i % words] += values[i];
 	free(values);
 	return error;
+}
+
+static void *testrun_at(struct engine *engine, enum weft_table table, u32 index)
+{
+	size_t stride = (table_infos[table].row_bytes + 7) & ~7u;
+	u8 **mapped = &engine->mapped[table];
+	if (!*mapped) // until the end of the program
+		*mapped = mmap(NULL, table_rows(table, testrun_capacity[table]) * stride,
+			PROT_READ | PROT_WRITE, MAP_SHARED, engine->fd[table], 0);
+	return *mapped == MAP_FAILED ? NULL : *mapped + index * stride;
 }
 
 static int testrun_del(struct engine *engine, enum weft_table table, const void *key, void *row)
@@ -196,6 +207,7 @@ const struct engine_ops engine_xdp = {
 	.table_get = testrun_get,
 	.table_del = testrun_del,
 	.table_walk = testrun_walk,
+	.table_at = testrun_at,
 	.inject = testrun_inject,
 };
 

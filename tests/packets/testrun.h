@@ -13,6 +13,7 @@ struct engine {
 	struct bpf_object *object;
 	int program;
 	int fd[WEFT_TABLE_count];
+	u8 *mapped[WEFT_TABLE_count]; // arrays, as they are asked for
 	int cpus;
 };
 

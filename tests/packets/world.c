@@ -249,7 +249,9 @@ void world_counts(const struct engine_ops *ops, struct engine *engine, struct po
 		ops->table_get(engine, WEFT_TABLE_port_count, &port, &out->port[port]);
 		for (u32 reason = 0; reason < WEFT_DROP_count; reason++) {
 			u32 index = port * WEFT_DROPS_PER_PORT + reason;
-			ops->table_get(engine, WEFT_TABLE_drop, &index, &out->drops[port][reason]);
+			const struct weft_drop_row *row =
+				ops->table_at(engine, WEFT_TABLE_drop, index);
+			out->drops[port][reason] = row->packets;
 		}
 	}
 }

@@ -61,6 +61,41 @@ static void drift_is_healed(void **state)
 	assert_int_equal(macs(rig, 1), 0);
 }
 
+enum { MANY = 20000 };
+
+static int count_row(const void *key, const void *row, void *context)
+{
+	u8 *seen = context;
+	u32 number;
+	(void)row;
+	memcpy(&number, ((const struct weft_fdb_key *)key)->mac.byte, sizeof(number));
+	seen[number]++;
+	return 0;
+}
+
+static void parts_make_a_whole(void **state)
+{
+	struct rig *rig = *state;
+	const struct engine_ops *ops = rig->weftd.engine_ops;
+	struct weft_fdb_key key = {.network = 1};
+	struct weft_fdb_row row = {.kind = WEFT_FDB_STATIC};
+	u8 seen[MANY] = {0};
+	u32 cursor = 0, parts = 0;
+	for (u32 i = 0; i < MANY; i++) {
+		memcpy(key.mac.byte, &i, sizeof(i));
+		assert_int_equal(engine_put(&rig->weftd, fdb, &key, &row), 0);
+	}
+	do {
+		assert_int_equal(ops->table_walk_part(rig->weftd.engine, WEFT_TABLE_fdb, &cursor,
+					 count_row, seen),
+			0);
+		parts++;
+	} while (cursor);
+	assert_true(parts > 1);
+	for (u32 i = 0; i < MANY; i++)
+		assert_int_equal(seen[i], 1);
+}
+
 static void tags(void **state)
 {
 	char network[64];
@@ -95,6 +130,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(strays_go, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(drift_is_healed, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(parts_make_a_whole, rig_setup, rig_teardown),
 		cmocka_unit_test(tags),
 		cmocka_unit_test(names),
 	};
