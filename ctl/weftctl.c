@@ -126,12 +126,17 @@ static json_t *find_files(const struct client *client, const json_t *commands, c
 	return files;
 }
 
-// The table of commands, from the first weftd that answers. Those that do not are done with.
-static size_t find_commands(struct client *clients, int *statuses, size_t count, json_t **commands)
+// The commands of the first word's object, from the first weftd that answers. Those that do not are
+// done with.
+static size_t find_commands(
+	struct client *clients, int *statuses, size_t count, const char *object, json_t **commands)
 {
+	bool plain = strlen(object) < 32 && !object[strspn(object, "abcdefghijklmnopqrstuvwxyz-")];
+	char path[64];
 	size_t i = 0;
 
-	while (i < count && (statuses[i] = client_get(&clients[i], "/v1/commands", commands)))
+	snprintf(path, sizeof(path), "/v1/commands/%s", plain ? object : "-");
+	while (i < count && (statuses[i] = client_get(&clients[i], path, commands)))
 		i++;
 	return i;
 }
@@ -140,7 +145,7 @@ static int run_at(struct client *clients, size_t count, json_t *words)
 {
 	int statuses[SOCKETS_MAX] = {0};
 	json_t *commands, *request, *files;
-	size_t first = find_commands(clients, statuses, count, &commands);
+	size_t first = find_commands(clients, statuses, count, words_at(words, 0), &commands);
 	int status;
 
 	if (first == count)

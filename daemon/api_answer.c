@@ -103,7 +103,9 @@ struct api_answer api_answer(struct weftd *weftd, bool post, const char *path, c
 		return answer_error(is_run ? 405 : 404, WEFT_EXIT_WORDS, "bad_request",
 			is_run ? "this path wants POST" : "POST goes to /v1/run or /v1/complete");
 	if (strcmp(path, "/v1/commands") == 0)
-		return answer_json(200, command_list());
+		return answer_json(200, command_list(NULL));
+	if (strncmp(path, "/v1/commands/", 13) == 0)
+		return answer_json(200, command_list(path + 13));
 	if (strcmp(path, "/metrics") == 0)
 		return (struct api_answer){200,
 			"application/openmetrics-text; version=1.0.0; charset=utf-8",

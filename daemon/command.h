@@ -92,4 +92,4 @@ json_t *command_run(struct weftd *weftd, const json_t *request);
 // The same for a client that takes lines as well: NULL when the answer goes there.
 json_t *command_start(struct weftd *weftd, const json_t *request, struct outlet *outlet);
 json_t *command_complete(struct weftd *weftd, const json_t *request);
-json_t *command_list(void); // GET /v1/commands
+json_t *command_list(const char *object); // GET /v1/commands; not NULL: /v1/commands/OBJECT

@@ -157,13 +157,14 @@ json_t *command_json(const struct command *command)
 	return object;
 }
 
-json_t *command_list(void)
+json_t *command_list(const char *object)
 {
 	size_t count;
 	const struct command *table = command_table(&count);
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, command_json(&table[i]));
+		if (!object || strcmp(object, table[i].object) == 0)
+			json_array_append_new(list, command_json(&table[i]));
 	return list;
 }

@@ -148,7 +148,7 @@ static void completion(void **state)
 // What scripts and the client read.
 static void list_of_commands(void **state)
 {
-	json_t *list = command_list();
+	json_t *list = command_list(NULL), *some = command_list("apply");
 	bool found = false;
 	size_t i;
 	json_t *command;
@@ -167,6 +167,8 @@ static void list_of_commands(void **state)
 		assert_string_equal(json_string_value(json_object_get(file, "kind")), "file");
 	}
 	assert_true(found);
+	assert_int_equal(json_array_size(some), 1);
+	json_decref(some);
 	json_decref(list);
 }
 
