@@ -81,8 +81,9 @@ pings() { # pings FROM ADDRESS PING-OPTIONS...
 
 for mode in $modes; do
 	weft network set blue overlay "$mode"
-	for other in c2:10.1.0.2:fd00::2 c3:10.1.0.3:fd00::3; do
-		IFS=: read -r guest four six <<<"$other"
+	# Open vSwitch, a process, has packet sockets of some 90 frames: they must last while another runs on its core.
+	for other in c2:10.1.0.2:10000:fd00::2 c3:10.1.0.3:2000:fd00::3; do
+		IFS=: read -r guest four pps six <<<"$other"
 		pings c1 "$four"
 		pings "$guest" 10.1.0.1
 		pings c1 "$six"
@@ -91,8 +92,8 @@ for mode in $modes; do
 		tcp c1 "$guest" "$four"
 		tcp "$guest" c1 10.1.0.1
 		tcp c1 "$guest" "$six"
-		udp c1 "$guest" "$four" --pps 10000 --count 3000 --size 1300
-		udp "$guest" c1 10.1.0.1 --pps 10000 --count 3000 --size 1300
+		udp c1 "$guest" "$four" --pps "$pps" --count 3000 --size 1300
+		udp "$guest" c1 10.1.0.1 --pps "$pps" --count 3000 --size 1300
 		pings c4 "$four"
 		tcp c4 "$guest" "$four"
 		tcp "$guest" c4 10.1.0.4

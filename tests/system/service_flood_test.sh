@@ -129,11 +129,16 @@ equal 0 "$(dropped connection_rate)" "drops for a rate that is not limited"
 json a '[.[] | select(.reason == "connection_limit" and .port == "up1") | .packets][0] > 5000' drops show | grep -q true || die "no drops for connection_limit at up1"
 load own-new g4 http://$OWN:8080 -H 'Connection: close'
 wait_for 5 answers_more own-new 5
-flood own g4 $OWN 8080 connections_bypassed
+flood own g3 $OWN 8080 connections_bypassed
 load_end own-new
 equal 0 "$(errors own-new)" "failures of new connections that no row has"
 
-# --- a rate: so many, and no more
+room() {
+	[ "$(json a '.[0].connections' service show shop)" -lt 10 ]
+}
+
+# --- a rate: so many, and no more; once the flood's rows are gone, which else go meanwhile
+wait_for 20 room
 ctl a connection flush service own
 ctl a service set shop rate-limit 100 connection-limit 65536
 flooded=$(json a '.[0].connections' service show shop)
@@ -153,9 +158,6 @@ for load in "${!LOAD[@]}"; do
 	equal 0 "$(errors "$load")" "failures of load $load during the floods ($(cat "$WORK/load-$load"))"
 done
 ctl a service set shop rate-limit 0 connection-limit $LIMIT
-room() {
-	[ "$(json a '.[0].connections' service show shop)" -lt 10 ]
-}
 wait_for 20 room
 load shop-new out http://$SHOP -H 'Connection: close'
 wait_for 5 answers_more shop-new 20

@@ -105,7 +105,7 @@ session web peer 5301
 session peer tapped 5302
 session tapped web 5303
 for vm in web tapped peer; do flows $vm; done
-for way in kill stop kill; do
+for way in kill stop; do
 	if [ $way = kill ]; then
 		node_kill h1
 	else
