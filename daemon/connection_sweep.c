@@ -14,8 +14,10 @@
 #include "datapath/pipeline/balance.h"
 
 enum {
-	PART_MS = 5,  // of walking, and so much for all else
-	PART_OF = 20, // between sweeps: so many times what one took
+	PART_MS =
+		2, // of walking: who shares the core waits for no more than a turn of the scheduler
+	BREATH_MS = 6, // between parts
+	PART_OF = 20,  // between sweeps: so many times what one took
 	PAUSE_MIN_MS = 1000,
 	PAUSE_MAX_MS = 30000,
 };
@@ -84,7 +86,7 @@ static void schedule(struct connections *c)
 	if (pause_ms > PAUSE_MAX_MS)
 		pause_ms = PAUSE_MAX_MS;
 	if (c->under_way)
-		pause_ms = PART_MS;
+		pause_ms = BREATH_MS;
 	struct timeval pause = {.tv_sec = (time_t)(pause_ms / 1000),
 		.tv_usec = (suseconds_t)(pause_ms % 1000 * 1000)};
 	event_add(c->timer, &pause);

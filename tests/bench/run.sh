@@ -8,7 +8,7 @@
 #   BENCH_ROUNDS    interleaved rounds (5)        BENCH_SECONDS  length of one measurement (3)
 #   BENCH_SWITCHES  what to compare (bridge weft), also bridge_nf: a bridge with br_netfilter on
 #   BUILD           where the programs are (build)
-#   BENCH_LIMIT     seconds that one benchmark may take (600)
+#   BENCH_LIMIT     seconds that one benchmark may take (900)
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,7 +16,7 @@ BUILD=$(realpath -m "${BUILD:-$here/../../build}")
 export BUILD
 export BENCH_ROUNDS=${BENCH_ROUNDS:-5} BENCH_SECONDS=${BENCH_SECONDS:-3}
 export BENCH_SWITCHES=${BENCH_SWITCHES:-bridge weft}
-limit=${BENCH_LIMIT:-600}
+limit=${BENCH_LIMIT:-900}
 out=$BUILD/bench
 failed=()
 
