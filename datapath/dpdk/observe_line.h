@@ -35,7 +35,8 @@ weft_inline u32 observe_burst(struct dpdk_worker *worker, struct dpdk_port *port
 	u32 below = port->id ? row->sample_below : host->sample_below;
 	bool all = unlikely(host->trace_until_ns != 0) &&
 		   (s64)(host->trace_until_ns - worker->now_ns) > 0;
-	all |= below && worker->guests[port->id].out_ns; // the guest's answer may be among them
+	all |= below &&
+	       guest_owes(&worker->guests[port->id]); // the guest's answer may be among them
 	if (unlikely(below != port->sample_below)) {
 		port->sample_below = below;
 		port->sample_in = 0;
@@ -68,7 +69,7 @@ static struct observation *observe_frame(
 	bool tracing = (s64)(host->trace_until_ns - worker->now_ns) > 0;
 	bool sampled = worker->observe.sampled >> index & 1;
 	observed->frame = NULL;
-	bool answering = worker->guests[line->in_port].out_ns;
+	bool answering = guest_owes(&worker->guests[line->in_port]);
 	observe_in(&worker->tables, &observed->seen,
 		(sampled ? OBSERVE_SAMPLED : 0) | (tracing ? OBSERVE_TRACING : 0) |
 			(answering ? OBSERVE_ANSWERING : 0),

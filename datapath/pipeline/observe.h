@@ -17,6 +17,14 @@ enum observe_why {
 	OBSERVE_ANSWERING = WEFT_BIT(2),
 };
 
+// A guest may never answer, and each of its frames that is looked at costs.
+enum { GUEST_HEARD_MOST = 256 };
+
+weft_inline bool guest_owes(const struct weft_guest_row *row)
+{
+	return row->out_ns && row->heard < GUEST_HEARD_MOST;
+}
+
 // Is the packet that comes in now to be observed? Port 0: it comes from an underlay device.
 weft_inline u32 observe_wanted(struct tables *tables, u32 port, u64 now_ns)
 {
@@ -29,7 +37,7 @@ weft_inline u32 observe_wanted(struct tables *tables, u32 port, u64 now_ns)
 	u32 wanted = below && OBSERVE_RANDOM() <= below ? OBSERVE_SAMPLED : 0;
 	const struct weft_guest_row *guest =
 		below && port ? TABLE_GET(tables, guest, &index) : NULL;
-	if (guest && guest->out_ns)
+	if (guest && guest_owes(guest))
 		wanted |= OBSERVE_ANSWERING;
 	if (host->trace_until_ns && (s64)(host->trace_until_ns - now_ns) > 0)
 		wanted |= OBSERVE_TRACING;
@@ -130,5 +138,6 @@ weft_inline void guest_asked(
 	row->ports = seen->question.ports;
 	row->expected = seen->question.expected;
 	row->from = from;
+	row->heard = 0;
 	*(volatile u64 *)&row->out_ns = out_ns;
 }

@@ -75,8 +75,10 @@ weft_inline void guest_listen(struct tables *tables, const struct packet *p,
 	struct weft_guest_row *row = TABLE_ROW(tables, guest, &index);
 	seen->asks = seen->sampled && verdict->action == WEFT_ACTION_forward &&
 		     guest_question(p, key, layout, &seen->question);
-	if (!row || !seen->answering || !row->out_ns || !seen->in_ns ||
-		!guest_answers(p, key, layout, row))
+	if (!row || !seen->answering || !row->out_ns || !seen->in_ns)
+		return;
+	row->heard++;
+	if (!guest_answers(p, key, layout, row))
 		return;
 	u64 out_ns = row->out_ns;
 	row->out_ns = 0;

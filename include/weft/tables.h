@@ -305,7 +305,7 @@ enum { WEFT_BINDINGS_PER_MAC = 8 };
 	F(u32, expected, ) /* TCP: acknowledgement, host order; ICMP: identifier and number */ \
 	F(u32, protocol, ) \
 	F(u32, asked, ) /* weftd has asked the guest itself (weft/probe.h); an answer ends it */ \
-	F(u32, asked_reserved, )
+	F(u32, heard, ) /* frames that were looked at for the answer to what waits */
 
 enum weft_table_kind {
 	WEFT_TABLE_ARRAY,   // u32 index; every row exists; rows can be mapped (engine_ops.table_at)

@@ -15,6 +15,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <weft/wire.h>
 
 u32 testrun_flow_slots = WEFT_FLOW_SLOTS;
 u32 testrun_capacity[WEFT_TABLE_count];
@@ -283,12 +284,37 @@ static void observes(void **state)
 	testrun_stop(engine);
 }
 
+// A guest that owes an answer is not listened to for ever.
+static void hears_so_much(void **state)
+{
+	const struct packet_case *c = &packet_cases[0];
+	bool xdp = *(const bool *)*state;
+	struct engine *engine;
+	struct frame in = frame_build(c->in);
+	struct weft_guest_row guest = {.out_ns = world_now_ns(), .protocol = WEFT_IP_UDP};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in.bytes, .data_size_in = in.length,
+		.repeat = 1000);
+	assert_int_equal(testrun_open(&engine, xdp, false), 0);
+	world_configure(&engine_xdp, engine);
+	world_before(&engine_xdp, engine, c, world_now_ns());
+	testrun_come_in_by(engine, c->port);
+	sample_ports(engine, 1 << 30);
+	bpf_map_update_elem(engine->fd[WEFT_TABLE_guest], &c->port, &guest, BPF_ANY);
+	assert_int_equal(bpf_prog_test_run_opts(engine->program, &options), 0);
+	bpf_map_lookup_elem(engine->fd[WEFT_TABLE_guest], &c->port, &guest);
+	assert_int_equal(guest.heard, 256);
+	assert_int_not_equal(guest.out_ns, 0);
+	testrun_stop(engine);
+}
+
 int testrun_observe(void)
 {
 	static bool tc = false, xdp = true;
 	const struct CMUnitTest tests[] = {
 		{"tc observes", observes, NULL, NULL, &tc},
 		{"xdp observes", observes, NULL, NULL, &xdp},
+		{"tc hears so much", hears_so_much, NULL, NULL, &tc},
+		{"xdp hears so much", hears_so_much, NULL, NULL, &xdp},
 	};
 	return cmocka_run_group_tests_name("observation in test runs", tests, NULL, NULL);
 }
