@@ -13,9 +13,9 @@
 #include "daemon/service.h"
 #include "datapath/pipeline/balance.h"
 
+// Who shares the core waits for a part no longer than for a turn of the scheduler.
 enum {
-	PART_MS =
-		2, // of walking: who shares the core waits for no more than a turn of the scheduler
+	PART_MS = 2,
 	BREATH_MS = 6, // between parts
 	PART_OF = 20,  // between sweeps: so many times what one took
 	PAUSE_MIN_MS = 1000,
@@ -60,6 +60,13 @@ static int sweep_fragment(const void *at, const void *data, void *context)
 	return 0;
 }
 
+// Without services there is little to find: what a packet under way has put back after they went.
+static bool is_due(const struct connections *c, u64 now_ns)
+{
+	return object_count(c->weftd, &noun_service) ||
+	       now_ns - c->now_ns >= PAUSE_MAX_MS * 1000000ull;
+}
+
 static void begin(struct connections *c)
 {
 	c->under_way = true;
@@ -99,7 +106,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 	u64 start_ns = clock_ns(), took_ns;
 	int error;
 	(void)fd, (void)what;
-	if (!c->under_way && !object_count(weftd, &noun_service)) {
+	if (!c->under_way && !is_due(c, start_ns)) {
 		schedule(c);
 		return;
 	}

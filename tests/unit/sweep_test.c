@@ -3,6 +3,8 @@
 
 #include "tests/unit/expect.h"
 
+#include <event2/event.h>
+
 #include "daemon/fdb.h"
 #include "daemon/names.h"
 #include "daemon/network.h"
@@ -96,6 +98,19 @@ static void parts_make_a_whole(void **state)
 		assert_int_equal(seen[i], 1);
 }
 
+// Of a service that went while a packet was under way: also when it was the last one.
+static void a_connection_of_nobody_goes(void **state)
+{
+	struct rig *rig = *state;
+	struct weft_connection_key key = {.scope = 1, .src_port = 1, .dst_port = 2, .protocol = 6};
+	struct weft_connection_row row = {.service = 9, .seen_ns = clock_ns()};
+	u64 deadline_ns = clock_ns() + 10000000000ull;
+	assert_int_equal(engine_put(&rig->weftd, connection, &key, &row), 0);
+	while (!engine_get(&rig->weftd, connection, &key, &row) && clock_ns() < deadline_ns)
+		event_base_loop(rig->weftd.base, EVLOOP_ONCE);
+	assert_int_not_equal(engine_get(&rig->weftd, connection, &key, &row), 0);
+}
+
 static void tags(void **state)
 {
 	char network[64];
@@ -131,6 +146,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(strays_go, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(drift_is_healed, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(parts_make_a_whole, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_connection_of_nobody_goes, rig_setup, rig_teardown),
 		cmocka_unit_test(tags),
 		cmocka_unit_test(names),
 	};
