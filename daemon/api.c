@@ -8,6 +8,7 @@
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <event2/listener.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ enum {
 	IDLE_SECONDS = 30,
 	BACKLOG = 1024,
 	PAUSE_MS = 100, // after accept() failed for lack of descriptors
+	TRIM_SECONDS = 1,
 };
 
 struct api {
@@ -35,6 +37,7 @@ struct api {
 	struct evhttp *http;
 	struct evconnlistener *listener;
 	struct event *resume;
+	struct event *trim;
 	unsigned connections;
 	struct streams streams;
 	struct sockaddr_un address;
@@ -91,15 +94,28 @@ static void serve(struct evhttp_request *request, void *context)
 	free(path);
 }
 
+// What many clients held at once lies between what is still in use: free() alone does not give it
+// back to the host.
+static void trim(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd;
+	(void)what;
+	(void)context;
+	malloc_trim(0);
+}
+
 static void connection_closed(struct evhttp_connection *connection, void *context)
 {
 	struct api *api = context;
+	const struct timeval delay = {.tv_sec = TRIM_SECONDS};
 
 	if (connection)
 		streams_connection_closed(&api->streams, connection);
 	api->connections--;
 	if (api->listener)
 		evconnlistener_enable(api->listener);
+	if (!event_pending(api->trim, EV_TIMEOUT, NULL))
+		event_add(api->trim, &delay);
 }
 
 struct opening {
@@ -236,8 +252,9 @@ int api_open(struct weftd *weftd, struct failure *failure)
 	if (err)
 		return err;
 	api->resume = evtimer_new(weftd->base, resume, api);
+	api->trim = evtimer_new(weftd->base, trim, NULL);
 	api->http = evhttp_new(weftd->base);
-	if (!api->http || !api->resume)
+	if (!api->http || !api->resume || !api->trim)
 		abort();
 	evhttp_set_max_body_size(api->http, WEFT_REQUEST_MAX_BYTES);
 	evhttp_set_max_headers_size(api->http, HEADERS_MAX_BYTES);
@@ -263,6 +280,8 @@ void api_close(struct weftd *weftd)
 		evhttp_free(api->http);
 	if (api->resume)
 		event_free(api->resume);
+	if (api->trim)
+		event_free(api->trim);
 	free(api);
 	weftd->api = NULL;
 }

@@ -153,11 +153,11 @@ flood() {
 	wait "${waiting[@]}" || true
 }
 head -c 20000000 /dev/zero >"$WORK/large"
-small() { [ "$(rss_kib)" -lt 65536 ]; }
+small() { [ "$(rss_kib)" -lt 32768 ]; }
 for i in 1 2 3; do
 	flood
 	serves "after flood $i"
-	wait_for 10 small # what it held for clients that are gone goes back
+	wait_for 10 small # what it held for clients that are gone goes back to the host
 done
 idle=()
 mkfifo "$WORK/silence"
