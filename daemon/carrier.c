@@ -57,7 +57,9 @@ static int tell_engine(
 
 static bool is_xdp(const struct weftd *weftd, u32 ifindex)
 {
-	const char *xdp = weftd->settings.dpdk.xdp;
+	const struct settings *settings = &weftd->settings;
+	const char *xdp =
+		weftd->engine_ops == &engine_ebpf ? settings->ebpf_xdp : settings->dpdk.xdp;
 	const struct link *link = link_at(weftd->links, ifindex);
 	if (!weftd->engine_ops->own_xdp || !link)
 		return false;

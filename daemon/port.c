@@ -56,7 +56,7 @@ static const struct argument port_arguments[] = {
 	{"host", NULL, ARGUMENT_BOOL, 0, NULL, NULL, 0, 0, NULL,
 		"frames of no network go on to the host; default: on if the device has an address"},
 	{"xdp", NULL, ARGUMENT_BOOL, 0, NULL, NULL, 0, 0, NULL,
-		"device, with the dpdk engine: by AF_XDP if its driver can; default: on for "
+		"device: by XDP, too (dpdk: by AF_XDP), if its driver can; default: on for "
 		"hardware"},
 	{"underlay", NULL, ARGUMENT_BOOL, ARGUMENT_FIXED, NULL, NULL, 0, 0, NULL,
 		"pci: the traffic between hosts and the kernel's own take this NIC, which the "

@@ -283,10 +283,8 @@ static int check_xdp(
 	if (weftd->engine_ops->own_xdp ||
 		(old && json_equal(json_object_get(old->spec, "xdp"), xdp)))
 		return 0;
-	fail(failure, -ENOTSUP, "wrong_engine", "`xdp` needs the dpdk engine; this weftd runs %s",
+	return fail(failure, -ENOTSUP, "wrong_engine", "the %s engine has no XDP: leave `xdp` out",
 		weftd->engine_ops->name);
-	return fail_hint(failure,
-		"leave it out, or start weftd with --engine dpdk, where its module is installed");
 }
 
 // The twin is named like the port.

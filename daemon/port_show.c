@@ -15,7 +15,7 @@ static struct port_state state_of(const char *state, const char *why)
 	return s;
 }
 
-// What a veth's other end leaves to be done later is not in the frame's bytes, and AF_XDP gives
+// What a veth's other end leaves to be done later is not in the frame's bytes, and XDP has
 // nothing else. In another namespace nobody can see whether it does.
 static void warn_of_veth(const struct port *port, const struct link *link, struct port_state *s)
 {
@@ -25,12 +25,12 @@ static void warn_of_veth(const struct port *port, const struct link *link, struc
 	if (!peer)
 		snprintf(s->why, sizeof(s->why),
 			"checksums and tags that the other end of %s leaves to its device are "
-			"lost by AF_XDP: in that end's network namespace, `ethtool -K DEVICE tx "
+			"lost by XDP: in that end's network namespace, `ethtool -K DEVICE tx "
 			"off txvlan off`; or `port set %s xdp off`",
 			link->name, port->object->name);
 	else if (offload_get(peer->name) & (OFFLOAD_checksum | OFFLOAD_tag))
 		snprintf(s->why, sizeof(s->why),
-			"checksums and tags that %s leaves to its device are lost by AF_XDP: "
+			"checksums and tags that %s leaves to its device are lost by XDP: "
 			"ethtool -K %s tx off txvlan off",
 			peer->name, peer->name);
 }
@@ -39,7 +39,10 @@ static void tell_driver(const struct port *port, const struct link *link, struct
 {
 	const char *why, *driver = port_driver(port, &why);
 	if (driver && why)
-		snprintf(s->why, sizeof(s->why), "by packet sockets, not by AF_XDP: %s", why);
+		snprintf(s->why, sizeof(s->why), "by %s: %s",
+			strcmp(driver, "tc") == 0 ? "TC alone, not by XDP"
+						  : "packet sockets, not by AF_XDP",
+			why);
 	else if (driver && strcmp(driver, "xdp") == 0)
 		warn_of_veth(port, link, s);
 }
@@ -156,7 +159,7 @@ static json_t *known_mtu(const struct port *port, const struct engine_port_state
 	return json_null();
 }
 
-// What takes its netdev, and what was asked; null where there is one way only.
+// What takes its netdev, and what was asked; null where there is none, or no engine that tells.
 static void show_driver(const struct port *port, json_t *shown)
 {
 	const char *why = NULL, *driver = port ? port_driver(port, &why) : NULL;

@@ -82,6 +82,8 @@ static int set_ebpf(
 {
 	static const struct argument slots = {
 		.word = "flow_slots", .kind = ARGUMENT_NUMBER, .min = 64, .max = 1 << 22};
+	static const struct argument xdp = {
+		.word = "xdp", .kind = ARGUMENT_CHOICE, .choices = "auto|on|off"};
 	const char *key;
 	json_t *value;
 
@@ -89,16 +91,24 @@ static int set_ebpf(
 		return fail(failure, -EINVAL, "bad_config",
 			"%s: ebpf must hold settings such as `flow_slots: 65536`", path);
 	json_object_foreach ((json_t *)section, key, value) {
-		if (strcmp(key, slots.word) != 0)
-			return settings_unknown(key, json_pack("[s]", slots.word), path, failure);
-		json_t *parsed = value_from_json(&slots, value, failure);
+		bool is_xdp = strcmp(key, xdp.word) == 0;
+		if (!is_xdp && strcmp(key, slots.word) != 0)
+			return settings_unknown(
+				key, json_pack("[s,s]", slots.word, xdp.word), path, failure);
+		json_t *parsed = value_from_json(is_xdp ? &xdp : &slots, value, failure);
 		json_int_t number = json_integer_value(parsed);
+		bool valid = is_xdp ? parsed != NULL : number && !(number & (number - 1));
+		if (is_xdp && valid) {
+			free(settings->ebpf_xdp);
+			settings->ebpf_xdp = strdup(json_string_value(parsed));
+		} else if (valid) {
+			settings->ebpf_flow_slots = (u32)number;
+		}
 		json_decref(parsed);
-		if (!number || number & (number - 1))
-			return fail(failure, -EINVAL, "bad_config",
-				"%s: ebpf.flow_slots must be a power of two from 64 to 4194304",
-				path);
-		settings->ebpf_flow_slots = (u32)number;
+		if (!valid)
+			return fail(failure, -EINVAL, "bad_config", "%s: ebpf.%s must be %s", path,
+				key,
+				is_xdp ? "auto, on or off" : "a power of two from 64 to 4194304");
 	}
 	return 0;
 }
@@ -225,6 +235,8 @@ void settings_free(struct settings *settings)
 		free(*text);
 		*text = NULL;
 	}
+	free(settings->ebpf_xdp);
+	settings->ebpf_xdp = NULL;
 	free(settings->dpdk.cores);
 	free(settings->dpdk.pages);
 	free(settings->dpdk.xdp);

@@ -28,14 +28,15 @@ struct settings {     // from the command line and --config; strings owned
 	char *log_level;                // at start; `log set` changes it
 	u32 capacity[WEFT_TABLE_count]; // 0: default
 	u32 ebpf_flow_slots;            // 0: default
-	struct settings_dpdk {          // as in engine.h
+	char *ebpf_xdp;        // of underlay devices: "on", "off"; NULL or "auto": if hardware
+	struct settings_dpdk { // as in engine.h
 		char *cores;
 		u32 memory_mb;
 		char *pages;
 		u32 flow_slots;
 		u32 spin_us;
 		bool pci;
-		char *xdp; // of underlay devices: "on", "off"; NULL or "auto": if hardware
+		char *xdp; // as ebpf_xdp
 	} dpdk;
 };
 

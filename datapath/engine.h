@@ -43,7 +43,7 @@ struct engine_port {
 	const char *path; // vhost-user: the socket; pci: the address, "0000:01:00.0"
 	bool client;      // vhost-user: the hypervisor listens and weft connects
 	u32 queues;       // vhost-user: most pairs of queues; 0: 1
-	bool xdp;         // netdev, if the engine has own_xdp: by AF_XDP where its driver can
+	bool xdp;         // netdev, if the engine has own_xdp: by XDP where its driver can
 	u32 wire;         // pci: the other end of its twin; 0: no twin
 	u32 mtu;          // pci: it is to have this, if it can; 0: its own
 };
@@ -175,8 +175,8 @@ struct engine_ops {
 	// puts none there, and does not know engine_port.xdp.
 	bool (*own_xdp)(struct engine *engine, u32 program);
 
-	// What has taken the netdev of a port or of the underlay: "xdp" or "packet", a twin: "pci";
-	// NULL: nothing.
+	// What has taken the netdev of a port or of the underlay: "xdp", else "packet" (dpdk) or
+	// "tc" (ebpf), a twin: "pci"; NULL: nothing.
 	// *why: a static sentence why it is not "xdp", though that was asked for; NULL: it was not.
 	// As own_xdp, only for engines that have both.
 	const char *(*driver)(struct engine *engine, u32 ifindex, const char **why);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 // The short way of nearly all packets: the flow cache knows the flow, and it goes to a port as it
 // came or with other addresses. What that takes stands in the slot; nothing is parsed or decided.
+//
+// A hook defines before: hook_reaches(ifindex), may it send by that device; hook_send(packet,
+// ifindex), which does, and returns the code that the hook returns.
 #pragma once
 
 // Addresses and ports as the slot has them. l3, l4: the verifier follows each way here by itself.
@@ -63,7 +66,7 @@ static __noinline bool flow_run(struct pipeline *line, u32 in_port, struct weft_
 	u32 tag_bytes = f.l3 - (u32)sizeof(struct eth_header);
 	u32 bytes = packet_length(p) - tag_bytes;
 	line->layout->header_bytes = (u16)f.headers;
-	if (!ifindex ||
+	if (!ifindex || !hook_reaches(ifindex) ||
 		(max_bytes && packet_segment_length(p, line->layout) > max_bytes + tag_bytes))
 		return false;
 	if (record)
@@ -79,6 +82,6 @@ static __noinline bool flow_run(struct pipeline *line, u32 in_port, struct weft_
 		account_backend(line->tables, &slot->rewrite, bytes);
 	}
 	account_tx(line->tables, port, bytes);
-	p->code = bpf_redirect(ifindex, 0);
+	p->code = hook_send(p, ifindex);
 	return true;
 }

@@ -20,7 +20,8 @@ enum {
 	WEFT_DEVICE_ENTRY = WEFT_BIT(29),    // weftd's own frames: the last 4 bytes name their port
 	WEFT_DEVICE_OUTWARD = WEFT_BIT(28),  // there: it goes to the port, not from it
 	WEFT_DEVICE_WATCHED = WEFT_BIT(27),  // when the carrier's frames come in is of interest
-	WEFT_DEVICE_PORT = WEFT_BIT(27) - 1, // mask of the port id
+	WEFT_DEVICE_XDP = WEFT_BIT(26),      // the XDP program is on it, and may send by it
+	WEFT_DEVICE_PORT = WEFT_BIT(26) - 1, // mask of the port id
 };
 
 // Flow cache: slots per CPU, a power of two, unless the configuration says so.

@@ -123,6 +123,18 @@ weft_inline bool skb_decapsulate(struct pipeline *line)
 	return true;
 }
 
+weft_inline bool hook_reaches(u32 ifindex)
+{
+	(void)ifindex;
+	return true;
+}
+
+weft_inline int hook_send(const struct packet *p, u32 ifindex)
+{
+	(void)p;
+	return (int)bpf_redirect(ifindex, 0);
+}
+
 weft_inline enum weft_drop skb_send(
 	struct pipeline *line, u32 port, u32 ifindex, u16 vid, u32 bytes)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
-// The XDP hook: the same pipeline over an xdp_buff. What it cannot apply passes on to TC.
-// Not attached to any port yet; it is built, loaded and held against the golden packets.
+// The XDP hook: the same pipeline over an xdp_buff, in front of TC. It takes what is dropped and
+// what leaves by a device that has it, too; all else passes on to TC, after the kernel merged it.
 #define HOOK_CONTEXT struct xdp_md
 #include "ebpf/hook.h"
 #include "ebpf/own_path.h"
@@ -128,6 +128,17 @@ weft_inline bool xdp_retag(struct pipeline *line, u16 vid)
 	return true;
 }
 
+// A driver without the program may lose what is redirected to it, and tell nobody.
+weft_inline bool hook_reaches(u32 ifindex)
+{
+	return device_at(ifindex) & WEFT_DEVICE_XDP;
+}
+
+weft_inline int hook_send(const struct packet *p, u32 ifindex)
+{
+	return ifindex == p->context->ingress_ifindex ? XDP_TX : (int)bpf_redirect(ifindex, 0);
+}
+
 weft_inline enum weft_drop apply_forward(struct pipeline *line)
 {
 	u32 port = line->verdict->port;
@@ -140,13 +151,7 @@ weft_inline enum weft_drop apply_forward(struct pipeline *line)
 	if (!xdp_retag(line, line->verdict->tag))
 		return WEFT_DROP_rewrite_failed;
 	account_tx(line->tables, port, bytes);
-	line->packet->code = bpf_redirect(ifindex, 0);
-	return WEFT_DROP_none;
-}
-
-weft_inline enum weft_drop apply_to_host(struct pipeline *line)
-{
-	line->packet->code = XDP_PASS;
+	line->packet->code = hook_send(line->packet, ifindex);
 	return WEFT_DROP_none;
 }
 
@@ -167,23 +172,30 @@ static __noinline enum weft_drop apply_encap(struct pipeline *line)
 		return WEFT_DROP_rewrite_failed;
 	overlay_build4(&way, (struct overlay4_header *)(data - 2));
 	account_tx(line->tables, line->verdict->port, bytes);
-	line->packet->code = bpf_redirect(way.nexthop->ifindex, 0);
+	line->packet->code = hook_send(line->packet, way.nexthop->ifindex);
 	return WEFT_DROP_none;
 }
 
-weft_inline bool hook_takes(struct pipeline *line, u32 action)
+// A stack frame of its own: the program's is below decide's, and both must fit.
+static __noinline bool xdp_takes(struct pipeline *line, u32 action)
 {
 	struct overlay_way way = {0};
 	if (probe_suspect(line->key) && line->verdict->flags & WEFT_VERDICT_FROM_PEER)
 		return action == WEFT_ACTION_drop; // TC hands probes to weftd
 	if (probe_answer_suspect(line->key))
 		return false; // and guests' answers
-	if (line->packet->outer_bytes)
-		return own_takes(line, action);
+	if (action == WEFT_ACTION_drop)
+		return true;
+	if (line->packet->outer_bytes && !own_takes(line, action))
+		return false;
 	if (action == WEFT_ACTION_encap)
-		return own_way(line, &way);
-	return action == WEFT_ACTION_drop || action == WEFT_ACTION_forward ||
-	       action == WEFT_ACTION_to_host;
+		return own_way(line, &way) && hook_reaches(way.nexthop->ifindex);
+	return action == WEFT_ACTION_forward && hook_reaches(device_of(line->verdict->port));
+}
+
+weft_inline bool hook_takes(struct pipeline *line, u32 action)
+{
+	return xdp_takes(line, action);
 }
 
 // What hook_takes refuses: the driver never calls them.
@@ -199,7 +211,22 @@ weft_inline enum weft_drop apply_reply(struct pipeline *line)
 	return WEFT_DROP_rewrite_failed;
 }
 
+weft_inline enum weft_drop apply_to_host(struct pipeline *line)
+{
+	(void)line;
+	return WEFT_DROP_rewrite_failed;
+}
+
 #include "ebpf/flow_run.h"
+
+// The flow is known, and goes where this hook does not: nothing more is to be worked out here.
+static __noinline bool xdp_passes(const struct pipeline *line)
+{
+	struct flow_look *look = line->packet->look;
+	const struct flow_slot *slot =
+		look->hit ? bpf_map_lookup_elem(&weft_flow, &look->slot) : NULL;
+	return slot && slot->action == WEFT_ACTION_forward && !hook_reaches(device_of(slot->port));
+}
 
 // Which port the frame comes from; 0: it is dealt with, as *code says.
 static __noinline u32 xdp_receive(
@@ -224,7 +251,7 @@ int weft_xdp(struct xdp_md *xdp)
 	struct pipeline line = {.packet = &packet};
 	struct weft_record *record = weft_inject ? bpf_map_lookup_elem(&weft_record, &zero) : NULL;
 	packet_open(&packet, xdp, 0);
-	if (!pipeline_open(&line))
+	if (!(device & (WEFT_DEVICE_PORT | WEFT_DEVICE_UNDERLAY)) || !pipeline_open(&line))
 		return XDP_PASS;
 	line.now_ns = clock_now_ns();
 	observe_begin(&line, device);
@@ -236,8 +263,11 @@ int weft_xdp(struct xdp_md *xdp)
 	}
 	if (line.seen && packet.outer_bytes)
 		line.seen->flags = WEFT_POSTCARD_OWN;
-	bool done = flow_run(&line, port, record) || pipeline_run(&line, port, record);
-	return done ? packet.code : XDP_PASS;
+	if (flow_run(&line, port, record))
+		return packet.code;
+	if (!record && xdp_passes(&line))
+		return XDP_PASS;
+	return pipeline_run(&line, port, record) ? packet.code : XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -19,6 +19,7 @@
 #include <weft/wire.h>
 #include "datapath/dpdk/steer.h"
 #include "datapath/dpdk/xsk.h"
+#include "datapath/netdev.h"
 
 struct xdp_port {
 	int control; // any socket, for ioctl
@@ -48,23 +49,6 @@ static void count_queues(struct xdp_port *xdp)
 	xdp->tx = RTE_MIN(xdp->tx, xdp->rx);
 }
 
-// Does the driver take tags out of the bytes? on: it may.
-static bool takes_tags(const struct xdp_port *xdp)
-{
-	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
-	return !ethtool(xdp, &flags) && flags.data & ETH_FLAG_RXVLAN;
-}
-
-static void let_take_tags(const struct xdp_port *xdp, bool on)
-{
-	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
-	if (ethtool(xdp, &flags))
-		return;
-	flags.cmd = ETHTOOL_SFLAGS;
-	flags.data = on ? flags.data | ETH_FLAG_RXVLAN : flags.data & ~(u32)ETH_FLAG_RXVLAN;
-	ethtool(xdp, &flags);
-}
-
 static int check_device(struct xdp_port *xdp, u32 ifindex, const char **why)
 {
 	struct engine_port_state state;
@@ -82,11 +66,11 @@ static int check_device(struct xdp_port *xdp, u32 ifindex, const char **why)
 	*why = "it has more than 16 queues: ethtool -L DEVICE combined 16";
 	if (xdp->rx > DPDK_QUEUES)
 		return -ENOTSUP;
-	xdp->untag = takes_tags(xdp);
+	xdp->untag = netdev_takes_tags(xdp->name);
 	if (xdp->untag)
-		let_take_tags(xdp, false);
+		netdev_let_take_tags(xdp->name, false);
 	*why = "its driver takes VLAN tags out of the frames, and cannot be told not to";
-	return xdp->untag && takes_tags(xdp) ? -ENOTSUP : 0;
+	return xdp->untag && netdev_takes_tags(xdp->name) ? -ENOTSUP : 0;
 }
 
 static int open_queues(struct dpdk_port *port, struct xdp_port *xdp, const char **why)
@@ -110,7 +94,7 @@ static void xdp_close(struct dpdk_port *port)
 		port->wake_fd[i] = -1;
 	}
 	if (xdp->untag && if_nametoindex(xdp->name) == port->ifindex)
-		let_take_tags(xdp, true);
+		netdev_let_take_tags(xdp->name, true);
 	if (xdp->control >= 0)
 		close(xdp->control);
 	free(xdp);

@@ -4,6 +4,7 @@
 // Everything that outlives weftd hangs on pins below pin_dir:
 //   tables/<name>-<abi>   dynamic tables (the kernel refuses dots in these names)
 //   links/<ifindex>       tcx: the link
+//   xdp/<ifindex>         XDP: the link
 //   observe/taken         the link of the program that sees a tap's reader
 //   filters/<ifindex>     clsact: the program that our filter on that device runs
 // A pin that is being made has the suffix "-new" until it is renamed over the old one.
@@ -15,9 +16,11 @@
 #include "ebpf/shared.h"
 
 struct bpf_map;
+struct bpf_object;
 struct ebpf_cards;
 struct ring_buffer;
 struct weft_tc_bpf;
+struct weft_xdp_bpf;
 
 enum { EBPF_PATH_BYTES = PATH_MAX };
 #define EBPF_NEW "-new"
@@ -51,8 +54,10 @@ struct ebpf_table {
 };
 
 struct ebpf_port {
-	u32 ifindex;   // 0: not attached
-	char name[64]; // for messages
+	u32 ifindex;         // 0: not attached
+	bool xdp;            // wanted
+	const char *xdp_why; // why not, though it is wanted
+	char name[64];       // for messages
 };
 
 struct engine {
@@ -61,6 +66,8 @@ struct engine {
 	u64 tcx_full_at_ns; // budget of new tcx links, see hook.c
 	struct weft_tc_bpf *program;
 	struct weft_tc_bpf *inject; // the second copy, loaded when first asked for
+	struct weft_xdp_bpf *xdp;   // loaded when first asked for
+	u32 xdp_before;             // id of the program that it has replaced
 	struct ebpf_table tables[WEFT_TABLE_count];
 	int device_fd;           // ifindex -> port id
 	int device_slots_fd;     // the same by a slot of the ifindex
@@ -68,6 +75,7 @@ struct engine {
 	struct ebpf_port *ports; // by id
 	u32 port_capacity;
 	struct engine_overlay overlay;
+	const char *underlay_xdp_why[ENGINE_UNDERLAYS];
 	bool committed;
 	enum { EBPF_OBSERVE_UNKNOWN, EBPF_OBSERVE_NOTHING, EBPF_OBSERVE_TAPS } observes;
 	struct ring_buffer *ring; // of postcards; NULL: nobody has asked
@@ -140,10 +148,19 @@ void ebpf_hook_detach(struct engine *engine, u32 ifindex);
 // Detaches every device that is not wanted; wanted NULL: every device.
 void ebpf_hook_prune(struct engine *engine, bool (*wanted)(struct engine *engine, u32 ifindex));
 
+// xdp.c: the XDP program in front of a device's hook. Without it the hook does all.
+bool ebpf_xdp_is_on(const struct engine *engine, u32 ifindex);
+// 0: it runs from now on; *sends: others may redirect to the device. -errno: *why not, static.
+int ebpf_xdp_attach(struct engine *engine, u32 ifindex, bool *sends, const char **why);
+void ebpf_xdp_detach(struct engine *engine, u32 ifindex);
+void ebpf_xdp_prune(struct engine *engine, bool (*wanted)(struct engine *engine, u32 ifindex));
+bool ebpf_own_xdp(struct engine *engine, u32 program);
+
 // port.c: ports on hooks. A netdev is a port, a device of the overlay, or both.
 int ebpf_port_attach(struct engine *engine, const struct engine_port *port, const char **why);
 int ebpf_port_detach(struct engine *engine, u32 port_id);
 int ebpf_overlay_set(struct engine *engine, const struct engine_overlay *overlay, const char **why);
+const char *ebpf_driver(struct engine *engine, u32 ifindex, const char **why);
 void ebpf_port_switch(struct engine *engine); // every device that is used; hooks of all others go
 
 // A device by which weftd's own frames enter: see send.c.
@@ -158,6 +175,9 @@ int ebpf_memory(const struct engine_config *config, struct engine_memory *out, c
 int ebpf_open(struct engine *engine, const struct engine_config *config); // with their sizes
 int ebpf_load(struct engine *engine, const struct engine_config *config, const char **why);
 int ebpf_load_inject(struct engine *engine);
+int ebpf_load_xdp(struct engine *engine);
+// The maps of an object that is not yet loaded are the datapath's, by name. -ENOENT: it has others.
+int ebpf_share_maps(const struct engine *engine, const struct bpf_object *with);
 
 // observe.c
 int ebpf_observe(struct engine *engine, bool taps);

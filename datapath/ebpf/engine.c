@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The eBPF engine: TC programs on the ports' devices; what is pinned forwards without weftd.
+// The eBPF engine: TC and XDP programs on the ports' devices; what is pinned forwards without
+// weftd.
 #include "datapath/ebpf/ebpf.h"
 #include "datapath/keep.h"
 
@@ -10,6 +11,7 @@
 #include <weft/log.h>
 
 #include "weft_tc.skel.h"
+#include "weft_xdp.skel.h"
 
 LOG_MODULE(ebpf);
 
@@ -19,6 +21,7 @@ static void ebpf_stop(struct engine *engine)
 		ebpf_table_close(&engine->tables[i]);
 	ebpf_send_close(engine);
 	ring_buffer__free(engine->ring);
+	weft_xdp_bpf__destroy(engine->xdp);
 	weft_tc_bpf__destroy(engine->inject);
 	weft_tc_bpf__destroy(engine->program);
 	free(engine->ports);
@@ -68,6 +71,7 @@ static int ebpf_start(struct engine **out, const struct engine_config *config, c
 static void ebpf_purge(struct engine *engine)
 {
 	ebpf_send_close(engine);
+	ebpf_xdp_prune(engine, NULL);
 	ebpf_hook_prune(engine, NULL);
 	ebpf_observe_purge(engine);
 	ebpf_dynamic_purge(engine);
@@ -90,6 +94,8 @@ const struct engine_ops engine_ebpf = {
 	.purge = ebpf_purge,
 	.commit = ebpf_commit,
 	.port_attach = ebpf_port_attach,
+	.own_xdp = ebpf_own_xdp,
+	.driver = ebpf_driver,
 	.port_detach = ebpf_port_detach,
 	.overlay_set = ebpf_overlay_set,
 	.table_put = ebpf_table_put,

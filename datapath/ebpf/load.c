@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Loading the programs: sizes, adopted maps, the copy that inject runs.
+// Loading the programs: sizes, adopted maps; the XDP program and the copy that inject runs, which
+// share them.
 #include "datapath/ebpf/ebpf.h"
 
 #include <bpf/libbpf.h>
@@ -11,6 +12,7 @@
 #include <weft/log.h>
 
 #include "weft_tc.skel.h"
+#include "weft_xdp.skel.h"
 
 LOG_MODULE(ebpf);
 
@@ -109,6 +111,14 @@ int ebpf_open(struct engine *engine, const struct engine_config *config)
 	return engine->program ? set_sizes(engine, config) : -errno;
 }
 
+static int load_more(struct bpf_object *object)
+{
+	loading = true;
+	int error = bpf_object__load(object);
+	loading = false;
+	return error;
+}
+
 int ebpf_load(struct engine *engine, const struct engine_config *config, const char **why)
 {
 	int error = ebpf_open(engine, config);
@@ -116,11 +126,8 @@ int ebpf_load(struct engine *engine, const struct engine_config *config, const c
 		engine->program->rodata->weft_decap_ipv6 = decapsulates_ipv6();
 		error = ebpf_dynamic_open(engine);
 	}
-	if (!error) {
-		loading = true;
-		error = weft_tc_bpf__load(engine->program);
-		loading = false;
-	}
+	if (!error)
+		error = load_more(engine->program->obj);
 	for (u32 i = 0; !error && i < WEFT_TABLE_count; i++)
 		error = ebpf_table_open(&engine->tables[i]);
 	if (error) {
@@ -133,16 +140,15 @@ int ebpf_load(struct engine *engine, const struct engine_config *config, const c
 	return 0;
 }
 
-// Both copies come from one object: their maps stand in the same order.
-static int share_maps(const struct bpf_object *from, const struct bpf_object *to)
+int ebpf_share_maps(const struct engine *engine, const struct bpf_object *with)
 {
-	struct bpf_map *theirs = NULL, *map;
-	bpf_object__for_each_map(map, to)
+	struct bpf_map *map, *ours;
+	bpf_object__for_each_map(map, with)
 	{
-		theirs = bpf_object__next_map(from, theirs);
 		if (bpf_map__is_internal(map))
 			continue;
-		int error = bpf_map__reuse_fd(map, bpf_map__fd(theirs));
+		ours = bpf_object__find_map_by_name(engine->program->obj, bpf_map__name(map));
+		int error = ours ? bpf_map__reuse_fd(map, bpf_map__fd(ours)) : -ENOENT;
 		if (error)
 			return error;
 	}
@@ -157,16 +163,31 @@ int ebpf_load_inject(struct engine *engine)
 	copy->rodata->weft_inject = true;
 	copy->rodata->weft_flow_slots = engine->program->rodata->weft_flow_slots;
 	copy->rodata->weft_decap_ipv6 = decapsulates_ipv6();
-	int error = share_maps(engine->program->obj, copy->obj);
-	if (!error) {
-		loading = true;
-		error = weft_tc_bpf__load(copy);
-		loading = false;
-	}
+	int error = ebpf_share_maps(engine, copy->obj);
+	if (!error)
+		error = load_more(copy->obj);
 	if (error) {
 		weft_tc_bpf__destroy(copy);
 		return error;
 	}
 	engine->inject = copy;
+	return 0;
+}
+
+int ebpf_load_xdp(struct engine *engine)
+{
+	struct weft_xdp_bpf *xdp = weft_xdp_bpf__open();
+	if (!xdp)
+		return -errno;
+	xdp->rodata->weft_flow_slots = engine->program->rodata->weft_flow_slots;
+	xdp->rodata->weft_decap_ipv6 = decapsulates_ipv6();
+	int error = ebpf_share_maps(engine, xdp->obj);
+	if (!error)
+		error = load_more(xdp->obj);
+	if (error) {
+		weft_xdp_bpf__destroy(xdp);
+		return error;
+	}
+	engine->xdp = xdp;
 	return 0;
 }

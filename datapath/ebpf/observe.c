@@ -31,27 +31,11 @@ static int take_card(void *context, void *data, size_t bytes)
 	return cards && --cards->left == 0 ? -EAGAIN : 0; // this one is taken all the same
 }
 
-// The maps of the program that are also the datapath's, by name.
-static int share(struct engine *engine, struct weft_taken_bpf *taken)
-{
-	struct bpf_map *map, *ours;
-	bpf_object__for_each_map(map, taken->obj)
-	{
-		if (bpf_map__is_internal(map))
-			continue;
-		ours = bpf_object__find_map_by_name(engine->program->obj, bpf_map__name(map));
-		int error = ours ? bpf_map__reuse_fd(map, bpf_map__fd(ours)) : -ENOENT;
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
 static int attach(struct engine *engine)
 {
 	char path[EBPF_PATH_BYTES];
 	struct weft_taken_bpf *taken = weft_taken_bpf__open();
-	int error = taken ? share(engine, taken) : -errno;
+	int error = taken ? ebpf_share_maps(engine, taken->obj) : -errno;
 	if (!error)
 		error = weft_taken_bpf__load(taken);
 	struct bpf_link *link = error ? NULL : bpf_program__attach(taken->progs.weft_taken);

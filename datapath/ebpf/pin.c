@@ -18,7 +18,7 @@
 
 LOG_MODULE(ebpf);
 
-static const char *const directories[] = {"tables", "links", "filters", "observe"};
+static const char *const directories[] = {"tables", "links", "filters", "xdp", "observe"};
 
 const char *ebpf_why(const char *format, ...)
 {

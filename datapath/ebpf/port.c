@@ -43,6 +43,49 @@ static int device_write(struct engine *engine, u32 ifindex, u32 device)
 	return error ? error : bpf_map_update_elem(engine->device_slots_fd, &index, &slot, BPF_ANY);
 }
 
+// Of a port's or an underlay device, why XDP is not on it; NULL: it is to have none.
+static const char **xdp_why(struct engine *engine, u32 ifindex)
+{
+	struct ebpf_port *port = &engine->ports[device_read(engine, ifindex) & WEFT_DEVICE_PORT];
+	if (port->ifindex == ifindex)
+		return port->xdp ? &port->xdp_why : NULL;
+	for (u32 i = 0; i < engine->overlay.underlays; i++)
+		if (engine->overlay.underlay[i] == ifindex && engine->overlay.xdp[i])
+			return &engine->underlay_xdp_why[i];
+	return NULL;
+}
+
+static bool xdp_wanted(struct engine *engine, u32 ifindex)
+{
+	return xdp_why(engine, ifindex) != NULL;
+}
+
+// After the hook, which takes all that XDP does not.
+static void follow_xdp(struct engine *engine, u32 ifindex, const char *name)
+{
+	const char **why = xdp_why(engine, ifindex);
+	bool sends = false;
+	if (!why && !ebpf_xdp_is_on(engine, ifindex))
+		return;
+	if (why && ebpf_xdp_attach(engine, ifindex, &sends, why))
+		log_warn("%s: no XDP: %s", name, *why);
+	u32 was = device_read(engine, ifindex);
+	u32 is = sends ? was | WEFT_DEVICE_XDP : was & ~(u32)WEFT_DEVICE_XDP;
+	if (is != was)
+		device_write(engine, ifindex, is);
+	if (!why)
+		ebpf_xdp_detach(engine, ifindex);
+}
+
+const char *ebpf_driver(struct engine *engine, u32 ifindex, const char **why)
+{
+	const char **wanted = ifindex ? xdp_why(engine, ifindex) : NULL;
+	*why = wanted ? *wanted : NULL;
+	if (!ifindex || !device_read(engine, ifindex))
+		return NULL;
+	return wanted && !*wanted ? "xdp" : "tc";
+}
+
 static int bind_device(struct engine *engine, u32 id, u32 ifindex)
 {
 	u32 roles = device_read(engine, ifindex) & ~WEFT_DEVICE_PORT;
@@ -85,6 +128,7 @@ static int attach(struct engine *engine, const struct engine_port *port, const c
 		ebpf_port_detach(engine, port->id);
 	bool known = mine->ifindex != 0;
 	mine->ifindex = port->ifindex;
+	mine->xdp = port->xdp;
 	snprintf(mine->name, sizeof(mine->name), "%s", port->name);
 	error = bind_device(engine, port->id, port->ifindex);
 	if (error)
@@ -96,6 +140,8 @@ static int attach(struct engine *engine, const struct engine_port *port, const c
 		unbind_device(engine, port->id, port->ifindex);
 		mine->ifindex = 0;
 	}
+	if (!error && engine->committed)
+		follow_xdp(engine, mine->ifindex, mine->name);
 	return error;
 }
 
@@ -112,10 +158,13 @@ int ebpf_port_detach(struct engine *engine, u32 id)
 	struct ebpf_port *port = &engine->ports[id];
 	if (!port->ifindex)
 		return 0;
-	unbind_device(engine, id, port->ifindex);
-	if (engine->committed && !device_read(engine, port->ifindex))
-		ebpf_hook_detach(engine, port->ifindex);
+	u32 ifindex = port->ifindex;
+	unbind_device(engine, id, ifindex);
 	port->ifindex = 0;
+	if (engine->committed)
+		follow_xdp(engine, ifindex, port->name); // the underlay's, if it is in that
+	if (engine->committed && !device_read(engine, ifindex))
+		ebpf_hook_detach(engine, ifindex);
 	return 0;
 }
 
@@ -123,7 +172,8 @@ int ebpf_port_detach(struct engine *engine, u32 id)
 static int set_roles(struct engine *engine, u32 ifindex, const char **why)
 {
 	u32 was = device_read(engine, ifindex), port = was & WEFT_DEVICE_PORT;
-	u32 is = port | roles_of(&engine->overlay, ifindex);
+	u32 roles = roles_of(&engine->overlay, ifindex);
+	u32 is = port | roles | (was & WEFT_DEVICE_XDP);
 	if (is == was)
 		return 0;
 	int error = device_write(engine, ifindex, is);
@@ -132,7 +182,7 @@ static int set_roles(struct engine *engine, u32 ifindex, const char **why)
 			strerror(-error));
 	if (error || !engine->committed || port)
 		return error;
-	if (is)
+	if (roles)
 		return ebpf_hook_attach(engine, ifindex, why);
 	ebpf_hook_detach(engine, ifindex);
 	return 0;
@@ -156,6 +206,10 @@ static int set_overlay(
 		set_roles(engine, was.carrier, why);
 	for (u32 i = 0; i < was.underlays; i++)
 		set_roles(engine, was.underlay[i], why);
+	for (u32 i = 0; engine->committed && i < was.underlays; i++)
+		follow_xdp(engine, was.underlay[i], "underlay");
+	for (u32 i = 0; engine->committed && i < overlay->underlays; i++)
+		follow_xdp(engine, overlay->underlay[i], "underlay");
 	return error;
 }
 
@@ -188,9 +242,13 @@ static bool is_used(struct engine *engine, u32 ifindex)
 static void switch_device(struct engine *engine, u32 ifindex, const char *name)
 {
 	const char *why;
-	if (ifindex && ebpf_hook_attach(engine, ifindex, &why))
+	if (!ifindex)
+		return;
+	if (ebpf_hook_attach(engine, ifindex, &why))
 		// it may just have gone; weftd attaches again when it comes back
 		log_error("%s: %s", name, why);
+	else
+		follow_xdp(engine, ifindex, name);
 }
 
 void ebpf_port_switch(struct engine *engine)
@@ -200,5 +258,6 @@ void ebpf_port_switch(struct engine *engine)
 	switch_device(engine, engine->overlay.carrier, "carrier");
 	for (u32 i = 0; i < engine->overlay.underlays; i++)
 		switch_device(engine, engine->overlay.underlay[i], "underlay");
+	ebpf_xdp_prune(engine, xdp_wanted);
 	ebpf_hook_prune(engine, is_used);
 }

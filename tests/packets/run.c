@@ -232,8 +232,9 @@ static void xdp_test(void **state)
 	}
 	bool told = c->action == WEFT_ACTION_drop && c->out[0].port;
 	bool others = c->answer || c->action == WEFT_ACTION_flood ||
-		      c->action == WEFT_ACTION_reply || told || c->reason == WEFT_DROP_too_big ||
-		      c->reason == WEFT_DROP_no_destination;
+		      c->action == WEFT_ACTION_reply || c->action == WEFT_ACTION_to_host || told ||
+		      c->reason == WEFT_DROP_too_big || c->reason == WEFT_DROP_no_destination ||
+		      c->reason == WEFT_DROP_port_absent;
 	assert_true(others || is_peer(c->port) || c->vni == VIOLET_VNI);
 	assert_int_equal(result.outputs, 1);
 	assert_int_equal(result.output[0].length, in.length);

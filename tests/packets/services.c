@@ -89,7 +89,10 @@ static void what_is_not_served_is_the_hosts(void **state)
 	start(state);
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(others); i++) {
 		enter(UPLINK, others[i]);
-		assert_int_equal(result.record.action, WEFT_ACTION_to_host);
+		if (is_xdp()) // TC gives it to the host
+			assert_true(result.record.passed);
+		else
+			assert_int_equal(result.record.action, WEFT_ACTION_to_host);
 	}
 	drops(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,99", WEFT_DROP_not_routed);
 }

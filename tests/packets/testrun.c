@@ -70,6 +70,14 @@ static int load(struct engine *engine, bool xdp, bool record)
 	return error;
 }
 
+// XDP sends by devices that have it.
+static void let_send(const struct engine *engine, u32 ifindex)
+{
+	u32 index = ifindex & (WEFT_DEVICE_SLOTS - 1);
+	struct weft_device_slot slot = {ifindex, WEFT_DEVICE_XDP};
+	bpf_map_update_elem(map_fd(engine, "weft_device_slots"), &index, &slot, BPF_ANY);
+}
+
 int testrun_open(struct engine **out, bool xdp, bool record)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
@@ -86,7 +94,9 @@ int testrun_open(struct engine **out, bool xdp, bool record)
 	for (u32 port = 1; port < PORTS; port++) { // peers have none
 		u32 ifindex = 1000 + port;
 		bpf_map_update_elem(map_fd(engine, "weft_port_device"), &port, &ifindex, 0);
+		let_send(engine, ifindex);
 	}
+	let_send(engine, world_underlay);
 	*out = engine;
 	return 0;
 }

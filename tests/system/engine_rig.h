@@ -41,6 +41,7 @@ enum { RIG_ETHERTYPE = 0x88b5, RIG_FRAME_BYTES = 60, RIG_NETWORK = 1, RIG_WAIT_M
 
 struct rig {
 	bool clsact;
+	bool xdp; // of the ports that are attached next
 	char pins[128];
 	int guest[3];   // packet sockets on g1, g2
 	u32 ifindex[3]; // of p1, p2
@@ -194,6 +195,7 @@ RIG_MAYBE static int rig_try_attach(struct rig *rig, u32 port)
 		.id = port,
 		.ifindex = rig->ifindex[port],
 		.name = port == 1 ? "p1" : "p2",
+		.xdp = rig->xdp,
 	};
 	rig->why = "";
 	return ops->port_attach(rig->engine, &engine_port, &rig->why);

@@ -2,7 +2,7 @@
 // The eBPF engine on devices: attach, detach, strangers, both hooks, tables, inject, purge.
 #include "tests/system/engine_rig.h"
 
-#include "weft_xdp.skel.h"
+#include <linux/if_link.h>
 
 static void test_forwards(void **state)
 {
@@ -449,13 +449,88 @@ static void test_inject(void **state)
 	assert_int_equal(ops->inject(rig->engine, &packet, 0, &result), -ENOENT);
 }
 
-// The pipeline builds and loads as XDP too.
-static void test_xdp_loads(void **state)
+// --- XDP in front of the hook
+
+static u32 xdp_on(const struct rig *rig, int port)
 {
-	(void)state;
-	struct weft_xdp_bpf *program = weft_xdp_bpf__open_and_load();
-	assert_non_null(program);
-	weft_xdp_bpf__destroy(program);
+	u32 id = 0;
+	bpf_xdp_query_id((int)rig->ifindex[port], XDP_FLAGS_DRV_MODE, &id);
+	return id;
+}
+
+static const char *driver_of(const struct rig *rig, int port)
+{
+	const char *why = "unset", *driver = ops->driver(rig->engine, rig->ifindex[port], &why);
+	assert_null(why);
+	return driver;
+}
+
+static void test_xdp_in_front(void **state)
+{
+	struct rig *rig = *state;
+	rig->xdp = true;
+	rig_up(rig);
+	u32 first = xdp_on(rig, 1);
+	assert_true(first);
+	assert_int_equal(xdp_on(rig, 2), first);
+	assert_true(ops->own_xdp(rig->engine, first));
+	assert_false(ops->own_xdp(rig->engine, 0));
+	assert_false(ops->own_xdp(rig->engine, first + 1000));
+	assert_string_equal(driver_of(rig, 1), "xdp");
+	assert_forwards(rig);
+	rig_stop(rig);
+	assert_int_equal(xdp_on(rig, 1), first);
+	assert_forwards(rig);
+
+	// The next weftd: its own program for one, none for the other.
+	rig_start(rig);
+	rig_attach(rig, 1);
+	rig->xdp = false;
+	rig_attach(rig, 2);
+	assert_int_equal(xdp_on(rig, 1), first);
+	assert_int_equal(ops->commit(rig->engine), 0);
+	assert_true(xdp_on(rig, 1) && xdp_on(rig, 1) != first);
+	assert_true(ops->own_xdp(rig->engine, xdp_on(rig, 1)));
+	assert_true(ops->own_xdp(rig->engine, first)); // as an old message of the kernel has it
+	assert_false(xdp_on(rig, 2));
+	assert_string_equal(driver_of(rig, 2), "tc");
+	assert_forwards(rig);
+	rig_attach(rig, 1);
+	assert_false(xdp_on(rig, 1));
+	rig->xdp = true;
+	rig_attach(rig, 1);
+	assert_true(xdp_on(rig, 1));
+	assert_int_equal(ops->port_detach(rig->engine, 1), 0);
+	assert_false(xdp_on(rig, 1));
+	rig_attach(rig, 1);
+	ops->purge(rig->engine);
+	rig->engine = NULL;
+	assert_false(xdp_on(rig, 1));
+}
+
+static void test_refuses_a_foreign_xdp_program(void **state)
+{
+	struct rig *rig = *state;
+	struct bpf_insn pass[] = {
+		{.code = 0xb7, .imm = XDP_PASS}, // r0 = XDP_PASS
+		{.code = 0x95},                  // exit
+	};
+	int program =
+		bpf_prog_load(BPF_PROG_TYPE_XDP, "other", "GPL", pass, WEFT_ARRAY_SIZE(pass), NULL);
+	assert_true(program >= 0);
+	assert_int_equal(
+		bpf_xdp_attach((int)rig->ifindex[1], program, XDP_FLAGS_DRV_MODE, NULL), 0);
+	u32 other = xdp_on(rig, 1);
+	rig->xdp = true;
+	rig_up(rig);
+	const char *why = NULL;
+	assert_string_equal(ops->driver(rig->engine, rig->ifindex[1], &why), "tc");
+	assert_non_null(strstr(why, "somebody else"));
+	assert_int_equal(xdp_on(rig, 1), other);
+	assert_false(ops->own_xdp(rig->engine, other));
+	assert_forwards(rig);
+	bpf_xdp_detach((int)rig->ifindex[1], XDP_FLAGS_DRV_MODE, NULL);
+	close(program);
 }
 
 static int tests(void)
@@ -484,7 +559,8 @@ static int tests(void)
 		ON_ANY(test_array_tables),
 		ON_ANY(test_per_cpu_rows_are_sums),
 		ON_ANY(test_inject),
-		cmocka_unit_test(test_xdp_loads),
+		ON_ANY(test_xdp_in_front),
+		ON_ANY(test_refuses_a_foreign_xdp_program),
 	};
 	return rig_run(list, WEFT_ARRAY_SIZE(list));
 }

@@ -165,7 +165,7 @@ static void refusals(void **state)
 		"which qemu does not open");
 	rig->ops.own_xdp = NULL;
 	rig_refused(rig, "port add y type device network blue xdp off", WEFT_EXIT_REFUSED,
-		"wrong_engine", "`xdp` needs the dpdk engine; this weftd runs sim");
+		"wrong_engine", "the sim engine has no XDP: leave `xdp` out");
 	rig->ops.port_state = NULL;
 	rig_refused(rig, "port add y type vhost-user network blue", WEFT_EXIT_REFUSED,
 		"wrong_engine", "need the dpdk engine; this weftd runs sim");

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the kernel tells of a netdev's driver. Of the calling thread's network namespace.
+#pragma once
+
+#include <weft/types.h>
+
+// Does it take VLAN tags out of the bytes of what it receives? An XDP program does not see them
+// then. let: from now on it may, or may not, as far as it can be told.
+bool netdev_takes_tags(const char *device);
+void netdev_let_take_tags(const char *device, bool on);
+
+// Does it send what an XDP program redirects to it, now? Before Linux 6.3 the kernel does not say:
+// then any driver that runs such a program is believed to, but veth, where it hangs on the other
+// end.
+bool netdev_sends_xdp(u32 ifindex);
