@@ -103,7 +103,7 @@ u64 worker_flow_bytes(u32 flow_slots)
 {
 	const struct flow_table *flows = NULL;
 	return flow_slots *
-		       (sizeof(*flows->slots) + sizeof(*flows->ip6) + sizeof(*flows->rewrites)) +
+		       (sizeof(*flows->slots) + sizeof(*flows->ip6) + sizeof(*flows->changes)) +
 	       flow_slots / FLOW_WAYS * sizeof(*flows->sets);
 }
 
@@ -112,9 +112,9 @@ static bool flows_new(struct flow_table *flows, u32 slots)
 	flows->mask = slots / FLOW_WAYS - 1;
 	flows->slots = pages_new(slots * sizeof(*flows->slots));
 	flows->ip6 = pages_new(slots * sizeof(*flows->ip6));
-	flows->rewrites = pages_new(slots * sizeof(*flows->rewrites));
+	flows->changes = pages_new(slots * sizeof(*flows->changes));
 	flows->sets = pages_new(slots / FLOW_WAYS * sizeof(*flows->sets));
-	return flows->slots && flows->ip6 && flows->rewrites && flows->sets;
+	return flows->slots && flows->ip6 && flows->changes && flows->sets;
 }
 
 static void flows_free(struct flow_table *flows)
@@ -124,8 +124,8 @@ static void flows_free(struct flow_table *flows)
 		munmap(flows->slots, sets * FLOW_WAYS * sizeof(*flows->slots));
 	if (flows->ip6)
 		munmap(flows->ip6, sets * FLOW_WAYS * sizeof(*flows->ip6));
-	if (flows->rewrites)
-		munmap(flows->rewrites, sets * FLOW_WAYS * sizeof(*flows->rewrites));
+	if (flows->changes)
+		munmap(flows->changes, sets * FLOW_WAYS * sizeof(*flows->changes));
 	if (flows->sets)
 		munmap(flows->sets, sets * sizeof(*flows->sets));
 }
@@ -321,23 +321,25 @@ static void worker_heed(struct dpdk_worker *worker)
 }
 
 // After the round that a wake-up was for: the first frame does not wait for system calls, which
-// are dear on a core that has just been woken. The worker was online all the time.
-static void worker_settle(struct dpdk_worker *worker)
+// are dear on a core that has just been woken. The worker was online all the time. True: weftd has
+// called, perhaps once more since the round began, and what it wants is to be looked at again.
+static bool worker_settle(struct dpdk_worker *worker)
 {
+	bool called = false;
 	u64 eaten;
 	cpu_wake_after(&worker->wake);
 	for (int i = 0; i < worker->event_count; i++) {
 		u64 event = worker->events[i].data.u64;
 		struct dpdk_queue *queue = dpdk_event_queue(worker->engine, event);
 		if (event == DPDK_EVENT_WAKE) {
-			if (read(worker->wake_fd, &eaten, sizeof(eaten)) < 0)
-				continue; // somebody else's wake-up has eaten it
+			called |= read(worker->wake_fd, &eaten, sizeof(eaten)) > 0;
 		} else if (queue && queue->woken) {
 			queue->woken = false;
 			queue->port->driver->arm(queue->port, queue->index, false);
 		}
 	}
 	worker->event_count = 0;
+	return called;
 }
 
 // What has come for queues that are armed while others are busy. `armed`: there are some.
@@ -431,7 +433,7 @@ static void worker_loop(struct dpdk_worker *worker)
 			hot += worker->observe.waiting;
 		}
 		if (unlikely(worker->event_count > 0 || worker->wake.known))
-			worker_settle(worker);
+			hot += worker_settle(worker);
 		rte_rcu_qsbr_quiescent(rcu, worker->index);
 		if (!hot)
 			worker_sleep(worker);

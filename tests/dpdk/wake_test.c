@@ -154,12 +154,30 @@ static void spins_as_long_as_it_was_told(void **state)
 	}
 }
 
+// A wake-up that is heard while another one comes does not stand for both.
+static void stops_whenever_it_is_told(void **state)
+{
+	(void)state;
+	alarm(60); // else the test would wait for ever
+	for (u32 i = 0; i < 2 * WAKES; i++) {
+		world(0, 0);
+		await("armed", &port.armed, 1);
+		worker_wake(rig.engine->workers[0]);
+		u64 from_ns = rig_now_ns();
+		while (rig_now_ns() - from_ns < i * 100)
+			;
+		world_end();
+	}
+	alarm(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_frame_that_wakes_is_sent_first),
 		cmocka_unit_test(a_queue_that_sleeps_is_heard_beside_a_busy_one),
 		cmocka_unit_test(spins_as_long_as_it_was_told),
+		cmocka_unit_test(stops_whenever_it_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
