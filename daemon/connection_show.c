@@ -14,12 +14,22 @@
 #include "daemon/service.h"
 #include "datapath/pipeline/balance.h"
 
-static const struct argument filter_arguments[] = {
-	{"service", NULL, ARGUMENT_NAME, 0, NULL, "service", 0, 0, NULL, "only of this service"},
-	{"network", NULL, ARGUMENT_NAME, 0, NULL, "network", 0, 0, NULL,
-		"only of services with backends in this network"},
+// More in one answer would be more memory than weftd should take for a question.
+enum { SHOWN_MAX = 65536 };
+
+#define FILTER_ARGUMENTS \
+	{"service", NULL, ARGUMENT_NAME, 0, NULL, "service", 0, 0, NULL, "only of this service"}, \
+	{ \
+		"network", NULL, ARGUMENT_NAME, 0, NULL, "network", 0, 0, NULL, \
+			"only of services with backends in this network" \
+	}
+static const struct argument show_arguments[] = {
+	FILTER_ARGUMENTS,
+	{"limit", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, SHOWN_MAX, NULL,
+		"no more than so many; default: all of them, up to 65536"},
 	{0},
 };
+static const struct argument flush_arguments[] = {FILTER_ARGUMENTS, {0}};
 
 static int read_filter(struct request *request, struct connection_filter *filter)
 {
@@ -44,6 +54,7 @@ struct shown {
 	struct weftd *weftd;
 	struct connection_filter filter;
 	u64 now_ns;
+	size_t limit; // one more stops the walk
 	json_t *result;
 };
 
@@ -98,6 +109,8 @@ static int visit(const void *at, const void *data, void *context)
 		(s->filter.service && s->filter.service != row.service) ||
 		(s->filter.network && s->filter.network != row.network))
 		return 0;
+	if (json_array_size(s->result) >= s->limit)
+		return 1;
 	show_connection(s, &key, &row);
 	return 0;
 }
@@ -109,8 +122,18 @@ static int run_show(struct request *request)
 	int error = read_filter(request, &s.filter);
 	if (error)
 		return error;
-	request->result = s.result = json_array();
-	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_connection, visit, &s);
+	size_t limit = (size_t)spec_number(request->arguments, "limit", 0);
+	s.limit = limit ? limit : SHOWN_MAX;
+	s.result = json_array();
+	int more = weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_connection, visit, &s);
+	if (more > 0 && !limit) {
+		json_decref(s.result);
+		fail(&request->failure, -E2BIG, "too_many", "there are more than %d connections",
+			SHOWN_MAX);
+		return fail_hint(&request->failure,
+			"say `limit N` for some of them, or `service NAME` for those of one");
+	}
+	request->result = s.result;
 	return 0;
 }
 
@@ -246,11 +269,11 @@ const struct command connection_commands[] = {
 	{"service", "who", who_arguments,
 		"Say which backend serves a client, or would: nothing is sent",
 		"service,from,backend,port,by,slot", run_who, NULL},
-	{"connection", "show", filter_arguments, "Show the connections of services",
+	{"connection", "show", show_arguments, "Show the connections of services",
 		"service,backend,proto,client,client_port,vip,vip_port,source,source_port,"
 		"idle_seconds,state",
 		run_show, NULL, "vip vip_port proto client client_port"},
-	{"connection", "flush", filter_arguments,
+	{"connection", "flush", flush_arguments,
 		"Forget connections: the next packet of each chooses anew", NULL, run_flush, NULL},
 	{0},
 };

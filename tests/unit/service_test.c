@@ -6,6 +6,7 @@
 #include <errno.h>
 #include "daemon/address.h"
 #include "daemon/connection.h"
+#include "daemon/fdb.h"
 #include "daemon/network.h"
 #include "daemon/object_change.h"
 #include "daemon/port.h"
@@ -416,6 +417,47 @@ static void blocks_are_shared_by_hosts(void **state)
 	assert_in_range(blocks_of(rig, 2, &own), 60, 110);
 }
 
+static u32 walked; // rows that the walk below has
+
+static int walk_many(
+	struct engine *engine, enum weft_table table, engine_walk_fn *fn, void *context)
+{
+	struct weft_connection_key key = {.protocol = 6};
+	struct weft_connection_row row = {.service = 1,
+		.rewrite = {.backend = 1, .what = WEFT_REWRITE_DST},
+		.idle_ns = UINT32_MAX};
+	(void)engine;
+	assert_int_equal(table, WEFT_TABLE_connection);
+	row.seen_ns = clock_ns();
+	int stopped = 0;
+	for (u32 i = 0; i < walked && !stopped; i++)
+		stopped = fn(&key, &row, context);
+	return stopped;
+}
+
+static size_t shown(struct rig *rig, const char *line)
+{
+	json_t *result = rig_result(rig, line);
+	size_t count = json_array_size(result);
+	json_decref(result);
+	return count;
+}
+
+static void an_answer_holds_so_many_connections(void **state)
+{
+	struct rig *rig = *state;
+	make_web(rig, "");
+	balancer_settle(&rig->weftd);
+	rig->ops.table_walk = walk_many;
+	walked = 65536;
+	assert_int_equal(shown(rig, "connection show"), 65536);
+	walked = 65537;
+	rig_refused(rig, "connection show", 1, "too_many", "there are more than 65536 connections");
+	assert_int_equal(shown(rig, "connection show limit 3"), 3);
+	assert_int_equal(shown(rig, "connection show service web limit 65536"), 65536);
+	rig->ops.table_walk = engine_sim.table_walk;
+}
+
 #define service_test(function) cmocka_unit_test_setup_teardown(function, rig_setup, rig_teardown)
 
 int main(void)
@@ -433,6 +475,7 @@ int main(void)
 		service_test(a_deadline_is_remembered),
 		service_test(ids_stay_over_a_restart),
 		service_test(blocks_are_shared_by_hosts),
+		service_test(an_answer_holds_so_many_connections),
 	};
 	if (!rig_own_netns()) {
 		puts("needs a network namespace of its own");
