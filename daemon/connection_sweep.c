@@ -13,10 +13,10 @@
 #include "daemon/service.h"
 #include "datapath/pipeline/balance.h"
 
-// Who shares the core waits for a part no longer than for a turn of the scheduler.
+// Who shares the core with weftd waits for a part: it is short beside a request.
 enum {
-	PART_MS = 2,
-	BREATH_MS = 6, // between parts
+	PART_US = 250,
+	BREATH_MS = 1, // between parts
 	PART_OF = 20,  // between sweeps: so many times what one took
 	PAUSE_MIN_MS = 1000,
 	PAUSE_MAX_MS = 30000,
@@ -116,7 +116,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 		error = weftd->engine_ops->table_walk_part(
 			weftd->engine, WEFT_TABLE_connection, &c->cursor, sweep_connection, c);
 		took_ns = clock_ns() - start_ns;
-	} while (!error && c->cursor && took_ns < PART_MS * 1000000ull);
+	} while (!error && c->cursor && took_ns < PART_US * 1000ull);
 	c->took_ns += took_ns;
 	if (error || !c->cursor)
 		end(c);

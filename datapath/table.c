@@ -15,7 +15,7 @@ enum {
 	TABLE_NONE = UINT32_MAX,
 	PREFETCH_BUCKETS = 16,
 	PREFETCH_BYTES = 192,
-	PART_BUCKETS = 16384, // of a walk
+	PART_BUCKETS = 2048, // of a walk
 };
 
 // In the order in which a replacement passes through them: whenever the writer is killed, one of

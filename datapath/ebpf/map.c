@@ -10,6 +10,7 @@
 enum {
 	WALK_BYTES = 256 * 1024, // of one batch
 	WALK_ROWS = 64,          // at least
+	PART_ROWS = 128,         // of a part: what is done for each row may be a system call or two
 };
 
 int ebpf_map_describe(struct ebpf_map *map, int fd)
@@ -80,7 +81,10 @@ static int walk(
 	const struct ebpf_map *map, u32 *cursor, bool one, engine_walk_fn *fn, void *context)
 {
 	u32 rows = WALK_BYTES / (map->key_bytes + map->slot_bytes);
-	struct batch batch = {.rows = rows > WALK_ROWS ? rows : WALK_ROWS, .position = *cursor};
+	struct batch batch = {.rows = one                ? PART_ROWS
+				      : rows > WALK_ROWS ? rows
+							 : WALK_ROWS,
+		.position = *cursor};
 	bool last = false;
 	int result = 0;
 
