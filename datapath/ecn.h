@@ -14,6 +14,8 @@ static inline bool ecn_carry(u8 *frame, u32 length, u8 outer)
 	int ecn = overlay_ecn(inner, outer);
 	if (ecn < 0)
 		return false;
+	if (ecn == (inner & 3))
+		return true;
 	if (type == WEFT_ETH_IPV6) {
 		l3[1] = (u8)((l3[1] & 0xcf) | ecn << 4);
 		return true;

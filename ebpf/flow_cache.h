@@ -6,7 +6,7 @@
 // much as to miss the line.
 #pragma once
 
-#include "datapath/pipeline/flow.h"
+#include "datapath/pipeline/flow_rewrite.h"
 
 enum { FLOW_UNIT_SHIFT = 22 }; // time in units of 2^22 ns, the tick's order
 
@@ -23,9 +23,7 @@ struct flow_slot {
 	u8 action;
 	u8 flags; // enum weft_verdict_flag
 	// Holds if they say so, and then all of it: what does not change is as it was.
-	struct weft_rewrite rewrite;
-	u16 address_change; // of a checksum
-	u16 port_change;
+	struct flow_rewrite rewrite;
 	u32 reserved;
 } __attribute__((aligned(64)));
 
@@ -192,38 +190,8 @@ weft_inline bool flow_find(struct pipeline *line)
 	if (!slot)
 		return false;
 	flow_verdict(slot, line->verdict);
-	line->rewrite = &slot->rewrite;
+	line->rewrite = &slot->rewrite.to;
 	return true;
-}
-
-// What stays is filled in, too, and what the checksums change by is worked out.
-weft_inline void flow_keep_rewrite(
-	struct flow_slot *slot, const struct weft_key *key, const struct weft_rewrite *wanted)
-{
-	struct weft_rewrite *r = &slot->rewrite;
-	bool ipv4 = key->ethertype == WEFT_ETH_IPV4;
-	u32 first = ipv4 ? 6 : 0, words = ipv4 ? 2 : 8, addresses = 0, ports = 0;
-	be16 src_port = weft_hton16(key->l4_src), dst_port = weft_hton16(key->l4_dst);
-	r->src = key->ip_src;
-	r->dst = key->ip_dst;
-	if (wanted->what & WEFT_REWRITE_SRC) {
-		addresses = rewrite_ip(addresses, (be16 *)&r->src + first,
-			(const be16 *)&wanted->src + first, words);
-		ports = rewrite_word(ports, &src_port, weft_hton16(wanted->src_port));
-	}
-	if (wanted->what & WEFT_REWRITE_DST) {
-		addresses = rewrite_ip(addresses, (be16 *)&r->dst + first,
-			(const be16 *)&wanted->dst + first, words);
-		ports = rewrite_word(ports, &dst_port, weft_hton16(wanted->dst_port));
-	}
-	r->src_port = weft_ntoh16(src_port);
-	r->dst_port = weft_ntoh16(dst_port);
-	r->src_mac = wanted->what & WEFT_REWRITE_SRC_MAC ? wanted->src_mac : key->src;
-	r->dst_mac = wanted->what & WEFT_REWRITE_DST_MAC ? wanted->dst_mac : key->dst;
-	r->backend = wanted->backend;
-	r->what = wanted->what;
-	slot->address_change = reply_fold(addresses);
-	slot->port_change = reply_fold(ports);
 }
 
 // Generations are those from before decide: a change in between leaves a stale slot, never a wrong
@@ -254,7 +222,7 @@ static __noinline void flow_keep(struct pipeline *line)
 		ip6[1] = line->key->ip_dst;
 	}
 	if (wanted)
-		flow_keep_rewrite(slot, line->key, wanted);
+		flow_work_out(&slot->rewrite, line->key, wanted);
 	slot->dst_src = key->dst_src;
 	slot->src_l4 = key->src_l4;
 	slot->ips = key->ips;

@@ -6,41 +6,6 @@
 // ifindex), which does, and returns the code that the hook returns.
 #pragma once
 
-// Addresses and ports as the slot has them. l3, l4: the verifier follows each way here by itself.
-weft_inline bool flow_rewrite(
-	struct packet *p, const struct flow_frame *f, const struct flow_slot *slot)
-{
-	const struct weft_rewrite *r = &slot->rewrite;
-	struct eth_header *eth = (struct eth_header *)packet_at(p, 0, sizeof(*eth));
-	be16 *ports = (be16 *)packet_at(p, f->l4, 2 * sizeof(*ports));
-	if (!eth || !ports)
-		return false;
-	eth->dst = r->dst_mac;
-	eth->src = r->src_mac;
-	if (!(r->what & (WEFT_REWRITE_SRC | WEFT_REWRITE_DST)))
-		return true;
-	ports[0] = weft_hton16(r->src_port);
-	ports[1] = weft_hton16(r->dst_port);
-	if (f->ip6) {
-		struct ipv6_header *ip = (struct ipv6_header *)packet_at(p, f->l3, sizeof(*ip));
-		if (!ip)
-			return false;
-		ip->src = r->src;
-		ip->dst = r->dst;
-	} else {
-		struct ipv4_header *ip = (struct ipv4_header *)packet_at(p, f->l3, sizeof(*ip));
-		if (!ip)
-			return false;
-		ip->src = r->src.word[3];
-		ip->dst = r->dst.word[3];
-		ip->checksum = rewrite_sum(ip->checksum, slot->address_change);
-	}
-	bool udp = f->protocol == WEFT_IP_UDP;
-	u32 sum =
-		udp ? offsetof(struct udp_header, checksum) : offsetof(struct tcp_header, checksum);
-	return packet_sum(p, f->l4 + sum, slot->address_change, slot->port_change, udp);
-}
-
 // As the pipeline would have filled it in.
 weft_inline void flow_record(
 	struct pipeline *line, const struct flow_slot *slot, struct weft_record *record)
@@ -73,13 +38,13 @@ static __noinline bool flow_run(struct pipeline *line, u32 in_port, struct weft_
 		flow_record(line, slot, record);
 	account_rx(line->tables, in_port, bytes);
 	if (slot->flags & WEFT_VERDICT_REWRITE) {
-		if (!flow_rewrite(p, &f, slot)) {
+		if (!flow_rewrite(p, &f, &slot->rewrite)) {
 			account_drop(line->tables, in_port, WEFT_DROP_rewrite_failed);
 			if (record)
 				record->action = WEFT_ACTION_drop;
 			return true;
 		}
-		account_backend(line->tables, &slot->rewrite, bytes);
+		account_backend(line->tables, &slot->rewrite.to, bytes);
 	}
 	account_tx(line->tables, port, bytes);
 	p->code = hook_send(p, ifindex);

@@ -98,12 +98,20 @@ static bool frame_retag(struct rte_mbuf *frame, const struct weft_layout *layout
 	return true;
 }
 
-// Outer headers in front of a complete frame. False: no memory.
+// Outer headers in front of a complete frame. False: no memory. Written in place where they can be:
+// to copy what was just written in small pieces, a core waits for it.
 static bool frame_encapsulate(struct overlay_way *way, struct rte_mbuf **frame)
 {
 	way->inner_bytes = (*frame)->pkt_len;
 	if (overlay_is_ip4(way->peer->address)) {
 		struct overlay4_header header;
+		u8 *at = rte_pktmbuf_mtod(*frame, u8 *) - sizeof(header);
+		if (likely(rte_pktmbuf_headroom(*frame) >= sizeof(header) &&
+			    (uintptr_t)at % _Alignof(struct overlay4_header) == 0)) {
+			rte_pktmbuf_prepend(*frame, OVERLAY4_BYTES);
+			overlay_build4(way, (struct overlay4_header *)at);
+			return true;
+		}
 		overlay_build4(way, &header);
 		return dpdk_push_outer(frame, &header.eth, OVERLAY4_BYTES);
 	}

@@ -157,6 +157,20 @@ static void pass_frame(
 	worker_stage(worker, port->pass, port->pass, 0, frame);
 }
 
+// overlay_receive, with one look-up for all frames of a burst that come from one peer.
+static enum overlay_kind receive_overlay(
+	struct dpdk_worker *worker, const struct packet *p, struct overlay *o)
+{
+	enum overlay_kind kind = overlay_parse(p, worker->host, o);
+	if (kind != OVERLAY_YES)
+		return kind;
+	if (!worker->sender_peer || !overlay_same_ip(&worker->sender, &o->src)) {
+		worker->sender_peer = overlay_peer(&worker->tables, &o->src);
+		worker->sender = o->src;
+	}
+	return overlay_from(o, worker->sender_peer);
+}
+
 // From an underlay device (port NULL: any) or one of a pair: whose frame it is. Returns false when
 // there is nothing for the pipeline; the frame is somebody else's then.
 static bool receive_outer(struct dpdk_worker *worker, const struct dpdk_port *port, u32 *in_port,
@@ -166,7 +180,7 @@ static bool receive_outer(struct dpdk_worker *worker, const struct dpdk_port *po
 	struct overlay o = {0};
 	packet_open(&p, frame);
 	enum overlay_kind kind =
-		port && !port->underlay ? OVERLAY_NO : overlay_receive(&worker->tables, &p, &o);
+		port && !port->underlay ? OVERLAY_NO : receive_overlay(worker, &p, &o);
 	if (kind == OVERLAY_NO && port && port->pass) {
 		pass_frame(worker, port, frame);
 		return false;
@@ -199,6 +213,7 @@ static u32 open_lines(struct dpdk_worker *worker, const struct dpdk_port *port,
 	struct rte_mbuf **frames, u32 count, struct dpdk_line *lines)
 {
 	u32 opened = 0;
+	worker->sender_peer = 0;
 	for (u32 i = 0; i < count; i++) {
 		u32 in_port = port->id, vni = 0;
 		if (unlikely(port->underlay || port->pass) &&
@@ -254,25 +269,25 @@ weft_inline void count_plain(const struct dpdk_line *line)
 	counts[line->slot->port].tx_bytes += line->packet.length;
 }
 
-// By its bytes: parse() would say no more of a regular frame without a tag. False: it was dropped.
+// False: it was dropped.
 static __attribute__((noinline)) bool rewrite_plain(struct dpdk_line *line)
 {
 	struct dpdk_worker *worker = line->worker;
-	bool ipv6 = line->flow.rest & FLOW_IP6;
-	worker->key.ethertype = ipv6 ? WEFT_ETH_IPV6 : WEFT_ETH_IPV4;
-	worker->key.protocol = (u8)line->flow.rest;
-	worker->key.flags = 0;
-	worker->key.tcp_flags = 0;
-	worker->layout.l3_bytes = sizeof(struct eth_header);
-	worker->layout.l4_bytes =
-		(u16)(sizeof(struct eth_header) +
-			(ipv6 ? sizeof(struct ipv6_header) : sizeof(struct ipv4_header)));
-	enum weft_drop drop = packet_rewrite(&line->packet, &worker->tables, &worker->key,
-		&worker->layout, flow_rewrite_of(&worker->flows, line->slot), line->packet.length);
-	if (likely(!drop))
+	const struct flow_rewrite *change = flow_rewrite_of(&worker->flows, line->slot);
+	struct flow_frame f = {
+		.l3 = sizeof(struct eth_header),
+		.l4 = sizeof(struct eth_header) + sizeof(struct ipv4_header),
+		.ip6 = line->ip6,
+		.protocol = (u8)line->flow.rest,
+	};
+	if (line->ip6)
+		f.l4 = sizeof(struct eth_header) + sizeof(struct ipv6_header);
+	if (likely(flow_rewrite(&line->packet, &f, change))) {
+		account_backend(&worker->tables, &change->to, line->packet.length);
 		return true;
+	}
 	account_rx(&worker->tables, line->in_port, line->packet.length);
-	account_drop(&worker->tables, line->in_port, drop);
+	account_drop(&worker->tables, line->in_port, WEFT_DROP_rewrite_failed);
 	rte_pktmbuf_free(line->packet.frame);
 	return false;
 }
@@ -334,10 +349,12 @@ void worker_burst(
 	for (u32 i = 0; i < opened; i++)
 		line_locate(&lines[i]);
 	u32 observed = observe_burst(worker, port, opened);
-	if (unlikely(worker->dives))
+	if (unlikely(worker->dives && !worker->dives_first))
 		dive_lines(worker, lines, opened);
+	u32 deep = 0;
 	for (u32 i = 0; i < opened; i++) {
 		line_match(&lines[i], configuration, now);
+		deep += lines[i].deep;
 		if (unlikely(observed >> i & 1))
 			run_line(&lines[i], NULL, observe_frame(&lines[i], port, i));
 		else if (unlikely(!run_plain(&lines[i]) && !run_encap(&lines[i])))
@@ -346,6 +363,7 @@ void worker_burst(
 	if (unlikely(worker->decided_tsc))
 		worker->decided_tsc = rte_rdtsc();
 	worker_flush(worker);
+	worker->dives_first = deep && deep + opened / 8 >= opened;
 	worker->observe.count = 0;
 }
 
@@ -384,6 +402,7 @@ void worker_inject(struct dpdk_worker *worker, u32 port, struct rte_mbuf *frame)
 	struct dpdk_line line;
 	struct weft_record *record = &worker->result->record;
 	u32 vni = 0;
+	worker->sender_peer = 0;
 	if (!port && !receive_outer(worker, NULL, &port, &vni, frame, record))
 		return;
 	line_open(&line, worker, port, vni, frame);

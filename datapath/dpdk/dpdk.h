@@ -60,7 +60,8 @@ struct dpdk_worker {
 	struct weft_layout layout;
 	struct weft_verdict verdict;
 	struct balance balance;
-	bool dives;                         // verdicts of single flows were met in the last burst
+	bool dives;                         // verdicts of single flows were met in the last burst,
+	bool dives_first;                   // and of little else: flows are asked for first
 	struct weft_port_count_row *counts; // rows of tables: they are asked for with every frame
 	struct weft_generation_row *generations;
 	const struct weft_port_row *ports;
@@ -72,6 +73,8 @@ struct dpdk_worker {
 	struct engine_result *result; // injecting: frames go here instead
 	struct dpdk_clock clock;
 	u64 now_ns;
+	struct weft_ip sender; // of the burst's last frame from a peer,
+	u32 sender_peer;       // and that peer; 0: none yet
 
 	pthread_t thread;
 	bool started;

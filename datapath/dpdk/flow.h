@@ -47,15 +47,14 @@ struct flow_ip6 {
 	u64 word[4];
 };
 
-struct flow_rewrite { // one cache line
-	struct weft_rewrite rewrite;
-	u64 reserved;
+struct flow_change { // one cache line
+	struct flow_rewrite rewrite;
 } __attribute__((aligned(64)));
 
 struct flow_table {
 	struct flow_slot *slots;
-	struct flow_ip6 *ip6;          // by slot
-	struct flow_rewrite *rewrites; // by slot
+	struct flow_ip6 *ip6;        // by slot
+	struct flow_change *changes; // by slot
 	struct flow_set *sets;
 	u32 mask; // of set numbers
 };
@@ -123,16 +122,15 @@ weft_inline struct flow_ip6 *flow_ip6_of(
 	return &flows->ip6[slot - flows->slots];
 }
 
-weft_inline struct weft_rewrite *flow_rewrite_of(
+weft_inline struct flow_rewrite *flow_rewrite_of(
 	const struct flow_table *flows, const struct flow_slot *slot)
 {
-	return &flows->rewrites[slot - flows->slots].rewrite;
+	return &flows->changes[slot - flows->slots].rewrite;
 }
 
-// Keeps a row under a key; ip6: the addresses, if that is of an IPv6 flow; rewrite: if its action
-// says so.
-weft_inline void flow_store(const struct flow_table *flows, const struct flow_key *key,
-	const struct flow_slot *row, const u8 *ip6, const struct weft_rewrite *rewrite)
+// Keeps a row under a key, and returns where; ip6: the addresses, if that is of an IPv6 flow.
+weft_inline struct flow_slot *flow_store(const struct flow_table *flows, const struct flow_key *key,
+	const struct flow_slot *row, const u8 *ip6)
 {
 	u64 hash = flow_hash(key);
 	struct flow_set *set = flow_set_of(flows, hash);
@@ -146,8 +144,7 @@ weft_inline void flow_store(const struct flow_table *flows, const struct flow_ke
 	set->signature[(slot - flows->slots) % FLOW_WAYS] = flow_signature(hash);
 	if ((key->rest & (FLOW_IP6 | FLOW_HEAD)) == FLOW_IP6)
 		memcpy(flow_ip6_of(flows, slot), ip6, sizeof(struct flow_ip6));
-	if (rewrite)
-		*flow_rewrite_of(flows, slot) = *rewrite;
+	return slot;
 }
 
 // Only what is the key's own: frames that nobody keeps cost other flows nothing.

@@ -67,6 +67,7 @@ static bool line_probe(struct pipeline *line);
 
 #include "datapath/pipeline/flow.h"
 #include "datapath/pipeline/pipeline.h"
+#include "datapath/pipeline/flow_rewrite.h"
 
 struct dpdk_line { // one frame of a burst
 	struct pipeline line;
@@ -161,8 +162,9 @@ weft_inline void line_open(struct dpdk_line *line, struct dpdk_worker *worker, u
 	if (unlikely(!flow_read(&f, in_port, vni, &line->flow)))
 		return;
 	line->ip6 = f.ip6;
+	line->deep = worker->dives_first;
 	struct flow_key head = flow_head(&line->flow);
-	line_seek(line, &head);
+	line_seek(line, line->deep ? &line->flow : &head);
 }
 
 // The set; wants the slot.
@@ -200,19 +202,39 @@ weft_inline bool line_equal(const struct dpdk_line *line)
 	       (!(line->flow.rest & FLOW_IP6) || flow_ip6_equal(ip6->word, line->ip6));
 }
 
+weft_inline bool line_holds(const struct dpdk_line *line, u32 configuration, u32 now)
+{
+	const struct flow_slot *slot = line->slot;
+	return line_equal(line) && slot->configuration == configuration &&
+	       now - slot->decided <= flow_life(slot) &&
+	       slot->network_generation == (u32)line_generation(line->worker, slot->network);
+}
+
+// The flow was asked for first, and is not known: then the head is.
+static __attribute__((noinline)) void line_surface(struct dpdk_line *line)
+{
+	struct flow_key head = flow_head(&line->flow);
+	line->deep = false;
+	line_seek(line, &head);
+	line_locate(line);
+}
+
 // The slot. configuration: the generation, from before the burst was decided.
 weft_inline void line_match(struct dpdk_line *line, u32 configuration, u32 now)
 {
 	if (unlikely(!line->set))
 		return;
+	if (line->deep && line->worker->dives_first) {
+		line->hit = line_holds(line, configuration, now);
+		if (likely(line->hit))
+			return;
+		line_surface(line);
+	}
 	if (unlikely(line->slot->action == FLOW_DEEP)) {
 		line_dive(line);
 		line_locate(line);
 	}
-	const struct flow_slot *slot = line->slot;
-	line->hit = line_equal(line) && slot->configuration == configuration &&
-		    now - slot->decided <= flow_life(slot) &&
-		    slot->network_generation == (u32)line_generation(line->worker, slot->network);
+	line->hit = line_holds(line, configuration, now);
 }
 
 // --- what pipeline.h asks of a cache
@@ -229,7 +251,7 @@ weft_inline bool flow_find(struct pipeline *line)
 	v->action = l->slot->action & ~FLOW_REWRITE;
 	if (l->slot->action & FLOW_REWRITE) {
 		v->flags |= WEFT_VERDICT_REWRITE;
-		line->rewrite = flow_rewrite_of(&l->worker->flows, l->slot);
+		line->rewrite = &flow_rewrite_of(&l->worker->flows, l->slot)->to;
 	}
 	v->network = l->slot->network;
 	v->port = l->slot->port;
@@ -260,17 +282,18 @@ weft_inline void flow_keep(struct pipeline *line)
 		return;
 	struct flow_key key = flow_head(&l->flow);
 	if (flow_is_deep(v)) {
-		flow_store(flows, &key, &row, NULL, NULL);
+		flow_store(flows, &key, &row, NULL);
 		key = l->flow;
 	}
-	row.action = (u16)v->action;
-	const struct weft_rewrite *rewrite = NULL;
-	if (v->flags & WEFT_VERDICT_REWRITE) {
-		row.action |= FLOW_REWRITE;
-		rewrite = line->rewrite;
-	}
-	if (flow_cacheable(line->key) && flow_keepable(v) && v->max_bytes <= UINT16_MAX)
-		flow_store(flows, &key, &row, l->ip6, rewrite);
-	else
+	bool rewrite = v->flags & WEFT_VERDICT_REWRITE;
+	row.action = (u16)(v->action | (rewrite ? FLOW_REWRITE : 0));
+	// What is changed is worked out for the flow alone.
+	if (!flow_cacheable(line->key) || !flow_keepable(v) || v->max_bytes > UINT16_MAX ||
+		(rewrite && !flow_is_deep(v))) {
 		flow_forget(flows, &key);
+		return;
+	}
+	struct flow_slot *slot = flow_store(flows, &key, &row, l->ip6);
+	if (rewrite)
+		flow_work_out(flow_rewrite_of(flows, slot), line->key, line->rewrite);
 }

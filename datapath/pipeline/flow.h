@@ -15,6 +15,12 @@
 #include <weft/verdict.h>
 #include <weft/wire.h>
 
+// What a service changes in a flow's packets, beside the flow's verdict (flow_rewrite.h).
+struct flow_rewrite {
+	struct weft_rewrite to; // also what stays
+	u16 addresses, ports;   // what a checksum changes by (RFC 1624)
+};
+
 #define FLOW_SERVICE_NS (8 * WEFT_REFRESH_NS)
 
 weft_inline u64 flow_life_ns(u8 flags)

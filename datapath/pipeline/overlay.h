@@ -144,18 +144,24 @@ weft_inline u32 overlay_peer(struct tables *tables, const struct weft_ip *addres
 	return vtep ? vtep->peer : 0;
 }
 
+// After OVERLAY_YES: whose address o->src is; 0: nobody's.
+weft_inline enum overlay_kind overlay_from(struct overlay *o, u32 peer)
+{
+	o->peer = peer;
+	o->drop = peer ? WEFT_DROP_none : WEFT_DROP_peer_unknown;
+	return peer ? OVERLAY_YES : OVERLAY_BAD;
+}
+
 // *o comes in zeroed. The frame has no tag: an underlay with tags has devices for them.
 weft_inline enum overlay_kind overlay_receive(
 	struct tables *tables, const struct packet *p, struct overlay *o)
 {
 	struct weft_index zero = {0};
 	enum overlay_kind kind = overlay_parse(p, TABLE_GET(tables, host, &zero), o);
-	if (kind != OVERLAY_YES)
-		return kind;
-	o->peer = overlay_peer(tables, &o->src);
-	o->drop = o->peer ? WEFT_DROP_none : WEFT_DROP_peer_unknown;
-	return o->peer ? OVERLAY_YES : OVERLAY_BAD;
+	return kind == OVERLAY_YES ? overlay_from(o, overlay_peer(tables, &o->src)) : kind;
 }
+
+enum { OVERLAY_ENTROPY_BITS = 14 };
 
 // The inner flow as 14 bits: next hop and source port hang on it (RFC 7348 section 5).
 weft_inline u32 overlay_entropy(const struct weft_key *key)
@@ -168,7 +174,7 @@ weft_inline u32 overlay_entropy(const struct weft_key *key)
 		hash ^= ((u64)key->l4_src << 24 | (u64)key->l4_dst << 8 | key->protocol) *
 			0x27d4eb2f165667c5ull;
 	hash ^= ((u64)(dst[2] ^ dst[1]) << 16 | (src[2] ^ src[1])) * 0xd6e8feb86659fd93ull;
-	return (u32)(hash >> 40) & 0x3fff;
+	return (u32)(hash >> 40) & ((1 << OVERLAY_ENTROPY_BITS) - 1);
 }
 
 enum { OVERLAY_FIRST_PORT = 49152 }; // the dynamic ports: 14 bits of them
@@ -215,7 +221,8 @@ weft_inline void overlay_find_way(
 	u32 nexthops = way->peer ? way->peer->nexthops : 0;
 	if (!nexthops || nexthops > WEFT_NEXTHOPS_PER_PEER)
 		return;
-	index.index = peer * WEFT_NEXTHOPS_PER_PEER + way->entropy % nexthops;
+	index.index =
+		peer * WEFT_NEXTHOPS_PER_PEER + (way->entropy * nexthops >> OVERLAY_ENTROPY_BITS);
 	way->nexthop = TABLE_GET(tables, nexthop, &index);
 	if (way->nexthop && !way->nexthop->ifindex)
 		way->nexthop = NULL;

@@ -13,7 +13,8 @@ static inline void rig_overlay(void)
 {
 	struct weft_index zero = {0}, peer = {RIG_PEER}, hop = {RIG_PEER * WEFT_NEXTHOPS_PER_PEER};
 	struct weft_host_row host = {.udp_port = 4789};
-	struct weft_port_row row = {.flags = WEFT_PORT_PRESENT | WEFT_PORT_PEER, .nexthops = 1};
+	struct weft_port_row row = {
+		.flags = WEFT_PORT_PRESENT | WEFT_PORT_PEER, .nexthops = 1, .mac_limit = 1000};
 	struct weft_nexthop_row nexthop = {.mtu = 1600, .ifindex = 77, .dst = {{2, 0, 0, 0, 9, 9}}};
 	const u8 mapped[16] = {[10] = 0xff, 0xff, 192, 0, 2, 1};
 	memcpy(host.address, mapped, 16);
@@ -21,8 +22,31 @@ static inline void rig_overlay(void)
 	rig_put(WEFT_TABLE_host, &zero, &host);
 	rig_put(WEFT_TABLE_port, &peer, &row);
 	rig_put(WEFT_TABLE_nexthop, &hop, &nexthop);
+	struct weft_vtep_key vtep;
+	memcpy(vtep.address, mapped, sizeof(vtep.address));
+	rig_put(WEFT_TABLE_vtep, &vtep, &(struct weft_vtep_row){RIG_PEER});
+	rig_put(WEFT_TABLE_tag, &(struct weft_tag_key){.tag = 100},
+		&(struct weft_tag_row){.network = RIG_NETWORK});
 	rig.engine->ports[RIG_TO]->ifindex = nexthop.ifindex;
 	rig.engine->underlay[0] = RIG_TO;
+}
+
+// Outer headers of a frame from the peer, in front of an inner one of so many bytes.
+enum { RIG_OUTER_BYTES = 50 };
+static inline void rig_outer(u8 *at, u32 inner_bytes, u32 flow)
+{
+	static const u8 head[RIG_OUTER_BYTES] = {2, 0, 0, 0, 9, 8, 2, 0, 0, 0, 9, 9, 8, 0, 0x45, 0,
+		0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 1, 0xc0, 0, 0x12, 0xb5, 0,
+		0, 0, 0, 8, 0, 0, 0, 0, 0, 100, 0};
+	u32 ip = inner_bytes + RIG_OUTER_BYTES - 14, udp = ip - 20, sum = 0;
+	memcpy(at, head, sizeof(head));
+	at[16] = (u8)(ip >> 8), at[17] = (u8)ip;
+	at[35] = (u8)flow;
+	at[38] = (u8)(udp >> 8), at[39] = (u8)udp;
+	for (u32 i = 14; i < 34; i += 2)
+		sum += (u32)(at[i] << 8 | at[i + 1]);
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	at[24] = (u8)(sum >> 8), at[25] = (u8)sum;
 }
 
 // Addresses: the service's, with another end.

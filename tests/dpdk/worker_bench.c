@@ -12,24 +12,31 @@ enum { SLICES_MOST = 100000 };
 static struct {
 	u32 flows, macs, size, cpu, sample;
 	double seconds;
-	bool vxlan, uncached;
+	bool vxlan, from_peer, uncached;
 	const char *services; // a mode: nat, or dsr; NULL: switching alone
 	const char *keep;     // where dynamic tables lie; NULL: in memory of its own
 } opt = {.flows = 1, .macs = 1, .size = 64, .seconds = 2};
 
-static u8 *frames; // of all flows, back to back
+static u8 *frames;      // of all flows, back to back
+static u32 frame_bytes; // of each, outer headers included
 
 static void world(void)
 {
-	if (opt.vxlan)
+	u32 outer = opt.from_peer ? RIG_OUTER_BYTES : 0;
+	if (opt.vxlan || opt.from_peer)
 		rig_overlay();
+	if (opt.from_peer)
+		rig.engine->ports[RIG_FROM]->underlay = true;
+	frame_bytes = outer + opt.size;
 	for (u32 i = 0; i < opt.macs; i++)
 		rig_put_place(2 + i, opt.vxlan ? RIG_PEER : RIG_TO);
 	if (opt.services)
 		rig_services(strcmp(opt.services, "nat") == 0, RIG_VIP);
-	frames = malloc((size_t)opt.flows * opt.size);
+	frames = malloc((size_t)opt.flows * frame_bytes);
 	for (u32 i = 0; i < opt.flows; i++) {
-		u8 *frame = frames + (size_t)i * opt.size;
+		u8 *frame = frames + (size_t)i * frame_bytes + outer;
+		if (outer)
+			rig_outer(frame - outer, opt.size, i);
 		rig_frame(frame, opt.size, opt.services ? 2 : 2 + i % opt.macs, i);
 		if (opt.services)
 			rig_to_service(frame);
@@ -41,8 +48,8 @@ static void burst_make(struct rte_mbuf **burst, u32 *flow)
 	if (rte_pktmbuf_alloc_bulk(eal_pool(), burst, DPDK_BURST))
 		errx(1, "no frames left");
 	for (u32 i = 0; i < DPDK_BURST; i++) {
-		rte_memcpy(rte_pktmbuf_append(burst[i], (u16)opt.size),
-			frames + (size_t)*flow * opt.size, opt.size);
+		rte_memcpy(rte_pktmbuf_append(burst[i], (u16)frame_bytes),
+			frames + (size_t)*flow * frame_bytes, frame_bytes);
 		*flow = *flow + 1 == opt.flows ? 0 : *flow + 1;
 	}
 }
@@ -98,8 +105,9 @@ static void options(int argc, char **argv)
 {
 	static const struct option longs[] = {{"cpu", 1, NULL, 'c'}, {"flows", 1, NULL, 'f'},
 		{"macs", 1, NULL, 'm'}, {"size", 1, NULL, 's'}, {"seconds", 1, NULL, 't'},
-		{"sample", 1, NULL, 'n'}, {"vxlan", 0, NULL, 'v'}, {"services", 1, NULL, 'S'},
-		{"uncached", 0, NULL, 'u'}, {"keep", 1, NULL, 'k'}, {0}};
+		{"sample", 1, NULL, 'n'}, {"vxlan", 0, NULL, 'v'}, {"from-peer", 0, NULL, 'p'},
+		{"services", 1, NULL, 'S'}, {"uncached", 0, NULL, 'u'}, {"keep", 1, NULL, 'k'},
+		{0}};
 	int c;
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		u32 *number = c == 'c'   ? &opt.cpu
@@ -109,6 +117,8 @@ static void options(int argc, char **argv)
 					 : &opt.size;
 		if (c == 'v')
 			opt.vxlan = true;
+		else if (c == 'p')
+			opt.from_peer = true;
 		else if (c == 'S')
 			opt.services = optarg;
 		else if (c == 'u')
@@ -121,7 +131,8 @@ static void options(int argc, char **argv)
 			*number = (u32)strtoul(optarg, NULL, 10);
 		else
 			errx(2, "usage: worker_bench [--cpu N] [--flows N] [--macs N] [--size N] "
-				"[--seconds S] [--sample N] [--vxlan] [--services nat|dsr] "
+				"[--seconds S] [--sample N] [--vxlan|--from-peer] [--services "
+				"nat|dsr] "
 				"[--uncached] [--keep DIR]");
 	}
 	if (opt.services && strcmp(opt.services, "nat") != 0 && strcmp(opt.services, "dsr") != 0)
@@ -179,10 +190,13 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	double both = measure(true);
-	printf("{\"bench\":\"worker\",\"flows\":%u,\"macs\":%u,\"size\":%u,\"vxlan\":%s,"
+	printf("{\"bench\":\"worker\",\"flows\":%u,\"macs\":%u,\"size\":%u,\"vxlan\":\"%s\","
 	       "\"services\":\"%s\",\"sent\":%llu,\"source_ns\":%.1f,\"first_ns\":%.1f,"
 	       "\"ns_per_packet\":%.1f}\n",
-		opt.flows, opt.macs, opt.size, opt.vxlan ? "true" : "false",
+		opt.flows, opt.macs, opt.size,
+		opt.vxlan       ? "out"
+		: opt.from_peer ? "in"
+				: "no",
 		opt.services ? opt.services : "none", (unsigned long long)rig.sent[RIG_TO], source,
 		first - source, both - source);
 	if (opt.keep)
