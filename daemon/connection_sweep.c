@@ -77,10 +77,13 @@ static void begin(struct connections *c)
 	census_begin(c->weftd, &c->of_network);
 }
 
-static void end(struct connections *c)
+// A walk that failed has counted too little: it proves nothing.
+static void end(struct connections *c, bool whole)
 {
-	census_end(c->weftd, &c->of_service);
-	census_end(c->weftd, &c->of_network);
+	if (whole) {
+		census_end(c->weftd, &c->of_service);
+		census_end(c->weftd, &c->of_network);
+	}
 	c->weftd->engine_ops->table_walk(c->weftd->engine, WEFT_TABLE_fragment, sweep_fragment, c);
 	c->under_way = false;
 }
@@ -119,7 +122,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 	} while (!error && c->cursor && took_ns < PART_US * 1000ull);
 	c->took_ns += took_ns;
 	if (error || !c->cursor)
-		end(c);
+		end(c, !error);
 	schedule(c);
 }
 

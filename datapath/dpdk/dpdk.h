@@ -165,8 +165,9 @@ static inline u32 dpdk_underlay_slot(const struct engine *engine, u32 ifindex)
 struct dpdk_worker *worker_new(struct engine *engine, u32 index, u32 flow_slots);
 int worker_start(struct dpdk_worker *worker, const cpu_set_t *cpus); // NULL: any
 void worker_free(struct dpdk_worker *worker);                        // ends its thread first
-u64 worker_flow_bytes(u32 flow_slots);                               // of memory, of each worker
 void worker_wake(struct dpdk_worker *worker);
+
+// clock.c: CLOCK_MONOTONIC.
 u64 worker_now(struct dpdk_worker *worker);
 u64 worker_time(const struct dpdk_worker *worker, u64 tsc); // of a moment not long ago
 

@@ -122,8 +122,7 @@ static int dpdk_memory(
 	u32 workers = error ? 1 : workers_of(&cores); // the injector is one more
 	for (u32 i = 0; i < WEFT_TABLE_count; i++)
 		out->table[i] = shared_bytes(i, config->capacity[i], workers);
-	out->other =
-		(workers + 1) * worker_flow_bytes(flow_slots_of(config)) + eal_bytes(&config->dpdk);
+	out->other = (workers + 1) * flows_bytes(flow_slots_of(config)) + eal_bytes(&config->dpdk);
 	if (error || !config->keep_dir)
 		return error;
 	return keep_check(config->keep_dir, config->capacity, &out->present, why);

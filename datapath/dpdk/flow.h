@@ -59,6 +59,11 @@ struct flow_table {
 	u32 mask; // of set numbers
 };
 
+// flow.c. False: out of memory; free it all the same.
+bool flows_new(struct flow_table *flows, u32 slots);
+void flows_free(struct flow_table *flows);
+u64 flows_bytes(u32 slots);
+
 // The key of all frames with the head of this one.
 weft_inline struct flow_key flow_head(const struct flow_key *key)
 {

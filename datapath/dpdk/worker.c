@@ -16,119 +16,17 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 #include "datapath/dpdk/dpdk.h"
 
 enum {
-	TURN_NS = 2000,       // a burst of hits, about
-	TURNS_MOST = 256,     // of debt: it may be the kernel that took the core meanwhile
-	PEEK_ROUNDS = 64,     // busy: armed descriptors are looked at every so many rounds,
-	PEEK_NS = 40000,      // but not more often: the system call takes as long as some frames
-	CLOCK_NS = 100000000, // the counter is held against the clock so often
-	CLOCK_FIRST_NS = 1000000,
-	CLOCK_CYCLES = 2000, // that takes so long at most, undisturbed
-	CLOCK_LOOKS = 8,     // that are tried for it
+	TURN_NS = 2000,   // a burst of hits, about
+	TURNS_MOST = 256, // of debt: it may be the kernel that took the core meanwhile
+	PEEK_ROUNDS = 64, // busy: armed descriptors are looked at every so many rounds,
+	PEEK_NS = 40000,  // but not more often: the system call takes as long as some frames
 };
-
-static u64 clock_of(clockid_t clock)
-{
-	struct timespec now;
-	clock_gettime(clock, &now);
-	return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
-}
-
-// What the counter and CLOCK_REALTIME said at one moment of CLOCK_MONOTONIC. Returns how long that
-// moment was, in cycles: the core may be taken away meanwhile.
-static u64 clock_look(struct dpdk_clock *clock)
-{
-	u64 before = rte_rdtsc(), ns = clock_of(CLOCK_MONOTONIC), behind = clock_of(CLOCK_REALTIME);
-	u64 after = rte_rdtsc();
-	clock->ns = ns;
-	clock->tsc = before + (after - before) / 4;
-	clock->behind_ns = behind - ns;
-	return after - before;
-}
-
-// The counter's rate is what it was since the last time: the kernel's clock is steered. The first
-// rate is DPDK's, rounded to 10 MHz: it is held against the clock soon, then less and less often.
-static void clock_set(struct dpdk_clock *clock)
-{
-	struct dpdk_clock look = *clock, best = *clock;
-	u64 shortest = ~0ull;
-	for (u32 i = 0; i < CLOCK_LOOKS && shortest > CLOCK_CYCLES; i++) {
-		u64 cycles = clock_look(&look);
-		if (cycles < shortest)
-			best = look;
-		shortest = RTE_MIN(shortest, cycles);
-	}
-	best.calm = shortest <= CLOCK_CYCLES;
-	if (clock->calm && best.calm && best.ns - clock->ns < 100ull * CLOCK_NS)
-		best.ns_per_cycle = (double)(best.ns - clock->ns) / (double)(best.tsc - clock->tsc);
-	best.period_ns = RTE_MIN(clock->period_ns * 2 + CLOCK_FIRST_NS, (u64)CLOCK_NS);
-	*clock = best;
-}
-
-u64 worker_now(struct dpdk_worker *worker)
-{
-	struct dpdk_clock *clock = &worker->clock;
-	u64 passed = (u64)((double)(rte_rdtsc() - clock->tsc) * clock->ns_per_cycle);
-	if (likely(passed < clock->period_ns))
-		return clock->ns + passed;
-	clock_set(clock);
-	return clock->ns;
-}
-
-u64 worker_time(const struct dpdk_worker *worker, u64 tsc)
-{
-	const struct dpdk_clock *clock = &worker->clock;
-	return clock->ns + (u64)(s64)((double)(s64)(tsc - clock->tsc) * clock->ns_per_cycle);
-}
-
-// Zeroed, on hugepages where the kernel has some.
-static void *pages_new(size_t bytes)
-{
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED)
-		return NULL;
-	madvise(memory, bytes, MADV_HUGEPAGE);
-	return memory;
-}
-
-u64 worker_flow_bytes(u32 flow_slots)
-{
-	const struct flow_table *flows = NULL;
-	return flow_slots *
-		       (sizeof(*flows->slots) + sizeof(*flows->ip6) + sizeof(*flows->changes)) +
-	       flow_slots / FLOW_WAYS * sizeof(*flows->sets);
-}
-
-static bool flows_new(struct flow_table *flows, u32 slots)
-{
-	flows->mask = slots / FLOW_WAYS - 1;
-	flows->slots = pages_new(slots * sizeof(*flows->slots));
-	flows->ip6 = pages_new(slots * sizeof(*flows->ip6));
-	flows->changes = pages_new(slots * sizeof(*flows->changes));
-	flows->sets = pages_new(slots / FLOW_WAYS * sizeof(*flows->sets));
-	return flows->slots && flows->ip6 && flows->changes && flows->sets;
-}
-
-static void flows_free(struct flow_table *flows)
-{
-	size_t sets = (size_t)flows->mask + 1;
-	if (flows->slots)
-		munmap(flows->slots, sets * FLOW_WAYS * sizeof(*flows->slots));
-	if (flows->ip6)
-		munmap(flows->ip6, sets * FLOW_WAYS * sizeof(*flows->ip6));
-	if (flows->changes)
-		munmap(flows->changes, sets * FLOW_WAYS * sizeof(*flows->changes));
-	if (flows->sets)
-		munmap(flows->sets, sets * sizeof(*flows->sets));
-}
 
 static void worker_tables(struct dpdk_worker *worker)
 {

@@ -140,10 +140,14 @@ static void measure(bool xdp, const struct load *load)
 	int next = bpf_map__fd(xdp ? replay->maps.replay_next_xdp : replay->maps.replay_next_tc);
 	for (int run = 0; run < RUNS; run++) {
 		bpf_map_delete_elem(next, &zero);
+		replay->bss->replay_mixed = load->flows > 0;
 		without[run] = one_run(program, load->repeat, frame.bytes);
 		bpf_map_update_elem(next, &zero, &engine->program, BPF_ANY);
-		if (!run && load->flows) // all of them are known, and nobody's first second is it
+		if (!run && load->flows) { // all of them are known, and nobody's first second is it
+			replay->bss->replay_mixed = false;
 			one_run(program, load->flows + 1, frame.bytes);
+			replay->bss->replay_mixed = true;
+		}
 		with[run] = one_run(program, load->repeat, frame.bytes) - without[run];
 	}
 	qsort(with, RUNS, sizeof(with[0]), by_size);

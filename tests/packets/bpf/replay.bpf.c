@@ -20,6 +20,15 @@ const volatile u32 replay_flows = 1; // 0: each packet is of a new one
 const volatile u32 replay_services = 1;
 u64 replay_frame[REPLAY_BYTES / sizeof(u64)];
 u32 replay_count;
+u32 replay_mixed; // flows come in no order that a core could foresee; else one after the other
+
+// murmur3's finalizer.
+weft_inline u32 replay_mix(u32 x)
+{
+	x = (x ^ x >> 16) * 0x85ebca6b;
+	x = (x ^ x >> 13) * 0xc2b2ae35;
+	return x ^ x >> 16;
+}
 
 // By words, as a frame comes: bytes written one by one would have to be collected for each look.
 // Checksums are left alone: what is measured does not look at them.
@@ -28,7 +37,9 @@ weft_inline bool replay(void *data, void *data_end)
 	struct ipv4_header *ip = data + sizeof(struct eth_header);
 	struct tcp_header *tcp = (void *)(ip + 1); // or UDP: the ports are the same
 	u32 count = replay_count++;
-	u32 flow = replay_flows ? count % replay_flows : count;
+	u32 flow = replay_mixed ? replay_mix(count) : count;
+	if (replay_flows)
+		flow %= replay_flows;
 	if (data + REPLAY_BYTES > data_end)
 		return false;
 	for (u32 i = 0; i < REPLAY_BYTES / sizeof(u64); i++)
