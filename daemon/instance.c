@@ -86,6 +86,8 @@ static int start_engine(struct weftd *weftd, struct failure *failure)
 	if (err)
 		return err;
 	err = weftd->engine_ops->start(&weftd->engine, &config, &why);
+	if (!err && weftd->engine_ops != &engine_ebpf)
+		engine_ebpf_leave(pin_dir);
 	if (!err)
 		return 0;
 	weftd->engine = NULL;

@@ -66,9 +66,17 @@ static int refuse_master(const struct port *port, const struct link *link, struc
 	return fail_hint(failure, "take it out: ip link set dev %s nomaster", link->name);
 }
 
-static int accept_device(const struct port *port, const struct link *link, struct failure *failure)
+// The kernel tells of no program that replaces another, or goes with its link.
+static bool has_foreign_xdp(const struct port *port, const struct link *link)
 {
 	const struct engine_ops *ops = port->weftd->engine_ops;
+	const struct link *now = link->xdp ? link_refresh(port->weftd->links, link->name) : NULL;
+	return now && now->xdp &&
+	       !(ops->own_xdp && ops->own_xdp(port->weftd->engine, now->xdp_program));
+}
+
+static int accept_device(const struct port *port, const struct link *link, struct failure *failure)
+{
 	if (link->flags & IFF_LOOPBACK)
 		return fail(
 			failure, -EINVAL, "wrong_device", "%s is the loopback device", link->name);
@@ -84,7 +92,7 @@ static int accept_device(const struct port *port, const struct link *link, struc
 			((struct port *)link->watch)->object->name);
 	if (refuse_mark(port, link, failure) || refuse_master(port, link, failure))
 		return -EBUSY;
-	if (link->xdp && !(ops->own_xdp && ops->own_xdp(port->weftd->engine, link->xdp_program))) {
+	if (has_foreign_xdp(port, link)) {
 		fail(failure, -EBUSY, "in_use", "%s has an XDP program of somebody else",
 			link->name);
 		return fail_hint(failure, "take it off: ip link set dev %s xdp%s off", link->name,

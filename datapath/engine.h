@@ -260,6 +260,9 @@ struct engine_ops {
 // List 3: the engines. dpdk is in a module (weft-dpdk.so) that is opened when it is asked for.
 extern const struct engine_ops engine_sim;
 extern const struct engine_ops engine_ebpf;
+// Before ports are attached to another engine: what an eBPF datapath has pinned there goes on
+// without weftd, and ends now.
+void engine_ebpf_leave(const char *pin_dir);
 // NULL: no such engine; *why (may be NULL) is then a static sentence if there could be one.
 const struct engine_ops *engine_find(const char *name, const char **why);
 

@@ -67,7 +67,6 @@ struct engine {
 	struct weft_tc_bpf *program;
 	struct weft_tc_bpf *inject; // the second copy, loaded when first asked for
 	struct weft_xdp_bpf *xdp;   // loaded when first asked for
-	u32 xdp_before;             // id of the program that it has replaced
 	struct ebpf_table tables[WEFT_TABLE_count];
 	int device_fd;           // ifindex -> port id
 	int device_slots_fd;     // the same by a slot of the ifindex

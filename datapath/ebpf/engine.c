@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <weft/log.h>
 
 #include "weft_tc.skel.h"
@@ -77,6 +78,19 @@ static void ebpf_purge(struct engine *engine)
 	ebpf_dynamic_purge(engine);
 	ebpf_pin_remove_directories(engine->pin_dir);
 	ebpf_stop(engine);
+}
+
+void engine_ebpf_leave(const char *pin_dir)
+{
+	struct engine left = {.pin_dir = (char *)pin_dir};
+	if (access(pin_dir, F_OK))
+		return;
+	log_info("the eBPF datapath that was here before ends");
+	ebpf_xdp_prune(&left, NULL);
+	ebpf_hook_prune(&left, NULL);
+	ebpf_observe_purge(&left);
+	ebpf_dynamic_purge(&left);
+	ebpf_pin_remove_directories(pin_dir);
 }
 
 static int ebpf_commit(struct engine *engine)

@@ -119,7 +119,6 @@ int ebpf_xdp_attach(struct engine *engine, u32 ifindex, bool *sends, const char 
 	int fd = link_open(pin, &info);
 	if (fd >= 0 && info.xdp.ifindex == ifindex) {
 		*why = "the kernel refused to replace its XDP program";
-		engine->xdp_before = info.prog_id;
 		error = bpf_link_update(fd, bpf_program__fd(engine->xdp->progs.weft_xdp), NULL);
 		close(fd);
 	} else {
@@ -169,10 +168,9 @@ static void look(struct engine *engine, const char *name, void *context)
 	search->found |= fd >= 0 && info.prog_id == search->program;
 }
 
-// Or it was, before it was replaced: netlink does not tell of that.
 bool ebpf_own_xdp(struct engine *engine, u32 program)
 {
 	struct search search = {.program = program};
 	ebpf_pin_each(engine, "xdp", look, &search);
-	return program && (search.found || program == engine->xdp_before);
+	return program && search.found;
 }
