@@ -57,12 +57,13 @@ void ebpf_xdp_detach(struct engine *engine, u32 ifindex)
 	struct bpf_link_info info;
 	pin_paths(engine, ifindex, pin, tags);
 	int fd = link_open(pin, &info);
+	bool vanished = fd >= 0 && info.xdp.ifindex != ifindex; // another device may be it now
 	if (fd >= 0) {
 		bpf_link_detach(fd);
 		close(fd);
 	}
 	unlink(pin);
-	if (rmdir(tags) == 0 && info.xdp.ifindex == ifindex && if_indextoname(ifindex, device))
+	if (rmdir(tags) == 0 && !vanished && if_indextoname(ifindex, device))
 		netdev_let_take_tags(device, true);
 }
 

@@ -29,6 +29,9 @@ why_says() { # why_says HOST PORT PATTERN
 	# shellcheck disable=SC2254
 	case $why in *$3*) ;; *) die "why of $2 is '$why', not '$3'" ;; esac
 }
+tags_are() { # tags_are DEVICE on|off: may its driver take them out of the bytes?
+	on a ethtool -k "$1" | grep -q "^rx-vlan-offload: $2" || die "$1: not $2: $(on a ethtool -k "$1" | grep rx-vlan)"
+}
 # What reaches the kernel behind XDP, where a packet socket sees it: how many frames of this kind.
 behind() { # behind DEVICE FILTER COMMAND...
 	local pid
@@ -66,6 +69,7 @@ for i in 1 2; do
 	driver_is a "c$i" xdp
 	program_on a "c$i" || die "no XDP program on c$i"
 	why_says a "c$i" "the other end of c$i"
+	tags_are "c$i" off
 done
 ctl a port add c3 type device network blue
 # shellcheck disable=SC2016
@@ -134,6 +138,7 @@ on a ip link set c4 mtu 9000
 ctl a port add c4 type device network blue xdp on
 driver_is a c4 tc
 why_says a c4 'by TC alone, not by XDP: its driver refused the program: a smaller MTU'
+tags_are c4 on
 pings g4 10.0.0.1
 on g4 ip link set eth0 mtu 1500
 on a ip link set c4 mtu 1500
@@ -215,4 +220,7 @@ udp h1 g3 10.0.0.3
 
 # nothing of it stays
 ctl a host purge >/dev/null
-for device in c1 c2 up0 w0; do no_program_on a $device || die "an XDP program stayed on $device"; done
+for device in c1 c2 up0 w0; do
+	no_program_on a $device || die "an XDP program stayed on $device"
+	tags_are $device on
+done
