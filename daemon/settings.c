@@ -77,42 +77,6 @@ static int set_capacity(
 	return 0;
 }
 
-static int set_ebpf(
-	struct settings *settings, const json_t *section, const char *path, struct failure *failure)
-{
-	static const struct argument slots = {
-		.word = "flow_slots", .kind = ARGUMENT_NUMBER, .min = 64, .max = 1 << 22};
-	static const struct argument xdp = {
-		.word = "xdp", .kind = ARGUMENT_CHOICE, .choices = "auto|on|off"};
-	const char *key;
-	json_t *value;
-
-	if (!json_is_object(section))
-		return fail(failure, -EINVAL, "bad_config",
-			"%s: ebpf must hold settings such as `flow_slots: 65536`", path);
-	json_object_foreach ((json_t *)section, key, value) {
-		bool is_xdp = strcmp(key, xdp.word) == 0;
-		if (!is_xdp && strcmp(key, slots.word) != 0)
-			return settings_unknown(
-				key, json_pack("[s,s]", slots.word, xdp.word), path, failure);
-		json_t *parsed = value_from_json(is_xdp ? &xdp : &slots, value, failure);
-		json_int_t number = json_integer_value(parsed);
-		bool valid = is_xdp ? parsed != NULL : number && !(number & (number - 1));
-		if (is_xdp && valid) {
-			free(settings->ebpf_xdp);
-			settings->ebpf_xdp = strdup(json_string_value(parsed));
-		} else if (valid) {
-			settings->ebpf_flow_slots = (u32)number;
-		}
-		json_decref(parsed);
-		if (!valid)
-			return fail(failure, -EINVAL, "bad_config", "%s: ebpf.%s must be %s", path,
-				key,
-				is_xdp ? "auto, on or off" : "a power of two from 64 to 4194304");
-	}
-	return 0;
-}
-
 static int set_one(struct settings *settings, const char *key, json_t *value, const char *path,
 	struct failure *failure)
 {
@@ -120,10 +84,8 @@ static int set_one(struct settings *settings, const char *key, json_t *value, co
 
 	if (strcmp(key, "capacity") == 0)
 		return set_capacity(settings, value, path, failure);
-	if (strcmp(key, "dpdk") == 0)
-		return settings_dpdk_read(&settings->dpdk, value, path, failure);
-	if (strcmp(key, "ebpf") == 0)
-		return set_ebpf(settings, value, path, failure);
+	if (settings_engine_read(settings, key, value, path, failure))
+		return failure->code;
 	possible = json_pack("[s,s,s]", "capacity", "dpdk", "ebpf");
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(texts); i++) {
 		char **text = text_at(settings, i);

@@ -13,6 +13,6 @@ void settings_free(struct settings *settings);
 // A key that is none of the possible ones (taken). Returns what fail() returned.
 int settings_unknown(const char *key, json_t *possible, const char *path, struct failure *failure);
 
-// settings_dpdk.c
-int settings_dpdk_read(struct settings_dpdk *dpdk, const json_t *section, const char *path,
-	struct failure *failure);
+// settings_engine.c: the section of an engine. False: no engine has one of this name.
+bool settings_engine_read(struct settings *settings, const char *name, const json_t *values,
+	const char *path, struct failure *failure);

@@ -94,6 +94,11 @@ int ebpf_pin_replace(int fd, const char *path); // atomically
 // Calls fn for each name; fn may unlink it.
 void ebpf_pin_each(const struct engine *engine, const char *dir,
 	void (*fn)(struct engine *engine, const char *name, void *context), void *context);
+// Of pins that are named by a device, "7" or "7-qdisc": detaches those that are not wanted; wanted
+// NULL: all.
+void ebpf_pin_prune(struct engine *engine, const char *dir,
+	bool (*wanted)(struct engine *engine, u32 ifindex),
+	void (*detach)(struct engine *engine, u32 ifindex));
 void ebpf_pin_remove_directories(const char *pin_dir);
 
 // map.c: any map, whoever made it.

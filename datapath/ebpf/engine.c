@@ -69,14 +69,20 @@ static int ebpf_start(struct engine **out, const struct engine_config *config, c
 	return 0;
 }
 
-static void ebpf_purge(struct engine *engine)
+// Nothing of the datapath stays on devices and pins.
+static void unpin(struct engine *engine)
 {
-	ebpf_send_close(engine);
 	ebpf_xdp_prune(engine, NULL);
 	ebpf_hook_prune(engine, NULL);
 	ebpf_observe_purge(engine);
 	ebpf_dynamic_purge(engine);
 	ebpf_pin_remove_directories(engine->pin_dir);
+}
+
+static void ebpf_purge(struct engine *engine)
+{
+	ebpf_send_close(engine);
+	unpin(engine);
 	ebpf_stop(engine);
 }
 
@@ -86,11 +92,7 @@ void engine_ebpf_leave(const char *pin_dir)
 	if (access(pin_dir, F_OK))
 		return;
 	log_info("the eBPF datapath that was here before ends");
-	ebpf_xdp_prune(&left, NULL);
-	ebpf_hook_prune(&left, NULL);
-	ebpf_observe_purge(&left);
-	ebpf_dynamic_purge(&left);
-	ebpf_pin_remove_directories(pin_dir);
+	unpin(&left);
 }
 
 static int ebpf_commit(struct engine *engine)

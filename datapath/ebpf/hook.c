@@ -9,7 +9,6 @@
 
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -111,17 +110,8 @@ void ebpf_hook_detach(struct engine *engine, u32 ifindex)
 		detach(engine, hooks[i], ifindex);
 }
 
-// Names are "7", "7-new", "7-qdisc".
-static void prune(struct engine *engine, const char *name, void *context)
-{
-	bool (*wanted)(struct engine *, u32) = *(bool (**)(struct engine *, u32))context;
-	u32 ifindex = (u32)strtoul(name, NULL, 10);
-	if (!wanted || !wanted(engine, ifindex))
-		ebpf_hook_detach(engine, ifindex);
-}
-
 void ebpf_hook_prune(struct engine *engine, bool (*wanted)(struct engine *engine, u32 ifindex))
 {
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(hooks); i++)
-		ebpf_pin_each(engine, hooks[i]->dir, prune, &wanted);
+		ebpf_pin_prune(engine, hooks[i]->dir, wanted, ebpf_hook_detach);
 }

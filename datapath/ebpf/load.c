@@ -155,6 +155,12 @@ int ebpf_share_maps(const struct engine *engine, const struct bpf_object *with)
 	return 0;
 }
 
+static int load_beside(const struct engine *engine, struct bpf_object *object)
+{
+	int error = ebpf_share_maps(engine, object);
+	return error ? error : load_more(object);
+}
+
 int ebpf_load_inject(struct engine *engine)
 {
 	struct weft_tc_bpf *copy = weft_tc_bpf__open();
@@ -163,9 +169,7 @@ int ebpf_load_inject(struct engine *engine)
 	copy->rodata->weft_inject = true;
 	copy->rodata->weft_flow_slots = engine->program->rodata->weft_flow_slots;
 	copy->rodata->weft_decap_ipv6 = decapsulates_ipv6();
-	int error = ebpf_share_maps(engine, copy->obj);
-	if (!error)
-		error = load_more(copy->obj);
+	int error = load_beside(engine, copy->obj);
 	if (error) {
 		weft_tc_bpf__destroy(copy);
 		return error;
@@ -181,9 +185,7 @@ int ebpf_load_xdp(struct engine *engine)
 		return -errno;
 	xdp->rodata->weft_flow_slots = engine->program->rodata->weft_flow_slots;
 	xdp->rodata->weft_decap_ipv6 = decapsulates_ipv6();
-	int error = ebpf_share_maps(engine, xdp->obj);
-	if (!error)
-		error = load_more(xdp->obj);
+	int error = load_beside(engine, xdp->obj);
 	if (error) {
 		weft_xdp_bpf__destroy(xdp);
 		return error;

@@ -80,11 +80,8 @@ static int batch_read(const struct ebpf_map *map, struct batch *batch, bool *las
 static int walk(
 	const struct ebpf_map *map, u32 *cursor, bool one, engine_walk_fn *fn, void *context)
 {
-	u32 rows = WALK_BYTES / (map->key_bytes + map->slot_bytes);
-	struct batch batch = {.rows = one                ? PART_ROWS
-				      : rows > WALK_ROWS ? rows
-							 : WALK_ROWS,
-		.position = *cursor};
+	u32 rows = one ? PART_ROWS : WALK_BYTES / (map->key_bytes + map->slot_bytes);
+	struct batch batch = {.rows = rows > WALK_ROWS ? rows : WALK_ROWS, .position = *cursor};
 	bool last = false;
 	int result = 0;
 

@@ -71,6 +71,27 @@ void ebpf_pin_each(const struct engine *engine, const char *dir,
 		free(names);
 }
 
+struct pin_prune {
+	bool (*wanted)(struct engine *engine, u32 ifindex);
+	void (*detach)(struct engine *engine, u32 ifindex);
+};
+
+static void prune(struct engine *engine, const char *name, void *context)
+{
+	const struct pin_prune *p = context;
+	u32 ifindex = (u32)strtoul(name, NULL, 10);
+	if (!p->wanted || !p->wanted(engine, ifindex))
+		p->detach(engine, ifindex);
+}
+
+void ebpf_pin_prune(struct engine *engine, const char *dir,
+	bool (*wanted)(struct engine *engine, u32 ifindex),
+	void (*detach)(struct engine *engine, u32 ifindex))
+{
+	struct pin_prune p = {wanted, detach};
+	ebpf_pin_each(engine, dir, prune, &p);
+}
+
 // Is a mount of this filesystem seen by process 1? If not, pins die with the caller's mounts.
 static bool outlives_us(dev_t device)
 {

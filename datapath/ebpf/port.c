@@ -79,10 +79,11 @@ static void follow_xdp(struct engine *engine, u32 ifindex, const char *name)
 
 const char *ebpf_driver(struct engine *engine, u32 ifindex, const char **why)
 {
-	const char **wanted = ifindex ? xdp_why(engine, ifindex) : NULL;
-	*why = wanted ? *wanted : NULL;
+	*why = NULL;
 	if (!ifindex || !device_read(engine, ifindex))
 		return NULL;
+	const char **wanted = xdp_why(engine, ifindex);
+	*why = wanted ? *wanted : NULL;
 	return wanted && !*wanted ? "xdp" : "tc";
 }
 
@@ -207,7 +208,8 @@ static int set_overlay(
 	for (u32 i = 0; i < was.underlays; i++)
 		set_roles(engine, was.underlay[i], why);
 	for (u32 i = 0; engine->committed && i < was.underlays; i++)
-		follow_xdp(engine, was.underlay[i], "underlay");
+		if (!roles_of(overlay, was.underlay[i]))
+			follow_xdp(engine, was.underlay[i], "underlay");
 	for (u32 i = 0; engine->committed && i < overlay->underlays; i++)
 		follow_xdp(engine, overlay->underlay[i], "underlay");
 	return error;

@@ -9,7 +9,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,16 +38,22 @@ static int link_open(const char *pin, struct bpf_link_info *info)
 	return fd;
 }
 
-// A link whose device has vanished is on none.
-bool ebpf_xdp_is_on(const struct engine *engine, u32 ifindex)
+// Zeros: there is none.
+static struct bpf_link_info link_read(const char *pin)
 {
-	char pin[EBPF_PATH_BYTES], tags[EBPF_PATH_BYTES];
 	struct bpf_link_info info;
-	pin_paths(engine, ifindex, pin, tags);
 	int fd = link_open(pin, &info);
 	if (fd >= 0)
 		close(fd);
-	return fd >= 0 && info.xdp.ifindex == ifindex;
+	return info;
+}
+
+// A link whose device has vanished is on none.
+bool ebpf_xdp_is_on(const struct engine *engine, u32 ifindex)
+{
+	char pin[EBPF_PATH_BYTES];
+	ebpf_pin_path(pin, engine, "xdp", "%u", ifindex);
+	return link_read(pin).xdp.ifindex == ifindex;
 }
 
 void ebpf_xdp_detach(struct engine *engine, u32 ifindex)
@@ -138,18 +143,9 @@ int ebpf_xdp_attach(struct engine *engine, u32 ifindex, bool *sends, const char 
 	return 0;
 }
 
-// Names are "7" and "7-tags".
-static void prune(struct engine *engine, const char *name, void *context)
-{
-	bool (*wanted)(struct engine *, u32) = *(bool (**)(struct engine *, u32))context;
-	u32 ifindex = (u32)strtoul(name, NULL, 10);
-	if (!wanted || !wanted(engine, ifindex))
-		ebpf_xdp_detach(engine, ifindex);
-}
-
 void ebpf_xdp_prune(struct engine *engine, bool (*wanted)(struct engine *engine, u32 ifindex))
 {
-	ebpf_pin_each(engine, "xdp", prune, &wanted);
+	ebpf_pin_prune(engine, "xdp", wanted, ebpf_xdp_detach);
 }
 
 struct search {
@@ -161,17 +157,14 @@ static void look(struct engine *engine, const char *name, void *context)
 {
 	struct search *search = context;
 	char pin[EBPF_PATH_BYTES];
-	struct bpf_link_info info;
 	ebpf_pin_path(pin, engine, "xdp", "%s", name);
-	int fd = link_open(pin, &info);
-	if (fd >= 0)
-		close(fd);
-	search->found |= fd >= 0 && info.prog_id == search->program;
+	search->found |= link_read(pin).prog_id == search->program;
 }
 
 bool ebpf_own_xdp(struct engine *engine, u32 program)
 {
 	struct search search = {.program = program};
-	ebpf_pin_each(engine, "xdp", look, &search);
-	return program && search.found;
+	if (program) // 0 is none
+		ebpf_pin_each(engine, "xdp", look, &search);
+	return search.found;
 }

@@ -6,12 +6,11 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/system/traffic.sh
 . "$(dirname "$0")/traffic.sh"
+# shellcheck source=tests/system/xdp.sh
+. "$(dirname "$0")/xdp.sh"
 [ -e "$BUILD/weft-dpdk.so" ] || skip "no libdpdk: weft-dpdk.so was not built"
 
-programs() { # what of weft's runs on a device, besides what the engine of now puts there
-	on a ip -j link show "$1" | jq '[.[0].xdp.prog.name // empty]'
-	on a bpftool -j net show dev "$1" | jq -c '[.[0].tc[]?.name]'
-}
+pinned() { [ -e "$WORK/a/bpf/weft" ]; } # by which the eBPF datapath is on devices, without weftd too
 pings() { # both ways: each request has one answer
 	local pair
 	for pair in 'g1 10.0.0.2' 'g2 10.0.0.1'; do
@@ -26,23 +25,21 @@ ctl a network add blue
 for i in 1 2; do
 	guest_new "g$i"
 	guest_veth a "g$i" "c$i" "10.0.0.$i/24"
-	on "g$i" ethtool -K eth0 tx off txvlan off gro on >/dev/null
+	finish_all "g$i"
 	ctl a port add "c$i" type device network blue
 done
 ctl a port set c2 xdp on
 expect a '["tc","xdp"]' 'map(.driver)' port show
+pinned || die "the eBPF datapath has no pins"
 pings
 for engine in dpdk ebpf dpdk ebpf; do
 	if [ $engine = dpdk ]; then host_stop a; else host_kill a; fi
 	ENGINE=$engine host_start a
-	expect a '["up","up"]' 'map(.state)' port show
 	case $engine in
-	dpdk)
-		expect a '["packet","xdp"]' 'map(.driver)' port show
-		[ ! -e "$WORK/a/bpf/weft" ] || die "pins are left: $(find "$WORK/a/bpf")"
-		! programs c1 | grep -q weft_tc || die "c1 still runs: $(programs c1)"
-		;;
-	ebpf) expect a '["tc","xdp"]' 'map(.driver)' port show ;;
+	dpdk) ! pinned || die "pins are left: $(find "$WORK/a/bpf")" ;;
+	ebpf) pinned || die "the eBPF datapath has no pins" ;;
 	esac
+	expect a '["up","up"]' 'map(.state)' port show
+	expect a "[\"$([ "$engine" = dpdk ] && echo packet || echo tc)\",\"xdp\"]" 'map(.driver)' port show
 	pings
 done

@@ -7,27 +7,15 @@ set -euo pipefail
 [ "$ENGINE" = ebpf ] || skip "needs the ebpf engine: with dpdk, xdp_test is about AF_XDP"
 # shellcheck source=tests/system/traffic.sh
 . "$(dirname "$0")/traffic.sh"
+# shellcheck source=tests/system/xdp.sh
+. "$(dirname "$0")/xdp.sh"
 # shellcheck source=tests/system/serve.sh
 . "$(dirname "$0")/serve.sh"
 BYTES=20000000 PPS=5000
 
-program_on() { # program_on HOST DEVICE: is one there, in native mode?
-	[ "$(on "$1" ip -j link show "$2" | jq '.[0].xdp.mode')" = 1 ]
-}
-no_program_on() {
-	[ "$(on "$1" ip -j link show "$2" | jq '.[0].xdp != null')" = false ]
-}
-finish_all() { # finish_all GUEST: it leaves nothing to be done later, and takes what XDP sends it
-	on "$1" ethtool -K eth0 tx off txvlan off gro on >/dev/null
-}
-driver_is() { # driver_is HOST PORT DRIVER
-	expect "$1" "[\"up\",\"$3\"]" '.[0] | [.state,.driver]' port show "$2"
-}
-why_says() { # why_says HOST PORT PATTERN
-	local why
-	why=$(json "$1" '.[0].why' port show "$2")
-	# shellcheck disable=SC2254
-	case $why in *$3*) ;; *) die "why of $2 is '$why', not '$3'" ;; esac
+takes_all() { # takes_all GUEST [DEVICE]: it leaves nothing to be done later, and takes what XDP sends it
+	finish_all "$@"
+	on "$1" ethtool -K "${2:-eth0}" gro on >/dev/null
 }
 tags_are() { # tags_are DEVICE on|off: may its driver take them out of the bytes?
 	on a ethtool -k "$1" | grep -q "^rx-vlan-offload: $2" || die "$1: not $2: $(on a ethtool -k "$1" | grep rx-vlan)"
@@ -56,7 +44,7 @@ ctl a network add blue subnet 10.0.0.0/24 gateway 10.0.0.254
 for i in 1 2 3; do
 	guest_new "g$i"
 	guest_veth a "g$i" "c$i" "10.0.0.$i/24"
-	finish_all "g$i"
+	takes_all "g$i"
 done
 
 # off for virtual devices, unless it is said
@@ -154,7 +142,7 @@ no_program_on a c4 || die "the program of a deleted port stayed"
 # a service: from an uplink to the machine that serves and back, in XDP alone
 guest_new out
 guest_veth a out up0 198.51.100.7/24
-finish_all out
+takes_all out
 on out ip route add 203.0.113.10 dev eth0
 server g2
 for i in 1 2; do on "g$i" ip route add default via 10.0.0.254; done
@@ -188,28 +176,7 @@ observed() {
 observed || die "latency of c1: $(ctl a -j latency show port c1)"
 
 # the underlay: as the configuration says
-host_new b
-echo 'ebpf: {xdp: on}' >"$WORK/xdp.yaml"
-host_stop a
-host_start a --config "$WORK/xdp.yaml"
-host_start b --config "$WORK/xdp.yaml"
-wire a w0 b w0 1600
-for host in a b; do on $host ethtool -K w0 tx off txvlan off gro on >/dev/null; done
-on a ip addr add 192.0.2.1/24 dev w0
-on b ip addr add 192.0.2.2/24 dev w0
-ctl a host set address 192.0.2.1
-ctl b host set address 192.0.2.2
-ctl a network set blue vni 7 mtu 1500
-ctl b network add blue vni 7 mtu 1500
-ctl a peer add b address 192.0.2.2
-ctl b peer add a address 192.0.2.1
-guest_new h1
-guest_veth b h1 c1 10.0.0.11/24
-finish_all h1
-ctl b port add c1 type device network blue xdp on
-wait_for 5 program_on a w0
-wait_for 5 program_on b w0
-expect a '[["w0","xdp",null]]' '.[0].underlay_drivers | map([.device,.driver,.why])' host show
+underlay_up takes_all 192.0.2.
 pings h1 10.0.0.1
 behind w0 'udp port 4789' pings g1 10.0.0.11
 equal 0 "$FRAMES" "frames between hosts that XDP left to TC"

@@ -7,20 +7,10 @@ set -euo pipefail
 [ "$ENGINE" = dpdk ] || skip "needs the dpdk engine: the suite system-dpdk runs it"
 # shellcheck source=tests/system/traffic.sh
 . "$(dirname "$0")/traffic.sh"
+# shellcheck source=tests/system/xdp.sh
+. "$(dirname "$0")/xdp.sh"
 BYTES=20000000
 
-program_on() { # program_on HOST DEVICE: is one there?
-	[ "$(on "$1" ip -j link show "$2" | jq '.[0].xdp != null')" = true ]
-}
-no_program_on() {
-	! program_on "$@"
-}
-finish_all() { # finish_all GUEST [DEVICE]: it leaves nothing to be done later
-	on "$1" ethtool -K "${2:-eth0}" tx off txvlan off >/dev/null
-}
-driver_is() { # driver_is HOST PORT DRIVER
-	expect "$1" "[\"up\",\"$3\"]" '.[0] | [.state,.driver]' port show "$2"
-}
 reaches() { # reaches GUEST ADDRESS
 	on "$1" ping -q -c 3 -i 0.05 -W 2 "$2" >"$WORK/ping" || die "$1 does not reach $2: $(cat "$WORK/ping")"
 }
@@ -35,12 +25,6 @@ tags_pass() { # between g3 on the trunk and g1; a frame of g3 without a tag does
 	send g1 "ffffffffffff020000000001$frame" "${END}020000000001$frame"
 	listened g3
 	equal "ffffffffffff02000000000181000007$frame" "$(cat "$WORK/got-g3")" "what g3 got"
-}
-why_says() { # why_says HOST PORT PATTERN
-	local why
-	why=$(json "$1" '.[0].why' port show "$2")
-	# shellcheck disable=SC2254
-	case $why in *$3*) ;; *) die "why of $2 is '$why', not '$3'" ;; esac
 }
 
 host_new a
@@ -160,29 +144,7 @@ ctl a port del c4
 no_program_on a c4 || die "the program of a deleted port stayed"
 
 # the underlay: as the configuration says; a device of it that becomes a port is weft's own, and goes back
-host_new b
-echo 'dpdk: {xdp: on}' >"$WORK/xdp.yaml"
-host_stop a
-host_start a --config "$WORK/xdp.yaml"
-host_start b --config "$WORK/xdp.yaml"
-wire a w0 b w0 1600
-finish_all a w0
-finish_all b w0
-on a ip addr add 198.51.100.1/24 dev w0
-on b ip addr add 198.51.100.2/24 dev w0
-ctl a host set address 198.51.100.1
-ctl b host set address 198.51.100.2
-ctl a network set blue vni 7 mtu 1500
-ctl b network add blue vni 7 mtu 1500
-ctl a peer add b address 198.51.100.2
-ctl b peer add a address 198.51.100.1
-guest_new h1
-guest_veth b h1 c1 10.0.0.11/24
-finish_all h1
-ctl b port add c1 type device network blue xdp on
-wait_for 5 program_on a w0
-wait_for 5 program_on b w0
-expect a '[["w0","xdp",null]]' '.[0].underlay_drivers | map([.device,.driver,.why])' host show
+underlay_up finish_all 198.51.100.
 reaches h1 10.0.0.1
 tcp h1 g1 10.0.0.1
 tcp g1 h1 10.0.0.11

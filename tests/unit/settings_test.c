@@ -55,6 +55,7 @@ static void mistakes(void **state)
 		{"- a", "holds no settings"},
 		{"ebpf: 5", "ebpf must hold settings"},
 		{"ebpf: {flow_slots: 1000}", "ebpf.flow_slots must be a power of two"},
+		{"ebpf: {xdp: maybe}", "ebpf.xdp must be auto, on or off"},
 		{"ebpf: {slots: 64}", "unknown setting 'slots'"},
 		{"dpdk: 5", "dpdk must hold settings"},
 		{"dpdk: {core: 1}", "unknown setting 'core'"},
