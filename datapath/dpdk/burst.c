@@ -273,7 +273,7 @@ weft_inline void count_plain(const struct dpdk_line *line)
 static __attribute__((noinline)) bool rewrite_plain(struct dpdk_line *line)
 {
 	struct dpdk_worker *worker = line->worker;
-	const struct flow_rewrite *change = flow_rewrite_of(&worker->flows, line->slot);
+	const struct flow_rewrite *change = flow_rewrite_of(line->slot);
 	struct flow_frame f = {
 		.l3 = sizeof(struct eth_header),
 		.l4 = sizeof(struct eth_header) + sizeof(struct ipv4_header),

@@ -18,29 +18,26 @@ static void *pages_new(size_t bytes)
 u64 flows_bytes(u32 slots)
 {
 	const struct flow_table *flows = NULL;
-	return slots * (sizeof(*flows->slots) + sizeof(*flows->ip6) + sizeof(*flows->changes)) +
+	return slots * (sizeof(*flows->pairs) + sizeof(*flows->ip6)) +
 	       slots / FLOW_WAYS * sizeof(*flows->sets);
 }
 
 bool flows_new(struct flow_table *flows, u32 slots)
 {
 	flows->mask = slots / FLOW_WAYS - 1;
-	flows->slots = pages_new(slots * sizeof(*flows->slots));
+	flows->pairs = pages_new(slots * sizeof(*flows->pairs));
 	flows->ip6 = pages_new(slots * sizeof(*flows->ip6));
-	flows->changes = pages_new(slots * sizeof(*flows->changes));
 	flows->sets = pages_new(slots / FLOW_WAYS * sizeof(*flows->sets));
-	return flows->slots && flows->ip6 && flows->changes && flows->sets;
+	return flows->pairs && flows->ip6 && flows->sets;
 }
 
 void flows_free(struct flow_table *flows)
 {
 	size_t sets = (size_t)flows->mask + 1;
-	if (flows->slots)
-		munmap(flows->slots, sets * FLOW_WAYS * sizeof(*flows->slots));
+	if (flows->pairs)
+		munmap(flows->pairs, sets * FLOW_WAYS * sizeof(*flows->pairs));
 	if (flows->ip6)
 		munmap(flows->ip6, sets * FLOW_WAYS * sizeof(*flows->ip6));
-	if (flows->changes)
-		munmap(flows->changes, sets * FLOW_WAYS * sizeof(*flows->changes));
 	if (flows->sets)
 		munmap(flows->sets, sets * sizeof(*flows->sets));
 }

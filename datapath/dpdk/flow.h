@@ -6,9 +6,10 @@
 // flow. So plain switching needs no memory per flow.
 //
 // Beyond a core's caches a frame costs what it waits for memory, so a slot is one line: the key of
-// a regular frame without its constants, and the verdict. IPv6 addresses, which do not fit, stand
-// in a second array. A set's signatures say which of its slots may be the one, so that a look-up
-// touches one slot, whatever the others hold.
+// a regular frame without its constants, and the verdict. What a service changes stands in the line
+// beside it: cores fetch lines in pairs. IPv6 addresses stand in a second array. A set's signatures
+// say which of its slots may be the one, so that a look-up touches one slot, whatever the others
+// hold.
 #pragma once
 
 #include <emmintrin.h>
@@ -47,14 +48,16 @@ struct flow_ip6 {
 	u64 word[4];
 };
 
-struct flow_change { // one cache line
-	struct flow_rewrite rewrite;
-} __attribute__((aligned(64)));
+struct flow_pair {
+	struct flow_slot slot;
+	struct flow_rewrite change __attribute__((aligned(64)));
+} __attribute__((aligned(128)));
+
+_Static_assert(sizeof(struct flow_pair) == 128, "two cache lines");
 
 struct flow_table {
-	struct flow_slot *slots;
-	struct flow_ip6 *ip6;        // by slot
-	struct flow_change *changes; // by slot
+	struct flow_pair *pairs;
+	struct flow_ip6 *ip6; // by pair
 	struct flow_set *sets;
 	u32 mask; // of set numbers
 };
@@ -118,19 +121,23 @@ weft_inline struct flow_slot *flow_slot_of(
 	if (__builtin_expect(!found, 0))
 		found = (u32)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_setzero_si128()));
 	u32 way = found ? (u32)__builtin_ctz(found) / 2 : (u32)(signature >> 1) % FLOW_WAYS;
-	return &flows->slots[(size_t)(set - flows->sets) * FLOW_WAYS + way];
+	return &flows->pairs[(size_t)(set - flows->sets) * FLOW_WAYS + way].slot;
+}
+
+weft_inline size_t flow_index_of(const struct flow_table *flows, const struct flow_slot *slot)
+{
+	return (size_t)((const struct flow_pair *)slot - flows->pairs);
 }
 
 weft_inline struct flow_ip6 *flow_ip6_of(
 	const struct flow_table *flows, const struct flow_slot *slot)
 {
-	return &flows->ip6[slot - flows->slots];
+	return &flows->ip6[flow_index_of(flows, slot)];
 }
 
-weft_inline struct flow_rewrite *flow_rewrite_of(
-	const struct flow_table *flows, const struct flow_slot *slot)
+weft_inline struct flow_rewrite *flow_rewrite_of(struct flow_slot *slot)
 {
-	return &flows->changes[slot - flows->slots].rewrite;
+	return &((struct flow_pair *)slot)->change;
 }
 
 // Keeps a row under a key, and returns where; ip6: the addresses, if that is of an IPv6 flow.
@@ -146,7 +153,7 @@ weft_inline struct flow_slot *flow_store(const struct flow_table *flows, const s
 	slot->ips = key->ips;
 	slot->place = key->place;
 	slot->rest = key->rest;
-	set->signature[(slot - flows->slots) % FLOW_WAYS] = flow_signature(hash);
+	set->signature[flow_index_of(flows, slot) % FLOW_WAYS] = flow_signature(hash);
 	if ((key->rest & (FLOW_IP6 | FLOW_HEAD)) == FLOW_IP6)
 		memcpy(flow_ip6_of(flows, slot), ip6, sizeof(struct flow_ip6));
 	return slot;
@@ -161,5 +168,5 @@ weft_inline void flow_forget(const struct flow_table *flows, const struct flow_k
 	if (!flow_equal(slot, key))
 		return;
 	*slot = (struct flow_slot){0};
-	set->signature[(slot - flows->slots) % FLOW_WAYS] = 0;
+	set->signature[flow_index_of(flows, slot) % FLOW_WAYS] = 0;
 }

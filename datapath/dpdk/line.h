@@ -175,7 +175,7 @@ weft_inline void line_locate(struct dpdk_line *line)
 	line->slot = flow_slot_of(&line->worker->flows, line->set, line->signature);
 	rte_prefetch0(line->slot);
 	if (line->deep) // most often a service's
-		rte_prefetch0(flow_rewrite_of(&line->worker->flows, line->slot));
+		rte_prefetch0(flow_rewrite_of(line->slot));
 }
 
 // The head's slot: if it sends on, wants the set of the flow. The worker looks for such ahead in
@@ -251,7 +251,7 @@ weft_inline bool flow_find(struct pipeline *line)
 	v->action = l->slot->action & ~FLOW_REWRITE;
 	if (l->slot->action & FLOW_REWRITE) {
 		v->flags |= WEFT_VERDICT_REWRITE;
-		line->rewrite = &flow_rewrite_of(&l->worker->flows, l->slot)->to;
+		line->rewrite = &flow_rewrite_of(l->slot)->to;
 	}
 	v->network = l->slot->network;
 	v->port = l->slot->port;
@@ -295,5 +295,5 @@ weft_inline void flow_keep(struct pipeline *line)
 	}
 	struct flow_slot *slot = flow_store(flows, &key, &row, l->ip6);
 	if (rewrite)
-		flow_work_out(flow_rewrite_of(flows, slot), line->key, line->rewrite);
+		flow_work_out(flow_rewrite_of(slot), line->key, line->rewrite);
 }
