@@ -348,6 +348,10 @@ static void test_device_deleted(void **state)
 	devices_make();
 	assert_int_equal(port_open(&port, &why), 0);
 	dpdk_xdp.state(&port, &now);
+	for (u32 i = 0; i < WAIT_MS && !now.carrier; i++) { // the kernel tells a little later
+		usleep(1000);
+		dpdk_xdp.state(&port, &now);
+	}
 	assert_true(now.carrier);
 	assert_int_equal(now.mtu, 3400);
 	run("/sbin/ip link del v1");

@@ -65,7 +65,7 @@ ctl a connection flush service dns
 # --- a limit of the service: from a port of its own each; flush makes room, or time
 ctl a service set dns connection-limit 50 idle 6s
 equal 0 "$(failures 50 --udp --port 53)" "failures within the limit"
-refuses connection_limit --udp --port 53
+refuses connection_limit --udp --port 53 --from 5353
 expect a '[50,true]' '.[0] | [.connections, .connections_refused > 0]' service show dns
 wait_for 15 json_is a 0 '.[0].connections' service show dns
 equal 0 "$(failures 50 --udp --port 53)" "failures after they were idle"

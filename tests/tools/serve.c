@@ -176,7 +176,8 @@ static void tally(struct tally *tallies, const char *text)
 	tallies[i].count++;
 }
 
-/* {"NAME ADDRESS": answers, ..., "failed": n} */
+/* {"NAME ADDRESS": answers, ..., "failed": n}. UDP sockets stay open meanwhile: else the kernel may
+ * give one port twice. */
 static int run_ask(void)
 {
 	struct tally tallies[NAMES_MAX] = {0};
@@ -191,7 +192,7 @@ static int run_ask(void)
 			tally(tallies, answered);
 		else
 			failed++;
-		if (sock >= 0)
+		if (sock >= 0 && (!opt.udp || opt.from))
 			close(sock);
 	}
 	printf("{");
