@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Runs the named suites, JOBS tests at a time; a line per test as it ends, and at the end what passed, failed
-# and was skipped, and why. A test is a program or script: exit 0 passed, 77 skipped (its last line says why),
+# Runs the named suites, two tests at a time and a third while the processors have time for it (JOBS: so many, always);
+# a line per test as it ends, and at the end what passed, failed and was skipped, and why. A test is a program or script: exit 0 passed, 77 skipped (its last line says why),
 # else failed. SIGINT and SIGTERM end the running tests, which clean up.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
-JOBS=${JOBS:-2} # tests mostly wait, but are written for no more than two beside each other
+CALM=${JOBS:+0} # unless JOBS says how many: one test more, while in the last 10 s
+CALM=${CALM:-15} # something waited for a processor for less than so many %
+JOBS=${JOBS:-2}
 export BUILD
 logs=$BUILD/logs
 mkdir -p "$logs"
@@ -24,11 +26,17 @@ run() { # run NAME COMMAND...: starts it when there is room
 	shift
 	words[$name]=$(printf '%q ' "$@")
 	[[ " ${ALONE[*]} " != *" $name "* ]] || most=0
+	[ "$most" = 0 ] || ! calm || most=$JOBS
 	room_for "$most"
 	timeout --kill-after=10 "${TEST_SECONDS:-300}" "$@" >"$(log_of "$name")" 2>&1 </dev/null &
 	running[$!]=$name
 	started[$!]=$EPOCHREALTIME
 	[ "$most" != 0 ] || room_for 0
+}
+
+calm() { # tests mostly wait; of one that has just begun the kernel does not know yet
+	local share
+	share=$(sed -n 's/^some avg10=\([0-9]*\).*/\1/p' /proc/pressure/cpu 2>/dev/null) && [ "${share:-100}" -lt "$CALM" ]
 }
 
 room_for() { # room_for MOST: until no more than that are running
