@@ -16,6 +16,7 @@
 #include "daemon/check.h"
 #include "daemon/connection.h"
 #include "daemon/latency.h"
+#include "daemon/latency_rest.h"
 #include "daemon/link.h"
 #include "daemon/memory.h"
 #include "daemon/network.h"
@@ -182,6 +183,7 @@ void instance_stop(struct weftd *weftd)
 	port_events_close(weftd);
 	probe_close(weftd);
 	cards_close(weftd);
+	latency_rest_close(weftd);
 	if (weftd->engine && weftd->purging)
 		weftd->engine_ops->purge(weftd->engine);
 	else if (weftd->engine)

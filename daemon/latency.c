@@ -6,16 +6,14 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <weft/log.h>
 #include "daemon/cards.h"
 #include "daemon/carrier.h"
 #include "daemon/command_table.h"
 #include "daemon/host.h"
+#include "daemon/latency_rest.h"
 #include "daemon/peer.h"
 #include "daemon/place.h"
 #include "daemon/port.h"
-
-LOG_MODULE(latency);
 
 static const struct {
 	const char *name, *sentence;
@@ -47,48 +45,42 @@ u32 latency_sample_below(struct weftd *weftd, const struct object *place)
 	return weft_sample_below(one_in);
 }
 
-static void set_below(u32 *field, u32 below, bool *any)
+static void set_below(u32 *field, u32 below, u32 *densest)
 {
-	*any |= below != 0;
+	if (below > *densest)
+		*densest = below;
 	if (*field != below)
 		__atomic_store_n(field, below, __ATOMIC_RELAXED);
 }
 
-static bool follow_places(struct weftd *weftd, const struct noun *noun)
+static void follow_places(struct weftd *weftd, const struct noun *noun, u32 *densest)
 {
-	bool any = false;
 	for (struct object *o = object_first(weftd, noun); o; o = o->hh.next) {
 		struct weft_port_row *row =
 			weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_port, o->id);
 		if (row && row->flags & WEFT_PORT_PRESENT)
-			set_below(&row->sample_below, latency_sample_below(weftd, o), &any);
+			set_below(&row->sample_below, latency_sample_below(weftd, o), densest);
 	}
-	return any;
-}
-
-static void observe(struct weftd *weftd, bool any)
-{
-	int error = weftd->engine_ops->observe ? weftd->engine_ops->observe(weftd->engine, any) : 0;
-	if (error)
-		log_warn("readers of taps are not observed: %s", strerror(-error));
 }
 
 void latency_port_sampled(struct weftd *weftd, u32 was, u32 below)
 {
-	if (!was && below)
-		observe(weftd, true);
-	else if (was && !below)
-		latency_follow(weftd); // it may have been the last
+	if (below < was) // it may have been the densest, or the last
+		latency_follow(weftd);
+	else if (below > weftd->densest)
+		latency_observe(weftd, true, cards_read(weftd), weftd->densest = below);
 }
 
 void latency_follow(struct weftd *weftd)
 {
 	struct weft_host_row *host = weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_host, 0);
-	bool any = false;
+	bool traced = cards_read(weftd);
+	u32 densest = 0;
 	if (host)
-		set_below(&host->sample_below, latency_sample_below(weftd, NULL), &any);
-	any |= follow_places(weftd, &noun_port);
-	observe(weftd, any || cards_read(weftd));
+		set_below(&host->sample_below, latency_sample_below(weftd, NULL), &densest);
+	follow_places(weftd, &noun_port, &densest);
+	weftd->densest = densest;
+	latency_observe(weftd, densest || traced, traced, densest);
 	carrier_update(weftd);
 }
 

@@ -56,12 +56,14 @@ struct weftd {
 	struct carrier *carrier;
 	struct network *common; // network.h: row 0
 	struct underlay *underlay;
-	struct probes *probes;     // probe.h; NULL: the engine sends none
-	struct cards *cards;       // cards.h; NULL: nobody has asked for any
-	struct event *port_events; // port.h; NULL: the engine has none
-	struct event *port_retry;  // port_retry.c; NULL: nothing was to be tried again
-	struct objects *objects;   // the model: see model.h
-	struct pending *pending;   // requests that are answered later: pending.h
+	struct probes *probes;             // probe.h; NULL: the engine sends none
+	struct cards *cards;               // cards.h; NULL: nobody has asked for any
+	struct latency_rest *latency_rest; // latency_rest.h; NULL: the engine needs none
+	u32 densest;                       // of what is sampled: latency.c
+	struct event *port_events;         // port.h; NULL: the engine has none
+	struct event *port_retry;          // port_retry.c; NULL: nothing was to be tried again
+	struct objects *objects;           // the model: see model.h
+	struct pending *pending;           // requests that are answered later: pending.h
 	unsigned pending_count;
 	u64 started_ns;
 	int run_lock, state_lock; // descriptors; -1: none

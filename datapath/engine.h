@@ -236,6 +236,9 @@ struct engine_ops {
 	// taps: it is seen when the reader of a port that is WEFT_PORT_TAP takes a frame (P6), also
 	// without weftd where forwarding goes on without it.
 	int (*observe)(struct engine *engine, bool taps);
+	// Frames that were timed on their way to such a reader, since the engine's tables are.
+	// NULL: to see them costs others next to nothing.
+	u64 (*flights)(struct engine *engine);
 	// Readable when there are postcards; owned by the engine. -errno.
 	int (*card_fd)(struct engine *engine);
 	// Calls back for the next postcards, ENGINE_CARDS_AT_ONCE at most: what they lead to has

@@ -65,8 +65,9 @@ struct engine {
 	bool tcx;           // new devices get tcx links, else clsact filters
 	u64 tcx_full_at_ns; // budget of new tcx links, see hook.c
 	struct weft_tc_bpf *program;
-	struct weft_tc_bpf *inject; // the second copy, loaded when first asked for
-	struct weft_xdp_bpf *xdp;   // loaded when first asked for
+	struct weft_tc_bpf *inject;   // the second copy, loaded when first asked for
+	struct weft_xdp_bpf *xdp;     // loaded when first asked for
+	struct weft_taken_bpf *taken; // the same
 	struct ebpf_table tables[WEFT_TABLE_count];
 	int device_fd;           // ifindex -> port id
 	int device_slots_fd;     // the same by a slot of the ifindex
@@ -185,6 +186,7 @@ int ebpf_share_maps(const struct engine *engine, const struct bpf_object *with);
 
 // observe.c
 int ebpf_observe(struct engine *engine, bool taps);
+u64 ebpf_flights(struct engine *engine);
 void ebpf_observe_purge(struct engine *engine);
 int ebpf_card_fd(struct engine *engine);
 u64 ebpf_cards(struct engine *engine, void (*fn)(const struct weft_postcard *card, void *context),

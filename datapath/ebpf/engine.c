@@ -12,6 +12,7 @@
 #include <weft/log.h>
 
 #include "weft_tc.skel.h"
+#include "weft_taken.skel.h"
 #include "weft_xdp.skel.h"
 
 LOG_MODULE(ebpf);
@@ -24,6 +25,7 @@ static void ebpf_stop(struct engine *engine)
 	ring_buffer__free(engine->ring);
 	weft_xdp_bpf__destroy(engine->xdp);
 	weft_tc_bpf__destroy(engine->inject);
+	weft_taken_bpf__destroy(engine->taken);
 	weft_tc_bpf__destroy(engine->program);
 	free(engine->ports);
 	free(engine->pin_dir);
@@ -122,6 +124,7 @@ const struct engine_ops engine_ebpf = {
 	.table_at = ebpf_table_at,
 	.table_status = ebpf_table_status,
 	.observe = ebpf_observe,
+	.flights = ebpf_flights,
 	.card_fd = ebpf_card_fd,
 	.cards = ebpf_cards,
 	.send = ebpf_send,

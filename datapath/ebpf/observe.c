@@ -31,14 +31,26 @@ static int take_card(void *context, void *data, size_t bytes)
 	return cards && --cards->left == 0 ? -EAGAIN : 0; // this one is taken all the same
 }
 
-static int attach(struct engine *engine)
+static int load(struct engine *engine)
 {
-	char path[EBPF_PATH_BYTES];
+	if (engine->taken)
+		return 0;
 	struct weft_taken_bpf *taken = weft_taken_bpf__open();
 	int error = taken ? ebpf_share_maps(engine, taken->obj) : -errno;
 	if (!error)
 		error = weft_taken_bpf__load(taken);
-	struct bpf_link *link = error ? NULL : bpf_program__attach(taken->progs.weft_taken);
+	if (error)
+		weft_taken_bpf__destroy(taken);
+	else
+		engine->taken = taken;
+	return error;
+}
+
+static int attach(struct engine *engine)
+{
+	char path[EBPF_PATH_BYTES];
+	int error = load(engine);
+	struct bpf_link *link = error ? NULL : bpf_program__attach(engine->taken->progs.weft_taken);
 	if (!error && !link)
 		error = -errno;
 	if (!error) {
@@ -46,7 +58,6 @@ static int attach(struct engine *engine)
 		error = ebpf_pin_replace(bpf_link__fd(link), path);
 	}
 	bpf_link__destroy(link); // the pin holds it
-	weft_taken_bpf__destroy(taken);
 	return error;
 }
 
@@ -71,6 +82,19 @@ int ebpf_observe(struct engine *engine, bool taps)
 	return 0;
 }
 
+static struct weft_observed_row observed(struct engine *engine)
+{
+	u32 zero = 0;
+	struct weft_observed_row row = {0};
+	bpf_map_lookup_elem(bpf_map__fd(engine->program->maps.weft_observed), &zero, &row);
+	return row;
+}
+
+u64 ebpf_flights(struct engine *engine)
+{
+	return observed(engine).flights;
+}
+
 void ebpf_observe_purge(struct engine *engine)
 {
 	detach(engine);
@@ -88,12 +112,9 @@ u64 ebpf_cards(struct engine *engine, void (*fn)(const struct weft_postcard *car
 	void *context)
 {
 	struct ebpf_cards cards = {ENGINE_CARDS_AT_ONCE, fn, context};
-	u32 zero = 0;
-	struct weft_observed_row observed = {0};
 	engine->cards = &cards;
 	if (engine->ring)
 		ring_buffer__consume(engine->ring);
 	engine->cards = NULL;
-	bpf_map_lookup_elem(bpf_map__fd(engine->program->maps.weft_observed), &zero, &observed);
-	return observed.cards_lost;
+	return observed(engine).cards_lost;
 }

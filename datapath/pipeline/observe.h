@@ -35,6 +35,8 @@ weft_inline u32 observe_wanted(struct tables *tables, u32 port, u64 now_ns)
 		return 0;
 	u32 below = port ? row->sample_below : host->sample_below;
 	u32 wanted = below && OBSERVE_RANDOM() <= below ? OBSERVE_SAMPLED : 0;
+	if (wanted && host->rest_until_ns && (s64)(host->rest_until_ns - now_ns) > 0)
+		wanted = 0;
 	const struct weft_guest_row *guest =
 		below && port ? TABLE_GET(tables, guest, &index) : NULL;
 	if (guest && guest_owes(guest))

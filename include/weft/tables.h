@@ -116,7 +116,8 @@ enum weft_neighbour_flag {
 	F(u64, trace_until_ns, ) /* packets are traced until then; 0: none */ \
 	F(u32, trace_below, )    /* those whose identity's low half is not above */ \
 	F(u32, blocks, )         /* rows in port_block that are this host's */ \
-	F(u64, probe_key, [2])   /* of the tags of probes; the same on all hosts */
+	F(u64, probe_key, [2])   /* of the tags of probes; the same on all hosts */ \
+	F(u64, rest_until_ns, )  /* no packet is sampled until then; 0: none is */
 
 // Nobody has followed the underlay for so long: the carrier takes all.
 #define WEFT_ALIVE_NS 5000000000ull
@@ -473,7 +474,7 @@ _Static_assert(sizeof(struct weft_fdb_key) == 12, "fdb key");
 _Static_assert(sizeof(struct weft_fdb_row) % 8 == 0, "fdb row");
 _Static_assert(sizeof(struct weft_neighbour_key) == 20, "neighbour key");
 _Static_assert(sizeof(struct weft_neighbour_row) == 24, "neighbour row");
-_Static_assert(sizeof(struct weft_host_row) == 72, "host row");
+_Static_assert(sizeof(struct weft_host_row) == 80, "host row");
 _Static_assert(sizeof(struct weft_nexthop_row) == 24, "nexthop row");
 _Static_assert(sizeof(struct weft_service_key) == 24, "service key");
 _Static_assert(sizeof(struct weft_service_row) == 40, "service row");

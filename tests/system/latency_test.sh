@@ -93,11 +93,33 @@ done
 	die "superpackets are not told from others"
 [ "$ENGINE" = ebpf ] || exit 0 # what follows is about a datapath that goes on without weftd, and about rates
 
+# --- many frames to a tap, few of them timed: weft rests in between, and what is timed has its points. Who asks for many
+# gets them, and while somebody traces nothing rests.
+MANY=2000000
+ctl a port set t2 network blue trunk none
+flood() { # flood SAMPLE: from t1 to t2
+	for port in t1 t2; do ctl a port set $port sample "$1"; done
+	ctl a latency reset >/dev/null
+	on a "$TOOLS/tapgen" flood --a t1 --b t2 --count $MANY --seconds 20 >"$WORK/flood" || die "the flood: $(cat "$WORK/flood")"
+	equal "$(shown residence count)" "$(shown queue count)" "packets timed, and taken"
+}
+flood 1024
+between $((MANY / 1024 / 20)) $((MANY * 6 / 10240)) "$(shown residence count)" "packets timed with rests"
+flood 100
+between $((MANY / 110)) $((MANY / 90)) "$(shown residence count)" "packets timed of a hundred"
+times_start t1@a t2@a --count 10 --payload 200
+FILTER="greater 200" trace_start a # of the flood none
+kill "$TIMES"
+wait "$TIMES" || true
+flood 1024
+between $((MANY / 1200)) $((MANY / 850)) "$(shown residence count)" "packets timed during a trace"
+kill "$TRACE"
+wait "$TRACE" || true
+
 # --- a million packets, each of them another one, while weftctl is stopped: postcards are lost and counted, packets are
 # not, and weftd does not grow
 rss() { awk '/^VmRSS/ { print $2 }' "/proc/${HOST_PID[a]}/status"; }
 MANY=1000000
-ctl a port set t2 network blue trunk none
 times_start t1@a t2@a --count $MANY --interval-us 0 --counts
 trace_start a
 kill -STOP "$TRACE"

@@ -3,7 +3,7 @@
 # What weft says of its hops, beside what two guests wrote down themselves, on top of lib.sh or lab.sh.
 #
 #   times_start A-TAP B-TAP OPTIONS..   taptimes with TAP@HOST: its frames get through
-#   trace_start HOST...                 the hosts' traces, as one; packets are being traced
+#   trace_start HOST...                 the hosts' traces, as one; packets are being traced (FILTER: these)
 #   times_end                           frames go, all that was seen of them is here
 #   beside FROM POINTS...               the two, side by side: $WORK/rows, see below
 #   exact POINTS...                     what must hold of every row
@@ -43,7 +43,7 @@ sockets_of() { # the words by which weftctl reaches these hosts
 trace_start() {
 	: >"$WORK/trace"
 	# shellcheck disable=SC2046 # words
-	nice -n -15 "$BUILD/weftctl" $(sockets_of "$@") -j trace >"$WORK/trace" 2>"$WORK/trace-said" &
+	nice -n -15 "$BUILD/weftctl" $(sockets_of "$@") -j trace ${FILTER:+"$FILTER"} >"$WORK/trace" 2>"$WORK/trace-said" &
 	TRACE=$!
 	helper "$TRACE"
 	wait_for 10 trace_sees "$@"
