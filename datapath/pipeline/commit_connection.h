@@ -36,15 +36,17 @@ weft_inline bool connection_take(struct weft_service_usage_row *service,
 	return false;
 }
 
-weft_inline void connection_release(struct tables *tables, const struct weft_connection_row *row)
+// by: 1, or -1.
+weft_inline void connection_count(
+	struct tables *tables, const struct weft_connection_row *row, s64 by)
 {
 	struct weft_index service = {row->service}, network = {row->network};
 	struct weft_service_usage_row *s = TABLE_ROW(tables, service_usage, &service);
 	struct weft_usage_row *n = TABLE_ROW(tables, network_usage, &network);
 	if (s)
-		commit_release(&s->connections);
+		__sync_fetch_and_add(&s->connections, (u64)by);
 	if (n)
-		commit_release(&n->connections);
+		__sync_fetch_and_add(&n->connections, (u64)by);
 }
 
 weft_inline bool rewrite_same(const struct weft_rewrite *a, const struct weft_rewrite *b)
@@ -70,6 +72,27 @@ weft_inline bool connection_again(struct balance *b, const struct weft_connectio
 	return false;
 }
 
+// What there was under the key has been taken off the counts. A partner left alone ends by itself.
+weft_inline enum weft_drop connection_write(struct tables *tables, struct balance *b,
+	struct weft_service_usage_row *service, struct weft_usage_row *network, u64 network_limit,
+	u64 now_ns)
+{
+	if (!connection_take(service, network, b->connection_limit, network_limit))
+		return WEFT_DROP_connection_limit;
+	bool shared = b->row.rewrite.what & WEFT_REWRITE_SRC;
+	enum weft_drop drop = WEFT_DROP_none;
+	if (b->partner_key.scope)
+		drop = connection_put(
+			tables, &b->partner_key, &b->partner, shared, &b->key, now_ns);
+	if (!drop)
+		drop = connection_put(tables, &b->key, &b->row, false, &b->key, now_ns);
+	if (drop) {
+		connection_count(tables, &b->row, -1);
+		__sync_fetch_and_add(&service->connections_refused, 1);
+	}
+	return drop;
+}
+
 weft_inline enum weft_drop connection_insert(struct tables *tables, struct balance *b, u64 now_ns)
 {
 	struct weft_index service = {b->row.service}, network = {b->row.network};
@@ -83,22 +106,12 @@ weft_inline enum weft_drop connection_insert(struct tables *tables, struct balan
 	const struct weft_connection_row *old = TABLE_GET(tables, connection, &b->key);
 	bool stale = old && connection_again(b, old);
 	if (old)
-		connection_release(tables, old);
-	if (!connection_take(s, n, b->connection_limit, limits->connection_limit))
-		return WEFT_DROP_connection_limit;
-	bool shared = b->row.rewrite.what & WEFT_REWRITE_SRC;
-	enum weft_drop drop = WEFT_DROP_none;
-	if (b->partner_key.scope)
-		drop = connection_put(
-			tables, &b->partner_key, &b->partner, shared, &b->key, now_ns);
-	if (!drop)
-		drop = connection_put(tables, &b->key, &b->row, false, &b->key, now_ns);
-	if (drop) {
-		connection_release(tables, &b->row);
-		__sync_fetch_and_add(&s->connections_refused, 1);
-	} else if (stale) {
+		connection_count(tables, old, -1);
+	enum weft_drop drop = connection_write(tables, b, s, n, limits->connection_limit, now_ns);
+	if (drop && old) // it is still there
+		connection_count(tables, old, 1);
+	else if (stale)
 		commit_forget(tables, network.index);
-	}
 	return drop;
 }
 

@@ -245,6 +245,32 @@ static void limits(void **state)
 	assert_int_equal(usage.connections_bypassed, 2);
 }
 
+static void limit_network(u64 connection_limit)
+{
+	u32 id = WHITE;
+	struct weft_network_row row;
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_network, &id, &row), 0);
+	row.connection_limit = connection_limit;
+	assert_int_equal(ops->table_put(engine, WEFT_TABLE_network, &id, &row), 0);
+}
+
+// A port is taken again while its last connection still has its row: refused, that row counts on.
+static void what_is_refused_leaves_the_count(void **state)
+{
+	start(state);
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:02");
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4001,80 flags:02");
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:04");
+	limit_network(1);
+	drops(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:02", WEFT_DROP_connection_limit);
+	assert_int_equal(connections(SERVICE_NAT), 2);
+	limit_network(2);
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:02"); // it takes its own place
+	left(13);
+	assert_int_equal(connections(SERVICE_NAT), 2);
+	limit_network(16);
+}
+
 static void fragments_follow_their_first(void **state)
 {
 	start(state);
@@ -422,6 +448,7 @@ int services_run(struct sequence_arena *arena)
 		TEST(host_dsr_here),
 		TEST(what_nobody_serves),
 		TEST(limits),
+		TEST(what_is_refused_leaves_the_count),
 		TEST(fragments_follow_their_first),
 		TEST(options_pass),
 		TEST(errors_find_their_way),
