@@ -171,10 +171,12 @@ static enum weft_drop send_to_peer(
 	account_tx(line->tables, peer, bytes);
 	u32 count = dpdk_finish(frame, 0, parts, DPDK_SEGMENTS);
 	for (u32 i = 0; i < count; i++) {
-		if (frame_encapsulate(&way, &parts[i]))
+		if (frame_encapsulate(&way, &parts[i])) {
 			stage(line, slot, peer, parts[i]);
-		else
-			rte_pktmbuf_free(parts[i]);
+			continue;
+		}
+		account_drop(line->tables, line->key->in_port, WEFT_DROP_rewrite_failed);
+		rte_pktmbuf_free(parts[i]);
 	}
 	return count ? WEFT_DROP_none : WEFT_DROP_rewrite_failed;
 }

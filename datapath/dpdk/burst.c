@@ -329,9 +329,13 @@ static bool run_encap(struct dpdk_line *line)
 	if (leaves_changed(line) && !rewrite_plain(line))
 		return true;
 	if (!frame_encapsulate(&way, &frame)) {
-		if (leaves_changed(line)) // not twice
-			rte_pktmbuf_free(frame);
-		return leaves_changed(line);
+		if (!leaves_changed(line))
+			return false;
+		account_rx(
+			&worker->tables, line->in_port, line->packet.length); // not changed twice
+		account_drop(&worker->tables, line->in_port, WEFT_DROP_rewrite_failed);
+		rte_pktmbuf_free(frame);
+		return true;
 	}
 	count_plain(line);
 	worker_stage(worker, out, slot->port, line_flow(&line->line), frame);

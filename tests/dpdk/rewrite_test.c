@@ -85,16 +85,61 @@ static void leaves_as_before(void **state)
 	rig_stop();
 }
 
+// There is no room in front of the frame for outer headers, and no memory for them elsewhere: it is
+// lost, and that is counted.
+static void is_counted_without_memory(void **state)
+{
+	const struct way *way = *state;
+	static struct rte_mbuf *held[1 << 16];
+	struct weft_index drop = {RIG_FROM * WEFT_DROPS_PER_PORT + WEFT_DROP_rewrite_failed};
+	struct weft_drop_row dropped;
+	u8 bytes[82];
+	u32 length = frame_make(way, bytes), count = 0;
+	rig_start(&(struct engine_config){.dpdk = {.memory_mb = 64, .flow_slots = 4096}});
+	rig_overlay();
+	for (u32 i = 0; i < RIG_BACKENDS; i++)
+		rig_put_place(2 + i, RIG_PEER);
+	if (way->nat)
+		rig_services(true, RIG_VIP);
+	else
+		rig_frame(bytes, length, 2, 7);
+	struct dpdk_worker *worker = dpdk_injector(rig.engine);
+	worker->now_ns = 1000000000000ull;
+	for (u32 i = 1; i <= 4; i++) {
+		struct rte_mbuf *frame = rig_mbuf(bytes, length);
+		if (i == 4) {
+			memmove(frame->buf_addr, bytes, length);
+			frame->data_off = 0;
+			while ((held[count] = rte_pktmbuf_alloc(eal_pool())))
+				count++;
+		}
+		worker_burst(worker, rig.engine->ports[RIG_FROM], &frame, 1);
+	}
+	held[count] = rte_pktmbuf_alloc(eal_pool());
+	assert_non_null(held[count]); // the frame's
+	rte_pktmbuf_free_bulk(held, count + 1);
+	assert_int_equal(rig.sent[RIG_TO], 3);
+	assert_int_equal(counted(RIG_PEER).rx_packets, 4);
+	assert_int_equal(engine_dpdk->table_get(rig.engine, WEFT_TABLE_drop, &drop, &dropped), 0);
+	assert_int_equal(dropped.packets, 1);
+	rig_stop();
+}
+
 int main(void)
 {
 	static const struct way ways[] = {{"nat", true}, {"dsr"}, {"nat, IPv6", true, .ip6 = true},
 		{"dsr, IPv6", .ip6 = true}, {"nat, no checksum", true, .no_checksum = true},
 		{"nat, to a peer", true, true}, {"nat, to a peer, IPv6", true, true, true},
 		{"dsr, to a peer", false, true}};
-	struct CMUnitTest tests[WEFT_ARRAY_SIZE(ways)];
-	for (size_t i = 0; i < WEFT_ARRAY_SIZE(ways); i++)
-		tests[i] = (struct CMUnitTest){.name = ways[i].name,
-			.test_func = leaves_as_before,
-			.initial_state = (void *)&ways[i]};
+	static const struct way lost[] = {{"nat, without memory", true}, {"without memory"}};
+	struct CMUnitTest tests[WEFT_ARRAY_SIZE(ways) + WEFT_ARRAY_SIZE(lost)];
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(tests); i++) {
+		const struct way *way =
+			i < WEFT_ARRAY_SIZE(ways) ? &ways[i] : &lost[i - WEFT_ARRAY_SIZE(ways)];
+		tests[i] = (struct CMUnitTest){.name = way->name,
+			.test_func = i < WEFT_ARRAY_SIZE(ways) ? leaves_as_before
+							       : is_counted_without_memory,
+			.initial_state = (void *)way};
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
