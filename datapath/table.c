@@ -16,6 +16,7 @@ enum {
 	PREFETCH_BUCKETS = 16,
 	PREFETCH_BYTES = 192,
 	PART_BUCKETS = 2048, // of a walk
+	LINE_BYTES = 64,
 };
 
 // In the order in which a replacement passes through them: whenever the writer is killed, one of
@@ -106,8 +107,12 @@ static struct table *table_make(struct table table, void *rows, bool adopted)
 {
 	struct table *made = allocate(1, sizeof(*made));
 	*made = table;
-	made->lent = rows != NULL;
-	made->slots = rows ? rows : allocate(table.slot_count, table.slot_bytes);
+	if (!rows) {
+		made->memory =
+			allocate(1, (size_t)table.slot_count * table.slot_bytes + LINE_BYTES);
+		rows = (u8 *)made->memory + LINE_BYTES - (uintptr_t)made->memory % LINE_BYTES;
+	}
+	made->slots = rows;
 	made->adopted = adopted;
 	if (table.kind != WEFT_TABLE_HASH)
 		return made;
@@ -134,8 +139,7 @@ void table_free(struct table *table)
 {
 	if (!table)
 		return;
-	if (!table->lent)
-		free(table->slots);
+	free(table->memory);
 	free(table->buckets);
 	free(table);
 }

@@ -18,8 +18,8 @@ struct table {
 	enum weft_table_kind kind;
 	u32 capacity;
 	u32 slot_bytes;
-	u8 *slots;    // arrays: the rows
-	bool lent;    // they are not the table's own
+	u8 *slots;    // arrays: the rows; at the start of a cache line
+	void *memory; // that they lie in; NULL: they are lent
 	bool adopted; // from an earlier table
 	// What follows is of hashes, and of table.c alone.
 	u32 key_bytes;

@@ -189,7 +189,11 @@ enum weft_backend_flag {
 #define WEFT_ROW_backend_count(F) \
 	F(u64, packets, ) \
 	F(u64, bytes, ) \
-	F(u64, reply_packets, ) F(u64, reply_bytes, ) F(u64, connections, ) /* begun */
+	F(u64, reply_packets, ) \
+	F(u64, reply_bytes, ) \
+	F(u64, connections, ) /* begun */ \
+	F(u64, reserved, )    /* packets and bytes are counted as one word, which no line \
+				 parts */
 
 // service_usage: how much of a service's quota is taken.
 #define WEFT_ROW_service_usage(F) \
