@@ -154,7 +154,7 @@ static __noinline void probe_take(struct pipeline *line)
 	if (!scratch || weft_inject)
 		return;
 	struct observation *seen = &scratch->seen;
-	if (!line->seen) {
+	if (!line->seen || !seen->identity) { // not traced; of a probe there is no sample
 		observe_in(NULL, seen, 0, 0);
 		seen->decided_ns = OBSERVE_NOW(line);
 		seen->identity = 1;

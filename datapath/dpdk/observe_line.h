@@ -127,7 +127,7 @@ static void probe_take(struct pipeline *line)
 	struct observation unseen, *seen = line->seen;
 	if (worker->result)
 		return;
-	if (!seen) {
+	if (!seen || !seen->identity) { // not traced; of a probe there is no sample
 		observe_in(&worker->tables, &unseen, 0, 0);
 		unseen.decided_ns = OBSERVE_NOW(line);
 		unseen.identity = 1;

@@ -195,10 +195,13 @@ pair_end() {
 }
 
 between_hosts() { # between_hosts WHAT
+	local host
 	refused p 1 "need a secret" probe w1 10.1.0.2
 	ctl p host set probe-key "a secret of both"
 	ctl q host set probe-key "a secret of both"
+	for host in p q; do ctl $host host set sample 1; done # every packet is timed: probes arrive all the same
 	probe p w1 10.1.0.2 count 5 # the reflector makes its way in with the first
+	for host in p q; do ctl $host host set sample 1024; done
 	probe p w1 10.1.0.2 count 50 interval 10
 	if [ "$AHEAD" = 0 ]; then
 		summary_is '[50,50,0,0,"one",0]' '[.sent, .received, .lost, .duplicates, .clock, .clock_error_ns]'
