@@ -142,7 +142,8 @@ static json_t *refuse_many(void)
 	struct failure failure;
 
 	fail_words(&failure, "this command cannot be given to several hosts at once");
-	fail_hint(&failure, "only commands that answer in lines can, such as `watch`");
+	fail_hint(&failure, "only commands that answer in lines can: `watch`, `trace`, `probe`, "
+			    "and `path A B` with `measure T` or `request N`");
 	return answer_failure(&failure);
 }
 

@@ -13,6 +13,7 @@
 #include "daemon/path.h"
 #include "daemon/pending.h"
 #include "daemon/place.h"
+#include "daemon/port.h"
 #include "daemon/service.h"
 #include "daemon/trace.h"
 #include "datapath/card.h"
@@ -103,6 +104,15 @@ static void put_point(struct trace *trace, const struct followed *followed,
 	request_line(trace->request, line);
 }
 
+// Can the one who takes the port's frames be seen?
+static bool shows_reader(struct weftd *weftd, u32 id)
+{
+	const struct object *object = object_by_id(weftd, &noun_port, id);
+	const struct port *port = object ? object->live : NULL;
+	return port &&
+	       (port->row.flags & WEFT_PORT_TAP || port->type->kind == ENGINE_PORT_VHOST_USER);
+}
+
 // On the peer's side the points have numbers of their own.
 static void put_card(
 	struct trace *trace, const struct followed *followed, const struct weft_postcard *card)
@@ -118,6 +128,9 @@ static void put_card(
 	put_point(trace, followed, card, card->in_point + 1u, card->decided_ns,
 		drop ? NULL : verdict);
 	put_point(trace, followed, card, card->out_point, card->out_ns, drop ? verdict : NULL);
+	if (card->out_point == WEFT_POINT_P5 && !drop && card->to &&
+		!shows_reader(trace->request->weftd, card->to))
+		put_point(trace, followed, card, WEFT_POINT_P6, 0, NULL); // not observed
 }
 
 // --- packets

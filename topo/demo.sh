@@ -62,9 +62,6 @@ weftlab exec "$lab:h1" ip link set c1 mtu 1500
 weftlab exec "$lab:c1" ip link set eth0 mtu 1500
 on c1 ping -n -c 1 -W 2 -M "do" -s 1472 10.1.0.12 || true
 
-say "Where the time of the client's request goes: every point between the wire and nginx, measured"
-"$BUILD/weftlab" path "$lab:c1" 10.1.0.12:80 count 50 --plot
-
 say "Two packets of a ping, from point to point over both hosts"
 weftlab trace "$lab" icmp count 2 &
 trace=$!
@@ -98,11 +95,14 @@ on h1 weftctl backend show web
 [ -z "$(comm -23 "$file.failed" "$file.dead")" ]
 
 say "What happened"
-on h1 weftctl latency show
 on h1 weftctl port show
 on h1 weftctl fdb show network blue
 on h1 weftctl neighbour show
 on h1 weftctl drops show
+on h1 weftctl latency show
+
+say "Where the time of the client's request goes: every point between the wire and nginx, through the balancer, measured"
+"$BUILD/weftlab" path "$lab:client" 203.0.113.10:80 count 50 --plot
 
 if [ -n "$KEEP" ]; then
 	trap - EXIT

@@ -147,7 +147,7 @@ static void add_step(struct path_result *path, const char *where, const char *wh
 static const struct way_step *guest_of(const struct way *way)
 {
 	for (size_t i = 0; i < way->count; i++)
-		if (!strcmp(way->steps[i].what, "guest"))
+		if (way_is_guest(&way->steps[i]))
 			return &way->steps[i];
 	return NULL;
 }
@@ -162,20 +162,18 @@ static struct way_times remainder_of(struct way_times whole, struct way_times pa
 }
 
 // The guest's kernel answers a connection by itself: what a request takes longer is the service's.
+// The two are of different packets, so nothing can be said of single ones.
 static void split_guest(
 	struct path_result *path, const struct way_step *step, const struct way_step *kernel)
 {
-	struct way_times whole = step->took, guest = whole;
+	struct way_times service;
 
-	if (kernel)
-		guest = (struct way_times){
-			.p50_ns = fmin(kernel->took.p50_ns, whole.p50_ns),
-			.p99_ns = fmin(kernel->took.p99_ns, whole.p99_ns),
-			.mean_ns = fmin(kernel->took.mean_ns, whole.mean_ns),
-		};
-	add_step(path, step->host, "guest", guest, true);
-	if (kernel)
-		add_step(path, step->host, "service", remainder_of(whole, guest), true);
+	add_step(path, step->host, step->what, kernel ? kernel->took : step->took, true);
+	if (!kernel)
+		return;
+	service = remainder_of(step->took, kernel->took);
+	service.p99_ns = NAN;
+	add_step(path, step->host, "service", service, true);
 }
 
 // What the hosts did not see of it. Where each request is known by its place in the row, of each
@@ -227,7 +225,7 @@ static void make_path(struct path_result *path, const struct way *way, const str
 	if (seen->count)
 		put_client(path, way, seen);
 	for (size_t i = 0; i < way->count; i++) {
-		if (!strcmp(way->steps[i].what, "guest"))
+		if (way_is_guest(&way->steps[i]))
 			split_guest(path, &way->steps[i], guest_of(connect));
 		else
 			path->steps[path->count++] = way->steps[i];

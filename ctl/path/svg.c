@@ -41,7 +41,7 @@ static int kind_of(const struct way_step *step)
 {
 	if (!step->observed)
 		return CLIENT;
-	if (!strcmp(step->what, "guest"))
+	if (way_is_guest(step))
 		return GUEST;
 	if (!strcmp(step->what, "service"))
 		return SERVICE;

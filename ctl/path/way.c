@@ -202,10 +202,18 @@ static void name_step(struct way_step *step, const struct walk_point *a, const s
 	step->observed = true;
 }
 
+bool way_is_guest(const struct way_step *step)
+{
+	return !strncmp(step->what, "guest", strlen("guest"));
+}
+
 // Between a question's last point and the answer's first.
 static void name_turn(struct way_step *step, const struct walk_point *last)
 {
-	const char *what = strcmp(last->name, "P2") ? "guest" : "underlay, that host, its guest";
+	const char *what = !strcmp(last->name, "P2") ? "underlay, that host, its guest"
+			   : !strcmp(last->name, "P6")
+				   ? "guest"
+				   : "guest and its queue"; // P6 is not observed
 
 	*step = (struct way_step){.observed = true};
 	snprintf(step->host, sizeof(step->host), "%s", last->place);

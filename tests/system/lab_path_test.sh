@@ -70,7 +70,7 @@ done
 weftlab path "$LAB:c1" 10.1.0.2 count 40 --plot "$WORK/way.svg" -j >"$WORK/path"
 equal true "$(jq '.requests >= 38' "$WORK/path")" "requests of which the way is known: $(jq -c '[.requests, .seen_otherwise]' "$WORK/path")"
 # every point, there and back
-equal '["client and its wire","decide","encapsulate","underlay","decapsulate, decide","hand over to c2","guest","decide","encapsulate","underlay","decapsulate, decide","hand over to c1"]' \
+equal '["client and its wire","decide","encapsulate","underlay","decapsulate, decide","hand over to c2","guest and its queue","decide","encapsulate","underlay","decapsulate, decide","hand over to c1"]' \
 	"$(jq -c '[.steps[].what | sub("encapsulate: .*"; "encapsulate")]' "$WORK/path")" "the steps"
 # the wire's delay, each way, is the underlay's alone
 for way in 'h1 > h2' 'h2 > h1'; do within 30000000 "$(step "$way" underlay)" "underlay $way"; done
@@ -141,7 +141,18 @@ timeout 20 "$BUILD/weftlab" trace "$LAB" icmp count 1 >"$WORK/trace" &
 tracer=$!
 HELPERS+=("$tracer")
 until ! kill -0 "$tracer" 2>/dev/null; do in_lab c1 ping -c 1 -W 1 10.1.0.2 >/dev/null; done
+grep -q ' P6 .*not observed .*c[12]' "$WORK/trace" || die "P6 of a container: $(cat "$WORK/trace")"
 for host in h1 h2; do grep -q "^$host: .* P[0-9] " "$WORK/trace" || die "no point of $host: $(cat "$WORK/trace")"; done
+
+timeout 20 "$BUILD/weftlab" trace "$LAB" icmp count 1 -j >"$WORK/trace" &
+tracer=$!
+HELPERS+=("$tracer")
+until ! kill -0 "$tracer" 2>/dev/null; do in_lab c1 ping -c 1 -W 1 10.1.0.2 >/dev/null; done
+jq -e -s '[.[] | select(.point == "P6").since_ns] | length > 0 and all(. == null)' "$WORK/trace" >/dev/null || die "the trace as JSON: $(cat "$WORK/trace")"
+
+# a picture is for a file only if one is named
+(cd "$WORK" && "$OLDPWD/$BUILD/weftlab" path "$LAB:c1" 10.1.0.2 count 5 --plot -j >json 2>bars && [ ! -e ./-j ]) || die "path --plot -j"
+jq -e '.steps | length > 5' "$WORK/json" >/dev/null || die "the path as JSON: $(cat "$WORK/json")"
 
 # wrong words
 got=0

@@ -91,35 +91,23 @@ for kind in "--type udp6" "--type other" "--type tcp4 --payload 20000 --gso-size
 done
 [ "$(jq -r 'select(.point == "P0" and .port == "t1" and .superpacket).packet' "$WORK/trace" | sort -u | wc -l)" -ge 100 ] ||
 	die "superpackets are not told from others"
-[ "$ENGINE" = ebpf ] || exit 0 # what follows is about a datapath that goes on without weftd, and about rates
 
-# --- many frames to a tap, few of them timed: weft rests in between, and what is timed has its points. Who asks for many
-# gets them, and while somebody traces nothing rests.
-MANY=2000000
-ctl a port set t2 network blue trunk none
-flood() { # flood SAMPLE: from t1 to t2
-	for port in t1 t2; do ctl a port set $port sample "$1"; done
-	ctl a latency reset >/dev/null
-	on a "$TOOLS/tapgen" flood --a t1 --b t2 --count $MANY --seconds 20 >"$WORK/flood" || die "the flood: $(cat "$WORK/flood")"
-	equal "$(shown residence count)" "$(shown queue count)" "packets timed, and taken"
-}
-flood 1024
-between $((MANY / 1024 / 20)) $((MANY * 6 / 10240)) "$(shown residence count)" "packets timed with rests"
-flood 100
-between $((MANY / 110)) $((MANY / 90)) "$(shown residence count)" "packets timed of a hundred"
-times_start t1@a t2@a --count 10 --payload 200
-FILTER="greater 200" trace_start a # of the flood none
-kill "$TIMES"
-wait "$TIMES" || true
-flood 1024
-between $((MANY / 1200)) $((MANY / 850)) "$(shown residence count)" "packets timed during a trace"
-kill "$TRACE"
-wait "$TRACE" || true
+# --- the same histograms for others to read: buckets that grow to the count, by the same ends
+curl -sS --unix-socket "$WORK/a/run/weftd.sock" http://weftd/metrics | grep '^weft_latency_seconds' >"$WORK/metrics"
+awk -F '[{} ]' '{
+		ends = $2; sub(/,le="[^"]*"/, "", ends)
+		if ($1 ~ /_bucket/) { if ($4 < last[ends]) bad++; last[ends] = $4; if ($2 ~ /le="\+Inf"/) whole[ends] = $4 }
+		if ($1 ~ /_count/) { rows++; if (whole[ends] != $4) bad++ }
+		if ($1 ~ /_sum/ && $4 <= 0) bad++
+	}
+	END { exit !(rows && !bad) }' "$WORK/metrics" || die "histograms of /metrics: $(cat "$WORK/metrics")"
+equal "$(shown residence count)" "$(sed -n 's/^weft_latency_seconds_count{from="t1",to="t2",hop="residence"} //p' "$WORK/metrics")" "count of /metrics"
 
 # --- a million packets, each of them another one, while weftctl is stopped: postcards are lost and counted, packets are
 # not, and weftd does not grow
 rss() { awk '/^VmRSS/ { print $2 }' "/proc/${HOST_PID[a]}/status"; }
 MANY=1000000
+ctl a port set t2 network blue trunk none
 times_start t1@a t2@a --count $MANY --interval-us 0 --counts
 trace_start a
 kill -STOP "$TRACE"
@@ -143,6 +131,31 @@ jq -c 'select(.packet == null)' "$WORK/trace"
 jq -e -s --argjson many $MANY '.[] | select(.packet == null) | .cards_lost > 0 and
 	.packets <= $many + 1000 and .cards_lost >= 2 * $many - 4 * .packets' "$WORK/trace" >/dev/null ||
 	die "the lost postcards do not add up"
+
+[ "$ENGINE" = ebpf ] || exit 0 # what follows is about rests, and a datapath that goes on without weftd
+host_start a
+
+# --- many frames to a tap, few of them timed: weft rests in between, and what is timed has its points. Who asks for many
+# gets them, and while somebody traces nothing rests.
+MANY=2000000
+flood() { # flood SAMPLE: from t1 to t2
+	for port in t1 t2; do ctl a port set $port sample "$1"; done
+	ctl a latency reset >/dev/null
+	on a "$TOOLS/tapgen" flood --a t1 --b t2 --count $MANY --seconds 20 >"$WORK/flood" || die "the flood: $(cat "$WORK/flood")"
+	equal "$(shown residence count)" "$(shown queue count)" "packets timed, and taken"
+}
+flood 1024
+between $((MANY / 1024 / 20)) $((MANY * 6 / 10240)) "$(shown residence count)" "packets timed with rests"
+flood 100
+between $((MANY / 110)) $((MANY / 90)) "$(shown residence count)" "packets timed of a hundred"
+times_start t1@a t2@a --count 10 --payload 200
+FILTER="greater 200" trace_start a # of the flood none
+kill "$TIMES"
+wait "$TIMES" || true
+flood 1024
+between $((MANY / 1200)) $((MANY / 850)) "$(shown residence count)" "packets timed during a trace"
+kill "$TRACE"
+wait "$TRACE" || true
 
 # --- kill -9 during a trace: it ends by itself; histograms go on without weftd, P6's as well, and survive
 PATH=$PATH:/usr/sbin
@@ -172,7 +185,6 @@ some_frames() {
 
 taken_link() { bpftool -j link show pinned "$PINS/observe/taken" | jq .id; }
 
-host_start a
 times_start t1@a t2@a --count 10
 for port in t1 t2; do ctl a port set $port sample 0; done
 ctl a host set sample 0

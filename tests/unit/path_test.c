@@ -82,7 +82,7 @@ static void clocks_are_brought_together(void **state)
 	double back = step(&way, "h2 > h1", "underlay")->took.p50_ns;
 	assert_true(there + back == 324 + 248);
 	assert_true(there >= 324 - 250 && there <= 324 + 250);
-	assert_true(step(&way, "h2", "guest")->took.p50_ns == 40);
+	assert_true(step(&way, "h2", "guest and its queue")->took.p50_ns == 40);
 	way_free(&way);
 	walk_free(walk);
 }

@@ -26,11 +26,13 @@ static bool read_words(struct asked *asked, int argc, char **argv)
 	*asked = (struct asked){.node = strdup(argv[0]), .to = argv[1], .count = "100"};
 	for (int i = 2; i < argc; i++) {
 		bool last = i + 1 == argc;
+		bool file = !last && strcmp(argv[i + 1], "count") != 0 &&
+			    (argv[i + 1][0] != '-' || !argv[i + 1][1]);
 
 		if (!strcmp(argv[i], "-j"))
 			asked->json = true;
 		else if (!strcmp(argv[i], "--plot"))
-			asked->plot = last ? "-" : argv[++i];
+			asked->plot = file ? argv[++i] : "-";
 		else if (!strcmp(argv[i], "count") && !last)
 			asked->count = argv[++i];
 		else

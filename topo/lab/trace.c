@@ -38,8 +38,17 @@ int command_trace(int argc, char **argv)
 	struct lab lab = {0};
 	json_t *labs = journal_labs(), *name;
 	const char *only = NULL;
+	bool json = false;
 	size_t i, count;
 
+	for (int k = 0; k < argc; k++) {
+		if (strcmp(argv[k], "-j") != 0)
+			continue;
+		json = true;
+		argc--;
+		memmove(argv + k, argv + k + 1, (size_t)(argc - k) * sizeof(*argv));
+		break;
+	}
 	json_array_foreach (labs, i, name) {
 		const char *text = json_string_value(name);
 
@@ -57,7 +66,7 @@ int command_trace(int argc, char **argv)
 	}
 	if (lab_reload(&lab, only))
 		return refuse(&lab);
-	count = hosts_argv(&lab, false, words, HOSTS_WORDS - (size_t)argc - 2);
+	count = hosts_argv(&lab, json, words, HOSTS_WORDS - (size_t)argc - 2);
 	words[count++] = "trace";
 	for (int k = 0; k < argc; k++)
 		words[count++] = argv[k];
