@@ -102,6 +102,30 @@ static void look_at_place(struct outcome *o, const struct object *place)
 		lost(o, WEFT_DROP_port_absent);
 }
 
+// What of the frame leaves as something else, by the names that `frame` has.
+static json_t *becomes_json(const struct weft_rewrite *r)
+{
+	json_t *becomes = json_object();
+	char text[ADDRESS_TEXT_BYTES];
+	if (r->what & WEFT_REWRITE_SRC) {
+		address_text(&r->src, text);
+		json_object_set_new(becomes, "ip_src", json_string(text));
+		json_object_set_new(becomes, "sport", json_integer(r->src_port));
+	}
+	if (r->what & WEFT_REWRITE_DST) {
+		address_text(&r->dst, text);
+		json_object_set_new(becomes, "ip_dst", json_string(text));
+		json_object_set_new(becomes, "dport", json_integer(r->dst_port));
+	}
+	mac_text(&r->src_mac, text);
+	if (r->what & WEFT_REWRITE_SRC_MAC)
+		json_object_set_new(becomes, "src", json_string(text));
+	mac_text(&r->dst_mac, text);
+	if (r->what & WEFT_REWRITE_DST_MAC)
+		json_object_set_new(becomes, "dst", json_string(text));
+	return becomes;
+}
+
 // Whose packet of a service it is, and what is changed in it.
 static void show_service(struct outcome *o)
 {
@@ -114,6 +138,7 @@ static void show_service(struct outcome *o)
 		return;
 	backend_text(o->weftd, r->backend, text);
 	set(o, "backend", json_string(text));
+	set(o, "becomes", becomes_json(r));
 	because(o, "service %s, %s %s: ", service->name,
 		r->what & WEFT_REWRITE_REPLY ? "from" : "to", text);
 	if (r->what & WEFT_REWRITE_SRC) {
@@ -313,7 +338,8 @@ static json_t *frame_json(const struct explain *e)
 static void show_absent(json_t *shown)
 {
 	static const char *const keys[] = {"to_port", "to_peer", "to_vni", "tag", "path", "device",
-		"nexthop_mac", "flood_to", "copies", "reply", "reply_mac", "service", "backend"};
+		"nexthop_mac", "flood_to", "copies", "reply", "reply_mac", "service", "backend",
+		"becomes"};
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(keys); i++)
 		json_object_set_new(shown, keys[i], json_null());
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weft/wire.h>
 #include "daemon/address.h"
 #include "daemon/command_table.h"
 #include "daemon/explain.h"
@@ -135,8 +136,10 @@ static int ask_question(struct path *p)
 // What is behind a peer only that host knows: the words that ask it.
 static void ask_there(struct path *p, const json_t *shown)
 {
-	const json_t *frame = json_object_get(shown, "frame");
+	json_t *frame = json_copy(json_object_get(shown, "frame"));
+	long long proto = spec_number(frame, "proto", 0);
 	char words[EXPLAIN_SAYS_BYTES];
+	json_object_update(frame, json_object_get(shown, "becomes")); // as it comes there
 	int used = snprintf(words, sizeof(words),
 		"there: `weftctl explain peer %s vni %lld src %s dst %s", p->weftd->settings.name,
 		spec_number(shown, "to_vni", 0), spec_text(frame, "src", ""),
@@ -145,13 +148,15 @@ static void ask_there(struct path *p, const json_t *shown)
 		used += snprintf(words + used, sizeof(words) - (size_t)used, " ip-src %s ip-dst %s",
 			spec_text(frame, "ip_src", ""), spec_text(frame, "ip_dst", ""));
 	if (json_is_integer(json_object_get(frame, "dport")))
-		used += snprintf(words + used, sizeof(words) - (size_t)used, " dport %lld",
-			spec_number(frame, "dport", 0));
+		used += snprintf(words + used, sizeof(words) - (size_t)used,
+			" proto %s sport %lld dport %lld", proto == WEFT_IP_UDP ? "udp" : "tcp",
+			spec_number(frame, "sport", 0), spec_number(frame, "dport", 0));
 	snprintf(words + used, sizeof(words) - (size_t)used,
 		"`, by the name that this host has there");
 	add_step(p, "the other host", "ask", words);
 	json_object_set(json_array_get(p->steps, json_array_size(p->steps) - 1), "host",
 		json_object_get(shown, "to_peer"));
+	json_decref(frame);
 }
 
 static int walk_packet(struct path *p)

@@ -172,7 +172,17 @@ static void a_path_ends_at_a_peer(void **state)
 	assert_string_equal(spec_text(last, "host", ""), "h2");
 	assert_non_null(strstr(spec_text(last, "why", ""),
 		"explain peer unit vni 100 src 02:00:00:00:00:01 dst 02:00:00:00:00:03 ip-src "
-		"10.1.0.1 ip-dst 10.1.0.3 dport 80"));
+		"10.1.0.1 ip-dst 10.1.0.3 proto tcp sport 49152 dport 80`"));
+	json_decref(steps);
+	// a service's, as it comes there
+	rig_do(rig, "service add shop vip 10.1.0.100 port 80 proto tcp network blue mode nat");
+	rig_do(rig, "backend add shop address 10.1.0.3 port 8080 mac 02:00:00:00:00:03");
+	balancer_settle(&rig->weftd);
+	steps = rig_result(rig, "path web1 10.1.0.100:80");
+	last = json_array_get(steps, json_array_size(steps) - 1);
+	if (!strstr(spec_text(last, "why", ""), "dst 02:00:00:00:00:03 ip-src 10.1.0.1 ip-dst "
+						"10.1.0.3 proto tcp sport 49152 dport 8080`"))
+		fail_msg("%s", spec_text(last, "why", ""));
 	json_decref(steps);
 }
 
@@ -207,6 +217,9 @@ static void a_service_is_named(void **state)
 	says(rig, asks, NULL, "service", "\"shop\"");
 	says(rig, asks, NULL, "backend", "\"backend 10.1.0.2:8080\"");
 	says(rig, asks, NULL, "to_port", "\"web2\"");
+	says(rig, asks, "becomes", "ip_dst", "\"10.1.0.2\"");
+	says(rig, asks, "becomes", "dport", "8080");
+	says(rig, asks, "becomes", "dst", "\"02:00:00:00:00:02\"");
 	says_why(rig, asks,
 		"service shop, to backend 10.1.0.2:8080: destination becomes 10.1.0.2 port 8080");
 	says(rig, "explain port web1 ip-dst 10.1.0.100 dport 81", NULL, "reason", "\"not_routed\"");
