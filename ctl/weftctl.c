@@ -10,6 +10,8 @@
 #include <weft/control.h>
 #include "ctl/base64.h"
 #include "ctl/path/join.h"
+#include "ctl/probe.h"
+#include "ctl/trace.h"
 #include "ctl/run.h"
 #include "ctl/words.h"
 
@@ -19,7 +21,8 @@ static const char usage[] =
 	"  -s SOCKET            the socket of weftd (else $WEFT_SOCKET, else " WEFT_RUN_DIR
 	"/" WEFT_SOCKET_NAME ");\n"
 	"                       more than once for commands that answer in lines, as watch does;\n"
-	"                       what hosts see of `path`'s packets is joined to one way\n"
+	"                       what hosts see of `path`'s packets is joined to one way, of\n"
+	"                       `trace`'s it is put in the order of time\n"
 	"  -j                   JSON; of an answer in lines one object a line\n"
 	"  --timeout SECONDS    give up if no answer has come after this time (default 60)\n"
 	"  --complete WORD...   print what may stand for the last word (for the shell)\n"
@@ -141,29 +144,42 @@ static size_t find_commands(
 	return i;
 }
 
-static int run_at(struct client *clients, size_t count, json_t *words)
+static int run_plain(
+	struct client *clients, int *statuses, size_t count, const json_t *commands, json_t *words)
 {
-	int statuses[SOCKETS_MAX] = {0};
-	json_t *commands, *request, *files;
-	size_t first = find_commands(clients, statuses, count, words_at(words, 0), &commands);
+	const struct client *first = clients;
+	json_t *files, *request;
 	int status;
 
-	if (first == count)
-		return statuses[0];
-	words_complete(words, commands);
-	if (join_wanted(commands, words, count)) {
-		status = join_run(clients, statuses, count, commands, words);
-		json_decref(commands);
-		return status;
-	}
-	files = find_files(&clients[first], commands, words);
-	json_decref(commands);
+	while (statuses[first - clients])
+		first++;
+	files = find_files(first, commands, words);
 	if (!files)
 		return WEFT_EXIT_REFUSED;
 	request = json_pack("{s:O, s:b, s:o, s:b}", "words", words, "json", clients->json, "files",
 		files, "stream", count > 1);
 	status = run_request(clients, statuses, count, request, NULL);
 	json_decref(request);
+	return status;
+}
+
+static int run_at(struct client *clients, size_t count, json_t *words)
+{
+	int statuses[SOCKETS_MAX] = {0}, status;
+	json_t *commands;
+
+	if (find_commands(clients, statuses, count, words_at(words, 0), &commands) == count)
+		return statuses[0];
+	words_complete(words, commands);
+	if (join_wanted(commands, words, count))
+		status = join_run(clients, statuses, count, commands, words);
+	else if (trace_wanted(clients, commands, words, count))
+		status = trace_run(clients, statuses, count, commands, words);
+	else if (probe_wanted(words, count))
+		status = probe_run(clients, statuses, count, words);
+	else
+		status = run_plain(clients, statuses, count, commands, words);
+	json_decref(commands);
 	return status;
 }
 

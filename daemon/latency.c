@@ -178,6 +178,18 @@ static const char *name_of(struct weftd *weftd, u32 id)
 	return place ? place->name : NULL;
 }
 
+// [ns below which they are, samples] of each bucket that has some: what histograms are merged by.
+static json_t *buckets_json(const struct weft_latency_row *row)
+{
+	json_t *buckets = json_array();
+	for (u32 i = 0; i < WEFT_LATENCY_BUCKETS; i++)
+		if (row->bucket[i])
+			json_array_append_new(buckets,
+				json_pack("[I, I]", (json_int_t)weft_latency_from_ns(i + 1),
+					(json_int_t)row->bucket[i]));
+	return buckets;
+}
+
 static json_t *show_one(struct weftd *weftd, const struct kept *kept)
 {
 	const struct object *from = place_at(weftd, kept->key.from);
@@ -256,8 +268,12 @@ static int run_show(struct request *request)
 		fail(&request->failure, error, "no_memory", "out of memory");
 	else
 		request->result = json_array();
-	for (u32 i = 0; !error && i < c.count; i++)
-		json_array_append_new(request->result, show_one(c.weftd, &c.kept[i]));
+	for (u32 i = 0; !error && i < c.count; i++) {
+		json_t *shown = show_one(c.weftd, &c.kept[i]);
+		if (request->json)
+			json_object_set_new(shown, "buckets", buckets_json(&c.kept[i].row));
+		json_array_append_new(request->result, shown);
+	}
 	free(c.kept);
 	return error;
 }

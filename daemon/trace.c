@@ -7,6 +7,7 @@
 #include <uthash.h>
 #include "daemon/cards.h"
 #include "daemon/command_table.h"
+#include "daemon/fdb.h"
 #include "daemon/filter.h"
 #include "daemon/latency.h"
 #include "daemon/network.h"
@@ -14,6 +15,7 @@
 #include "daemon/pending.h"
 #include "daemon/place.h"
 #include "daemon/port.h"
+#include "daemon/probe.h"
 #include "daemon/service.h"
 #include "daemon/trace.h"
 #include "datapath/card.h"
@@ -61,6 +63,64 @@ static void trace_free(struct trace *trace)
 	free(trace);
 }
 
+// --- text
+
+static char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *text_of(const char *format, ...)
+{
+	char *text;
+	va_list list;
+	va_start(list, format);
+	if (vasprintf(&text, format, list) < 0)
+		abort();
+	va_end(list);
+	return text;
+}
+
+static char *frame_text(const json_t *line, const char *src)
+{
+	const char *becomes = spec_text(line, "becomes_src", NULL);
+	return text_of("%s > %s %s %s%s%s%s%s", src, spec_text(line, "dst", ""),
+		spec_text(line, "proto", ""), spec_text(line, "flags", ""),
+		becomes ? "  becomes " : "", becomes ? becomes : "", becomes ? " > " : "",
+		spec_text(line, "becomes_dst", ""));
+}
+
+// Where it was, and what became of it there.
+static char *point_text(const json_t *line)
+{
+	const char *reason = spec_text(line, "reason", NULL), *src = spec_text(line, "src", NULL);
+	const char *verdict = spec_text(line, "verdict", ""), *path = spec_text(line, "path", "");
+	const char *service = spec_text(line, "service", NULL);
+	char *what = src ? frame_text(line, src)
+		     : service && *verdict
+			     ? text_of("%s  service %s, %s", verdict, service,
+				       spec_text(line, "backend", ""))
+			     : text_of("%s%s%s", verdict, reason ? " " : "", reason ? reason : "");
+	char *text = text_of("%-16s%s%s%s", spec_text(line, "port", spec_text(line, "peer", "-")),
+		what, *path ? "  " : "", path);
+	free(what);
+	return text;
+}
+
+static char *sum_text(const json_t *line)
+{
+	return text_of("# %lld packets, %lld seen again, %lld postcards lost",
+		spec_number(line, "packets", 0), spec_number(line, "seen_again", 0),
+		spec_number(line, "cards_lost", 0));
+}
+
+// For a client that puts lines of several hosts in order.
+static void put_line(struct request *request, json_t *line, char *(*text_fn)(const json_t *line))
+{
+	char *text = request->points ? text_fn(line) : NULL;
+	if (text)
+		json_object_set_new(line, "text", json_string(text));
+	free(text);
+	request_line(request, line);
+}
+
 // --- lines
 
 static void put_place(json_t *line, struct weftd *weftd, u32 id)
@@ -101,7 +161,7 @@ static void put_point(struct trace *trace, const struct followed *followed,
 	json_decref(more);
 	if (inward)
 		trace_frame(weftd, card, line);
-	request_line(trace->request, line);
+	put_line(trace->request, line, point_text);
 }
 
 // Can the one who takes the port's frames be seen?
@@ -210,10 +270,11 @@ static bool is_full(void *context)
 static void put_end(struct trace *trace)
 {
 	struct weftd *weftd = trace->request->weftd;
-	request_line(trace->request,
+	put_line(trace->request,
 		json_pack("{s:n, s:I, s:I, s:I}", "packet", "packets", (json_int_t)trace->packets,
 			"seen_again", (json_int_t)trace->repeats, "cards_lost",
-			(json_int_t)(cards_lost(weftd) - trace->lost_before)));
+			(json_int_t)(cards_lost(weftd) - trace->lost_before)),
+		sum_text);
 }
 
 void trace_cancelled(struct request *request)
@@ -270,6 +331,7 @@ int trace_begin(struct request *request, const struct trace_aim *aim, json_t *be
 	request->context = trace;
 	json_object_set_new(begun, "packet", json_null());
 	json_object_set_new(begun, "state", json_string("tracing"));
+	json_object_set_new(begun, "began_ns", json_integer((json_int_t)clock_ns()));
 	request_line(request, begun);
 	return run_until(trace, aim->seconds);
 }
@@ -278,59 +340,23 @@ static int run_trace(struct request *request)
 {
 	const struct trace_aim aim = {.filter = spec_text(request->arguments, "filter", NULL),
 		.seconds = spec_number(request->arguments, "for_seconds", 0)};
-	return trace_begin(request, &aim, json_object());
-}
-
-// --- text
-
-static char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static char *text_of(const char *format, ...)
-{
-	char *text;
-	va_list list;
-	va_start(list, format);
-	if (vasprintf(&text, format, list) < 0)
-		abort();
-	va_end(list);
-	return text;
-}
-
-static char *frame_text(const json_t *line, const char *src)
-{
-	const char *becomes = spec_text(line, "becomes_src", NULL);
-	return text_of("%s > %s %s %s%s%s%s%s", src, spec_text(line, "dst", ""),
-		spec_text(line, "proto", ""), spec_text(line, "flags", ""),
-		becomes ? "  becomes " : "", becomes ? becomes : "", becomes ? " > " : "",
-		spec_text(line, "becomes_dst", ""));
+	return trace_begin(request, &aim, json_pack("{s:I}", "clock", (json_int_t)probe_clock()));
 }
 
 static char *trace_line(const struct request *request, const json_t *line)
 {
-	const char *packet = spec_text(line, "packet", NULL), *reason;
+	const char *packet = spec_text(line, "packet", NULL);
 	const json_t *since = json_object_get(line, "since_ns");
 	char time[32] = "not observed";
 	(void)request;
 	if (spec_text(line, "state", NULL)) // it has begun: for programs
 		return text_of("%s", "");
-	if (!packet)
-		return text_of("# %lld packets, %lld seen again, %lld postcards lost\n",
-			spec_number(line, "packets", 0), spec_number(line, "seen_again", 0),
-			spec_number(line, "cards_lost", 0));
 	if (json_is_integer(since))
 		snprintf(time, sizeof(time), "%+lld ns", json_integer_value(since));
-	reason = spec_text(line, "reason", NULL);
-	const char *src = spec_text(line, "src", NULL), *verdict = spec_text(line, "verdict", "");
-	const char *path = spec_text(line, "path", "");
-	const char *service = spec_text(line, "service", NULL);
-	char *what = src ? frame_text(line, src)
-		     : service && *verdict
-			     ? text_of("%s  service %s, %s", verdict, service,
-				       spec_text(line, "backend", ""))
-			     : text_of("%s%s%s", verdict, reason ? " " : "", reason ? reason : "");
-	char *text = text_of("%s  %s  %14s  %-16s%s%s%s\n", packet, spec_text(line, "point", ""),
-		time, spec_text(line, "port", spec_text(line, "peer", "-")), what,
-		*path ? "  " : "", path);
+	char *what = packet ? point_text(line) : sum_text(line);
+	char *text = packet ? text_of("%s  %s  %14s  %s\n", packet, spec_text(line, "point", ""),
+				      time, what)
+			    : text_of("%s\n", what);
 	free(what);
 	return text;
 }
@@ -355,6 +381,7 @@ const struct command trace_commands[] = {
 			"to the underlay, P3 received from it, P4 decided, P5 handed to the port, "
 			"P6 taken by the VM",
 		.run = run_trace,
+		.joined = true,
 		.cancelled = trace_cancelled,
 		.line = trace_line},
 	{0},

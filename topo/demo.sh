@@ -65,8 +65,10 @@ on c1 ping -n -c 1 -W 2 -M "do" -s 1472 10.1.0.12 || true
 say "Two packets of a ping, from point to point over both hosts"
 weftlab trace "$lab" icmp count 2 &
 trace=$!
-sleep 0.5 # it says nothing before the first packet
-weftlab exec "$lab:c1" ping -n -c 1 10.1.0.12 >/dev/null
+while kill -0 $trace 2>/dev/null; do # it says nothing before the first packet
+	weftlab exec "$lab:c1" ping -n -c 1 -W 1 10.1.0.12 >/dev/null
+	sleep 0.1
+done
 wait $trace
 
 say "The balancer: one address for nginx in all three VMs, reached from outside"

@@ -142,6 +142,11 @@ tracer=$!
 HELPERS+=("$tracer")
 until ! kill -0 "$tracer" 2>/dev/null; do in_lab c1 ping -c 1 -W 1 10.1.0.2 >/dev/null; done
 grep -q ' P6 .*not observed .*c[12]' "$WORK/trace" || die "P6 of a container: $(cat "$WORK/trace")"
+# of both hosts in the order of time, from the first point that one of them saw; the same packet of all
+equal 'P0 P1 P2 P3 P4 P5 P6' "$(awk '$3 ~ /^P/ { print $3 }' "$WORK/trace" | xargs)" "points of one packet: $(cat "$WORK/trace")"
+equal 1 "$(awk '$3 ~ /^P/ { print $2 }' "$WORK/trace" | sort -u | wc -l)" "packets: $(cat "$WORK/trace")"
+awk '$4 ~ /^[+-]/ { if (!($2 in last)) bad += $4 != "+0"; else bad += $4 + 0 < last[$2]; last[$2] = $4 + 0; lines++ }
+	END { exit !(lines && !bad) }' "$WORK/trace" || die "not in the order of time: $(cat "$WORK/trace")"
 for host in h1 h2; do grep -q "^$host: .* P[0-9] " "$WORK/trace" || die "no point of $host: $(cat "$WORK/trace")"; done
 
 timeout 20 "$BUILD/weftlab" trace "$LAB" icmp count 1 -j >"$WORK/trace" &

@@ -103,6 +103,9 @@ awk -F '[{} ]' '{
 	END { exit !(rows && !bad) }' "$WORK/metrics" || die "histograms of /metrics: $(cat "$WORK/metrics")"
 equal "$(shown residence count)" "$(sed -n 's/^weft_latency_seconds_count{from="t1",to="t2",hop="residence"} //p' "$WORK/metrics")" "count of /metrics"
 
+ctl a -j latency show | jq -e 'length > 0 and all(.count == ([.buckets[][1]] | add) and
+	.buckets == (.buckets | sort) and .buckets[-1][0] > .p999_ns)' >/dev/null || die "histograms as JSON: $(ctl a -j latency show)"
+
 # --- a million packets, each of them another one, while weftctl is stopped: postcards are lost and counted, packets are
 # not, and weftd does not grow
 rss() { awk '/^VmRSS/ { print $2 }' "/proc/${HOST_PID[a]}/status"; }

@@ -209,6 +209,11 @@ between_hosts() { # between_hosts WHAT
 		summary_is '[50,50,0,0,"estimated"]' '[.sent, .received, .lost, .duplicates, .clock]'
 		summary_is true "(.clock_offset_ns - $AHEAD * 1000000000 | fabs) <= .clock_error_ns and .clock_error_ns <= .rtt.min_ns + 100000"
 	fi
+	# by the names of ports, where both hosts are asked
+	"$BUILD/weftctl" -s "$(socket_of p)" -s "$(socket_of q)" -j probe w1 w2 count 5 guests off >"$WORK/named" || die "probe w1 w2: $(cat "$WORK/named")"
+	equal '["p",5]' "$(jq -s -c 'last | [.host, .received]' "$WORK/named")" "who has probed, and what came back"
+	! "$BUILD/weftctl" -s "$(socket_of p)" -s "$(socket_of q)" probe w9 w2 2>"$WORK/named" || die "probe w9 w2 was taken"
+	grep -q 'no host that was asked has a port w9' "$WORK/named" || die "probe w9 w2: $(cat "$WORK/named")"
 	summary_is true '.guest_from.count == 50 and .guest_to.count >= 40 and .guest_to.lost == 0'
 	summary_is true '.rtt.count >= 45 and .forward_here.min_ns > 0 and .back_there.count >= 45 and
 		.forward_link.count >= 45 and .back_link.count >= 45'

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Hosts tell of a packet at moments of their own. Its lines are held until those of the others are
+// there, too; then they are put out by time, counted from the first point that any of them saw.
+// Hosts with other clocks are counted apart: what lies between them, `path` can tell. It is for the
+// same packets that all must look, so one that was seen before the last of them began is left
+// out, and packets are counted here.
+#include "ctl/trace.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uthash.h>
+#include "ctl/words.h"
+
+enum {
+	HOLD_MS = 150,
+	START_MS = 50,      // what comes so soon may have passed a host before that began
+	END_MS = 700,       // for the last packet's way
+	POINTS_MOST = 64,   // of one packet that are held
+	PACKETS_MOST = 4096 // that are known; the oldest are forgotten
+};
+
+struct seen {
+	const struct client *client;
+	json_t *line;
+	int64_t ns; // 0: not observed
+};
+
+struct packet {
+	struct {
+		char id[24];
+		long long clock;
+	} key;
+	int64_t first_ns;
+	int64_t due_ms;
+	enum { UNKNOWN, SHOWN, LEFT_OUT } state;
+	size_t held;
+	struct seen seen[POINTS_MOST];
+	UT_hash_handle hh;
+};
+
+struct trace {
+	struct run_taker taker; // the first: it is cast
+	const struct client *clients;
+	const int *statuses;
+	size_t hosts, begun;
+	struct {
+		long long clock;
+		int64_t began_ns;
+	} host[SOCKETS_MAX];    // by client
+	int64_t ready_ms;       // 0: not all have begun
+	struct packet *packets; // in the order in which they came
+	long wanted, counted;   // packets; wanted 0: all
+	int64_t end_ms;         // 0: more are wanted
+};
+
+static const char *text_at(const json_t *line, const char *key)
+{
+	const char *text = json_string_value(json_object_get(line, key));
+
+	return text ? text : "";
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+// What was not observed stands behind what was.
+static int by_time(const void *a, const void *b)
+{
+	const struct seen *x = a, *y = b;
+
+	if (!x->ns != !y->ns)
+		return x->ns ? -1 : 1;
+	if (x->ns != y->ns)
+		return x->ns < y->ns ? -1 : 1;
+	return strcmp(text_at(x->line, "point"), text_at(y->line, "point"));
+}
+
+// Could all that share its clock see it from the start?
+static bool is_whole(const struct trace *trace, const struct packet *packet)
+{
+	for (size_t i = 0; i < trace->hosts; i++)
+		if (trace->host[i].clock == packet->key.clock &&
+			trace->host[i].began_ns + START_MS * 1000000ll > packet->first_ns)
+			return false;
+	return true;
+}
+
+static void put_point(const struct packet *packet, const struct seen *seen)
+{
+	char time[32] = "not observed";
+
+	if (seen->ns)
+		snprintf(time, sizeof(time), "%+lld ns", (long long)(seen->ns - packet->first_ns));
+	printf("%s: %s  %s  %14s  %s\n", client_host(seen->client), packet->key.id,
+		text_at(seen->line, "point"), time, text_at(seen->line, "text"));
+}
+
+static void put_out(struct trace *trace, struct packet *packet)
+{
+	qsort(packet->seen, packet->held, sizeof(*packet->seen), by_time);
+	if (packet->state == UNKNOWN) {
+		packet->first_ns = packet->seen[0].ns;
+		packet->state = trace->end_ms || !is_whole(trace, packet) ? LEFT_OUT : SHOWN;
+		if (packet->state == SHOWN && ++trace->counted == trace->wanted)
+			trace->end_ms = now_ms() + END_MS;
+	}
+	for (size_t i = 0; i < packet->held; i++) {
+		if (packet->state == SHOWN)
+			put_point(packet, &packet->seen[i]);
+		json_decref(packet->seen[i].line);
+	}
+	packet->held = 0;
+	fflush(stdout);
+}
+
+static void forget(struct trace *trace, struct packet *packet)
+{
+	if (packet->held)
+		put_out(trace, packet);
+	HASH_DEL(trace->packets, packet);
+	free(packet);
+}
+
+static struct packet *packet_of(struct trace *trace, const char *id, long long clock)
+{
+	struct packet *packet, key = {.key.clock = clock};
+
+	snprintf(key.key.id, sizeof(key.key.id), "%s", id);
+	HASH_FIND(hh, trace->packets, &key.key, sizeof(key.key), packet);
+	if (packet)
+		return packet;
+	if (HASH_COUNT(trace->packets) == PACKETS_MOST)
+		forget(trace, trace->packets);
+	packet = calloc(1, sizeof(*packet));
+	if (!packet)
+		abort();
+	packet->key = key.key;
+	HASH_ADD(hh, trace->packets, key, sizeof(packet->key), packet);
+	return packet;
+}
+
+static bool all_have_begun(const struct trace *trace)
+{
+	size_t refused = 0;
+
+	for (size_t i = 0; i < trace->hosts; i++)
+		refused += trace->statuses[i] != 0;
+	return trace->begun + refused >= trace->hosts;
+}
+
+static void take_line(struct run_taker *taker, const struct client *client, const json_t *line)
+{
+	struct trace *trace = (struct trace *)taker;
+	size_t host = (size_t)(client - trace->clients);
+	const char *id = text_at(line, "packet");
+	struct packet *packet;
+
+	if (*text_at(line, "state")) {
+		trace->host[host].clock = json_integer_value(json_object_get(line, "clock"));
+		trace->host[host].began_ns = json_integer_value(json_object_get(line, "began_ns"));
+		trace->begun++;
+		return;
+	}
+	if (!*id) { // its last word
+		printf("%s: %s\n", client_host(client), text_at(line, "text"));
+		return;
+	}
+	packet = packet_of(trace, id, trace->host[host].clock);
+	if (packet->held == POINTS_MOST)
+		put_out(trace, packet);
+	if (!packet->held)
+		packet->due_ms = now_ms() + HOLD_MS;
+	packet->seen[packet->held++] = (struct seen){client, json_incref((json_t *)line),
+		json_integer_value(json_object_get(line, "time_ns"))};
+}
+
+// Those that were held long enough. They stay known: a guest may take one late.
+static int take_turn(struct run_taker *taker, int *fd)
+{
+	struct trace *trace = (struct trace *)taker;
+	int64_t now = now_ms(), next = 1000;
+	struct packet *packet, *tmp;
+
+	(void)fd;
+	if (!trace->ready_ms && all_have_begun(trace))
+		trace->ready_ms = now + HOLD_MS;
+	if (!trace->ready_ms || now < trace->ready_ms)
+		return HOLD_MS / 2;
+	if (trace->end_ms && now >= trace->end_ms)
+		return -1;
+	HASH_ITER (hh, trace->packets, packet, tmp) {
+		if (packet->held && packet->due_ms <= now)
+			put_out(trace, packet);
+		else if (packet->held && packet->due_ms - now < next)
+			next = packet->due_ms - now;
+	}
+	if (trace->end_ms && trace->end_ms - now < next)
+		next = trace->end_ms - now;
+	return (int)next;
+}
+
+static const json_t *find_command(const json_t *commands, const json_t *words)
+{
+	size_t i;
+	json_t *command;
+
+	json_array_foreach (commands, i, command)
+		if (json_is_true(json_object_get(command, "joined")) && words_fit(command, words))
+			return command;
+	return NULL;
+}
+
+bool trace_wanted(
+	const struct client *client, const json_t *commands, const json_t *words, size_t hosts)
+{
+	return hosts > 1 && !client->json && !strcmp(words_at(words, 0), "trace") &&
+	       find_command(commands, words);
+}
+
+// Each host would count its own. What is no number the hosts refuse.
+static long take_count(json_t *words, const json_t *command)
+{
+	size_t i, at = 0;
+	json_t *argument;
+	char *end;
+	long count;
+
+	json_array_foreach (json_object_get(command, "arguments"), i, argument)
+		if (!strcmp(text_at(argument, "key"), "count"))
+			at = words_value_at(words, command, argument);
+	count = at ? strtol(words_at(words, at), &end, 10) : 0;
+	if (count <= 0 || *end)
+		return 0;
+	json_array_remove(words, at);
+	json_array_remove(words, at - 1);
+	return count;
+}
+
+int trace_run(struct client *clients, int *statuses, size_t count, const json_t *commands,
+	const json_t *words)
+{
+	struct trace trace = {.taker = {take_line, take_turn},
+		.clients = clients,
+		.statuses = statuses,
+		.hosts = count};
+	json_t *asked = json_copy((json_t *)words), *request;
+	int status;
+
+	trace.wanted = take_count(asked, find_command(commands, words));
+	request = json_pack(
+		"{s:o, s:b, s:b, s:b}", "words", asked, "json", 1, "points", 1, "stream", 1);
+	status = run_request(clients, statuses, count, request, &trace.taker);
+	while (trace.packets)
+		forget(&trace, trace.packets);
+	if (trace.end_ms)
+		printf("# %ld packets\n", trace.counted);
+	json_decref(request);
+	return status;
+}
