@@ -272,7 +272,7 @@ deb: all ## a Debian package in build/
 		> $(BUILD)/deb/DEBIAN/control
 	@dpkg-deb --root-owner-group --build $(BUILD)/deb $(DEB)
 
-demo: all ## the main job with real VMs: pages, where their time goes, a balancer (root; KEEP=1 leaves it running)
+demo: all ## the main job with real VMs: pages, a balancer, where their time goes (root; KEEP=1 leaves it running)
 	@BUILD=$(BUILD) KEEP=$(KEEP) topo/demo.sh
 
 clean: ## remove build/

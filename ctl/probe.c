@@ -26,16 +26,18 @@ static json_t *shown(struct client *client, const char *object, const char *key,
 	return result;
 }
 
-// The first of the hosts that has the port; count: none.
-static size_t find_port(struct client *clients, const int *statuses, size_t count, const char *port)
+// The host that has the port, the first to be asked before others; count: none.
+static size_t find_port(
+	struct client *clients, const int *statuses, size_t count, size_t first, const char *port)
 {
 	for (size_t i = 0; i < count; i++) {
-		json_t *ports = statuses[i] ? NULL : shown(&clients[i], "port", NULL, port);
+		size_t at = (first + i) % count;
+		json_t *ports = statuses[at] ? NULL : shown(&clients[at], "port", NULL, port);
 		bool has = json_array_size(ports) > 0;
 
 		json_decref(ports);
 		if (has)
-			return i;
+			return at;
 	}
 	return count;
 }
@@ -61,20 +63,16 @@ bool probe_wanted(const json_t *words, size_t hosts)
 int probe_run(struct client *clients, int *statuses, size_t count, const json_t *words)
 {
 	const char *from = words_at(words, 1), *to = words_at(words, 2);
-	size_t here = find_port(clients, statuses, count, from);
-	size_t there = find_port(clients, statuses, count, to);
+	size_t here = find_port(clients, statuses, count, 0, from);
+	size_t there = here < count ? find_port(clients, statuses, count, here, to) : count;
 	struct client self = clients[0];
 	json_t *asked = json_copy((json_t *)words), *request;
 	int status;
 
 	self.many = false;
 	if (here == count) {
-		status = client_fail(&self, WEFT_EXIT_REFUSED, "not_found",
-			"`port show` lists the ports of a host; -s names one more",
-			"no host that was asked has a port %s", from);
-	} else if (there < count && there != here &&
-		   find_port(&clients[here], &statuses[here], 1, to) &&
-		   !name_guest(&clients[there], asked, to)) {
+		status = run_no_port(&self, from);
+	} else if (there < count && there != here && !name_guest(&clients[there], asked, to)) {
 		status = client_fail(&self, WEFT_EXIT_REFUSED, "not_found",
 			"let it send something, a ping for one, or name it by its address",
 			"host %s knows nobody behind port %s", client_host(&clients[there]), to);

@@ -299,3 +299,38 @@ int run_request(struct client *clients, int *statuses, size_t count, const json_
 	free(runs);
 	return status_of_all(statuses, count);
 }
+
+int run_points(struct client *clients, int *statuses, size_t count, const json_t *words,
+	struct run_taker *taker)
+{
+	json_t *request = json_pack("{s:O, s:b, s:b, s:b}", "words", (json_t *)words, "json", 1,
+		"points", 1, "stream", 1);
+	int status = run_request(clients, statuses, count, request, taker);
+
+	json_decref(request);
+	return status;
+}
+
+bool run_all_begun(const int *statuses, size_t count, size_t begun)
+{
+	size_t refused = 0;
+
+	for (size_t i = 0; i < count; i++)
+		refused += statuses[i] != 0;
+	return begun + refused >= count;
+}
+
+int64_t run_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+int run_no_port(const struct client *client, const char *port)
+{
+	return client_fail(client, WEFT_EXIT_REFUSED, "not_found",
+		"`port show` lists the ports of a host; -s names one more",
+		"no host that was asked has a port %s", port);
+}

@@ -2,6 +2,7 @@
 // One command at one weftd or at several at the same time: answers as they come.
 #pragma once
 
+#include <stdint.h>
 #include "ctl/client.h"
 
 enum { SOCKETS_MAX = 64 };
@@ -19,3 +20,12 @@ struct run_taker {
 // status: that of all, or "done in part" where they differ.
 int run_request(struct client *clients, int *statuses, size_t count, const json_t *request,
 	struct run_taker *taker); // NULL: they are printed
+// The same of a "joined" command (weft/control.h), for the points of packets.
+int run_points(struct client *clients, int *statuses, size_t count, const json_t *words,
+	struct run_taker *taker);
+
+// For takers. Have all hosts begun to answer, but those that refused?
+bool run_all_begun(const int *statuses, size_t count, size_t begun);
+int64_t run_now_ms(void);
+// Says that no host has the port; returns the status.
+int run_no_port(const struct client *client, const char *port);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <uthash.h>
 #include "ctl/words.h"
 
@@ -55,21 +54,6 @@ struct trace {
 	int64_t end_ms;         // 0: more are wanted
 };
 
-static const char *text_at(const json_t *line, const char *key)
-{
-	const char *text = json_string_value(json_object_get(line, key));
-
-	return text ? text : "";
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
-}
-
 // What was not observed stands behind what was.
 static int by_time(const void *a, const void *b)
 {
@@ -79,7 +63,7 @@ static int by_time(const void *a, const void *b)
 		return x->ns ? -1 : 1;
 	if (x->ns != y->ns)
 		return x->ns < y->ns ? -1 : 1;
-	return strcmp(text_at(x->line, "point"), text_at(y->line, "point"));
+	return strcmp(words_text(x->line, "point"), words_text(y->line, "point"));
 }
 
 // Could all that share its clock see it from the start?
@@ -99,7 +83,7 @@ static void put_point(const struct packet *packet, const struct seen *seen)
 	if (seen->ns)
 		snprintf(time, sizeof(time), "%+lld ns", (long long)(seen->ns - packet->first_ns));
 	printf("%s: %s  %s  %14s  %s\n", client_host(seen->client), packet->key.id,
-		text_at(seen->line, "point"), time, text_at(seen->line, "text"));
+		words_text(seen->line, "point"), time, words_text(seen->line, "text"));
 }
 
 static void put_out(struct trace *trace, struct packet *packet)
@@ -109,7 +93,7 @@ static void put_out(struct trace *trace, struct packet *packet)
 		packet->first_ns = packet->seen[0].ns;
 		packet->state = trace->end_ms || !is_whole(trace, packet) ? LEFT_OUT : SHOWN;
 		if (packet->state == SHOWN && ++trace->counted == trace->wanted)
-			trace->end_ms = now_ms() + END_MS;
+			trace->end_ms = run_now_ms() + END_MS;
 	}
 	for (size_t i = 0; i < packet->held; i++) {
 		if (packet->state == SHOWN)
@@ -146,37 +130,28 @@ static struct packet *packet_of(struct trace *trace, const char *id, long long c
 	return packet;
 }
 
-static bool all_have_begun(const struct trace *trace)
-{
-	size_t refused = 0;
-
-	for (size_t i = 0; i < trace->hosts; i++)
-		refused += trace->statuses[i] != 0;
-	return trace->begun + refused >= trace->hosts;
-}
-
 static void take_line(struct run_taker *taker, const struct client *client, const json_t *line)
 {
 	struct trace *trace = (struct trace *)taker;
 	size_t host = (size_t)(client - trace->clients);
-	const char *id = text_at(line, "packet");
+	const char *id = words_text(line, "packet");
 	struct packet *packet;
 
-	if (*text_at(line, "state")) {
+	if (*words_text(line, "state")) {
 		trace->host[host].clock = json_integer_value(json_object_get(line, "clock"));
 		trace->host[host].began_ns = json_integer_value(json_object_get(line, "began_ns"));
 		trace->begun++;
 		return;
 	}
 	if (!*id) { // its last word
-		printf("%s: %s\n", client_host(client), text_at(line, "text"));
+		printf("%s: %s\n", client_host(client), words_text(line, "text"));
 		return;
 	}
 	packet = packet_of(trace, id, trace->host[host].clock);
 	if (packet->held == POINTS_MOST)
 		put_out(trace, packet);
 	if (!packet->held)
-		packet->due_ms = now_ms() + HOLD_MS;
+		packet->due_ms = run_now_ms() + HOLD_MS;
 	packet->seen[packet->held++] = (struct seen){client, json_incref((json_t *)line),
 		json_integer_value(json_object_get(line, "time_ns"))};
 }
@@ -185,11 +160,11 @@ static void take_line(struct run_taker *taker, const struct client *client, cons
 static int take_turn(struct run_taker *taker, int *fd)
 {
 	struct trace *trace = (struct trace *)taker;
-	int64_t now = now_ms(), next = 1000;
+	int64_t now = run_now_ms(), next = 1000;
 	struct packet *packet, *tmp;
 
 	(void)fd;
-	if (!trace->ready_ms && all_have_begun(trace))
+	if (!trace->ready_ms && run_all_begun(trace->statuses, trace->hosts, trace->begun))
 		trace->ready_ms = now + HOLD_MS;
 	if (!trace->ready_ms || now < trace->ready_ms)
 		return HOLD_MS / 2;
@@ -227,15 +202,10 @@ bool trace_wanted(
 // Each host would count its own. What is no number the hosts refuse.
 static long take_count(json_t *words, const json_t *command)
 {
-	size_t i, at = 0;
-	json_t *argument;
+	size_t at = words_key_at(words, command, "count");
 	char *end;
-	long count;
+	long count = at ? strtol(words_at(words, at), &end, 10) : 0;
 
-	json_array_foreach (json_object_get(command, "arguments"), i, argument)
-		if (!strcmp(text_at(argument, "key"), "count"))
-			at = words_value_at(words, command, argument);
-	count = at ? strtol(words_at(words, at), &end, 10) : 0;
 	if (count <= 0 || *end)
 		return 0;
 	json_array_remove(words, at);
@@ -250,17 +220,15 @@ int trace_run(struct client *clients, int *statuses, size_t count, const json_t 
 		.clients = clients,
 		.statuses = statuses,
 		.hosts = count};
-	json_t *asked = json_copy((json_t *)words), *request;
+	json_t *asked = json_copy((json_t *)words);
 	int status;
 
 	trace.wanted = take_count(asked, find_command(commands, words));
-	request = json_pack(
-		"{s:o, s:b, s:b, s:b}", "words", asked, "json", 1, "points", 1, "stream", 1);
-	status = run_request(clients, statuses, count, request, &trace.taker);
+	status = run_points(clients, statuses, count, asked, &trace.taker);
 	while (trace.packets)
 		forget(&trace, trace.packets);
 	if (trace.end_ms)
 		printf("# %ld packets\n", trace.counted);
-	json_decref(request);
+	json_decref(asked);
 	return status;
 }

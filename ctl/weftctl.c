@@ -11,8 +11,8 @@
 #include "ctl/base64.h"
 #include "ctl/path/join.h"
 #include "ctl/probe.h"
-#include "ctl/trace.h"
 #include "ctl/run.h"
+#include "ctl/trace.h"
 #include "ctl/words.h"
 
 static const char usage[] =

@@ -48,20 +48,22 @@ size_t words_value_at(const json_t *words, const json_t *command, const json_t *
 	return 0;
 }
 
-const char *words_value(const json_t *words, const json_t *command, const char *key)
+size_t words_key_at(const json_t *words, const json_t *command, const char *key)
 {
-	size_t i, at;
+	size_t i;
 	json_t *argument;
 
-	json_array_foreach (json_object_get(command, "arguments"), i, argument) {
-		const char *its = json_string_value(json_object_get(argument, "key"));
+	json_array_foreach (json_object_get(command, "arguments"), i, argument)
+		if (!strcmp(words_text(argument, "key"), key))
+			return words_value_at(words, command, argument);
+	return 0;
+}
 
-		if (!its || strcmp(its, key) != 0)
-			continue;
-		at = words_value_at(words, command, argument);
-		return at ? words_at(words, at) : NULL;
-	}
-	return NULL;
+const char *words_value(const json_t *words, const json_t *command, const char *key)
+{
+	size_t at = words_key_at(words, command, key);
+
+	return at ? words_at(words, at) : NULL;
 }
 
 static bool ends_with_output(const json_t *words, const json_t *command)

@@ -132,23 +132,22 @@ static void show_service(struct outcome *o)
 	const struct weft_verdict *v = &o->e->verdict;
 	const struct weft_rewrite *r = &o->e->rewrite;
 	const struct object *service = object_by_id(o->weftd, &noun_service, v->service);
-	char ip[ADDRESS_TEXT_BYTES], text[BACKEND_TEXT_BYTES];
+	char text[BACKEND_TEXT_BYTES];
 	set(o, "service", service ? json_string(service->name) : json_null());
 	if (!service || !(v->flags & WEFT_VERDICT_REWRITE))
 		return;
 	backend_text(o->weftd, r->backend, text);
 	set(o, "backend", json_string(text));
-	set(o, "becomes", becomes_json(r));
+	json_t *becomes = becomes_json(r);
+	set(o, "becomes", becomes);
 	because(o, "service %s, %s %s: ", service->name,
 		r->what & WEFT_REWRITE_REPLY ? "from" : "to", text);
-	if (r->what & WEFT_REWRITE_SRC) {
-		address_text(&r->src, ip);
-		because(o, "source becomes %s port %u, ", ip, r->src_port);
-	}
-	if (r->what & WEFT_REWRITE_DST) {
-		address_text(&r->dst, ip);
-		because(o, "destination becomes %s port %u, ", ip, r->dst_port);
-	}
+	if (r->what & WEFT_REWRITE_SRC)
+		because(o, "source becomes %s port %u, ", spec_text(becomes, "ip_src", ""),
+			r->src_port);
+	if (r->what & WEFT_REWRITE_DST)
+		because(o, "destination becomes %s port %u, ", spec_text(becomes, "ip_dst", ""),
+			r->dst_port);
 }
 
 static void show_forward(struct outcome *o)

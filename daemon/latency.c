@@ -68,19 +68,18 @@ void latency_port_sampled(struct weftd *weftd, u32 was, u32 below)
 	if (below < was) // it may have been the densest, or the last
 		latency_follow(weftd);
 	else if (below > weftd->densest)
-		latency_observe(weftd, true, cards_read(weftd), weftd->densest = below);
+		latency_observe(weftd, cards_read(weftd), weftd->densest = below);
 }
 
 void latency_follow(struct weftd *weftd)
 {
 	struct weft_host_row *host = weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_host, 0);
-	bool traced = cards_read(weftd);
 	u32 densest = 0;
 	if (host)
 		set_below(&host->sample_below, latency_sample_below(weftd, NULL), &densest);
 	follow_places(weftd, &noun_port, &densest);
 	weftd->densest = densest;
-	latency_observe(weftd, densest || traced, traced, densest);
+	latency_observe(weftd, cards_read(weftd), densest);
 	carrier_update(weftd);
 }
 

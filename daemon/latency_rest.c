@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Rests of sampling. To see readers of taps take what is timed (P6) may cost every read something
 // (30 ns with eBPF), whoever is timed. Where that adds up, packets are timed in turns: a while, and
-// then none. What is timed in its turn has all its points, and a turn's length is at random, so
+// then none. What is timed in its turn has all its points, and a rest's length is at random, so
 // that the histograms are those of fewer samples, not of other packets.
 //
 // Nobody rests who has asked for dense samples, or while a trace runs.
 #include "daemon/latency_rest.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +29,6 @@ enum {
 struct latency_rest {
 	struct weftd *weftd;
 	struct event *timer;
-	bool watched; // P6 is wanted
 	bool may;
 	enum { LOOKING, LANDING, RESTING } state;
 	u32 looked_ms; // since begun was read
@@ -70,7 +68,7 @@ static void look_in(struct latency_rest *r, u32 ms)
 static void look(struct latency_rest *r)
 {
 	u64 flights = r->weftd->engine_ops->flights(r->weftd->engine) - r->begun;
-	if (!r->may || flights * 1000 < (u64)MANY_PER_SECOND * r->looked_ms) {
+	if (flights * 1000 < (u64)MANY_PER_SECOND * r->looked_ms) {
 		look_in(r, TURN_MS);
 		return;
 	}
@@ -111,21 +109,19 @@ static struct latency_rest *rest_of(struct weftd *weftd)
 	return weftd->latency_rest = r;
 }
 
-void latency_observe(struct weftd *weftd, bool any, bool traced, u32 densest)
+void latency_observe(struct weftd *weftd, bool traced, u32 densest)
 {
 	struct latency_rest *r = rest_of(weftd);
-	if (!r) { // it never rests
-		watch(weftd, any);
+	bool may = r && densest && !traced && densest <= weft_sample_below(DENSE_ONE_IN);
+	if (may && r->may) // as before, perhaps in a rest
 		return;
+	if (r) {
+		r->may = may;
+		event_del(r->timer);
+		rest_until(weftd, 0);
 	}
-	r->may = any && !traced && densest <= weft_sample_below(DENSE_ONE_IN);
-	if (r->may && r->watched)
-		return;
-	r->watched = any;
-	event_del(r->timer);
-	rest_until(weftd, 0);
-	watch(weftd, any);
-	if (any)
+	watch(weftd, densest || traced);
+	if (may)
 		look_in(r, TURN_MS);
 }
 
@@ -134,7 +130,8 @@ void latency_rest_close(struct weftd *weftd)
 	struct latency_rest *r = weftd->latency_rest;
 	if (!r)
 		return;
-	if (r->state != LOOKING && weftd->engine) { // readers are observed without weftd, too
+	if (r->may && r->state != LOOKING &&
+		weftd->engine) { // readers are observed without weftd, too
 		rest_until(weftd, 0);
 		watch(weftd, true);
 	}

@@ -4,7 +4,6 @@
 
 #include "daemon/weftd.h"
 
-// any: something is timed or traced. densest: what packets are held against where most are sampled
-// (weft_sample_below).
-void latency_observe(struct weftd *weftd, bool any, bool traced, u32 densest);
+// densest: what packets are held against where most are sampled (weft_sample_below); 0: nowhere.
+void latency_observe(struct weftd *weftd, bool traced, u32 densest);
 void latency_rest_close(struct weftd *weftd);

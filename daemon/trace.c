@@ -41,6 +41,7 @@ struct trace {
 	struct followed *followed;
 	struct event *end;
 	u32 from, to; // ids; 0: any
+	bool text;    // with each line
 	u64 lost_before, repeats, packets;
 	long long left; // packets; -1: no end
 };
@@ -111,14 +112,13 @@ static char *sum_text(const json_t *line)
 		spec_number(line, "cards_lost", 0));
 }
 
-// For a client that puts lines of several hosts in order.
-static void put_line(struct request *request, json_t *line, char *(*text_fn)(const json_t *line))
+static void put_line(struct trace *trace, json_t *line, char *(*text_fn)(const json_t *line))
 {
-	char *text = request->points ? text_fn(line) : NULL;
+	char *text = trace->text ? text_fn(line) : NULL;
 	if (text)
 		json_object_set_new(line, "text", json_string(text));
 	free(text);
-	request_line(request, line);
+	request_line(trace->request, line);
 }
 
 // --- lines
@@ -161,7 +161,7 @@ static void put_point(struct trace *trace, const struct followed *followed,
 	json_decref(more);
 	if (inward)
 		trace_frame(weftd, card, line);
-	put_line(trace->request, line, point_text);
+	put_line(trace, line, point_text);
 }
 
 // Can the one who takes the port's frames be seen?
@@ -270,7 +270,7 @@ static bool is_full(void *context)
 static void put_end(struct trace *trace)
 {
 	struct weftd *weftd = trace->request->weftd;
-	put_line(trace->request,
+	put_line(trace,
 		json_pack("{s:n, s:I, s:I, s:I}", "packet", "packets", (json_int_t)trace->packets,
 			"seen_again", (json_int_t)trace->repeats, "cards_lost",
 			(json_int_t)(cards_lost(weftd) - trace->lost_before)),
@@ -315,6 +315,7 @@ int trace_begin(struct request *request, const struct trace_aim *aim, json_t *be
 	trace->left = spec_number(request->arguments, "count", -1);
 	trace->from = aim->from;
 	trace->to = aim->to;
+	trace->text = aim->text;
 	trace->reader = (struct card_reader){.card = take_card,
 		.full = is_full,
 		.context = trace,
@@ -339,7 +340,8 @@ int trace_begin(struct request *request, const struct trace_aim *aim, json_t *be
 static int run_trace(struct request *request)
 {
 	const struct trace_aim aim = {.filter = spec_text(request->arguments, "filter", NULL),
-		.seconds = spec_number(request->arguments, "for_seconds", 0)};
+		.seconds = spec_number(request->arguments, "for_seconds", 0),
+		.text = request->points};
 	return trace_begin(request, &aim, json_pack("{s:I}", "clock", (json_int_t)probe_clock()));
 }
 

@@ -14,6 +14,7 @@ struct trace_aim {
 	const char *filter; // pcap's words; NULL: any packet
 	u32 from, to;       // places: only what these say to each other (path_way); from 0: anybody
 	long long seconds;  // 0: no end
+	bool text;          // lines have what `trace` says, for a client that puts them in order
 };
 
 // In a command's run; its words `count` and `sample` are heeded. Takes begun, the first line, to

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Runs the named suites, two tests at a time and a third while the processors have time for it (JOBS: so many, always);
-# a line per test as it ends, and at the end what passed, failed and was skipped, and why. A test is a program or script: exit 0 passed, 77 skipped (its last line says why),
-# else failed. SIGINT and SIGTERM end the running tests, which clean up.
+# a line per test as it ends, and at the end what passed, failed and was skipped, and why. A test is a program or script:
+# exit 0 passed, 77 skipped (its last line says why), else failed. SIGINT and SIGTERM end the running tests, which clean up.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}

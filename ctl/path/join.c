@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <weft/control.h>
 #include "ctl/path/print.h"
 #include "ctl/path/requests.h"
@@ -78,23 +77,6 @@ static void take_line(struct run_taker *taker, const struct client *client, cons
 		join->lost += (uint64_t)json_integer_value(json_object_get(line, "cards_lost"));
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
-}
-
-static bool all_have_begun(const struct join *join)
-{
-	size_t refused = 0;
-
-	for (size_t i = 0; i < join->count; i++)
-		refused += join->statuses[i] != 0;
-	return join->begun + refused >= join->count;
-}
-
 // Else nobody could say what it sees.
 static bool is_known(const struct join *join)
 {
@@ -113,7 +95,7 @@ static int take_turn(struct run_taker *taker, int *fd)
 	struct join *join = (struct join *)taker;
 	struct requests *requests = &join->requests;
 
-	if (!all_have_begun(join))
+	if (!run_all_begun(join->statuses, join->count, join->begun))
 		return 1000;
 	if (!is_known(join))
 		return -1;
@@ -124,12 +106,12 @@ static int take_turn(struct run_taker *taker, int *fd)
 		requests->aim.http = has_port(join->to);
 		requests_begin(requests);
 	} else if (requests->fd >= 0 && !requests_read(requests)) {
-		join->end_ms = now_ms() + (requests->length ? GRACE_MS : 0);
+		join->end_ms = run_now_ms() + (requests->length ? GRACE_MS : 0);
 	}
 	*fd = requests->fd;
 	if (!join->end_ms)
 		return 1000;
-	return now_ms() < join->end_ms ? (int)(join->end_ms - now_ms()) : -1;
+	return run_now_ms() < join->end_ms ? (int)(join->end_ms - run_now_ms()) : -1;
 }
 
 // --- what comes of it
@@ -288,9 +270,7 @@ static int show(const struct join *join, const struct requests_seen *seen)
 static int fail_unknown(const struct join *join, const char *to)
 {
 	if (!join->from_known)
-		return client_fail(&join->self, WEFT_EXIT_REFUSED, "not_found",
-			"`port show` lists the ports of a host; -s names one more",
-			"no host that was asked has a port %s", join->from);
+		return run_no_port(&join->self, join->from);
 	return client_fail(&join->self, WEFT_EXIT_REFUSED, "not_found",
 		"let it send something, a ping for one, or name it by its address",
 		"no host that was asked knows an address of %s", to);
@@ -356,14 +336,12 @@ int join_run(struct client *clients, int *statuses, size_t count, const json_t *
 		.walk = walk_new(),
 		.dry = json_array(),
 	};
-	json_t *request = json_pack("{s:O, s:b, s:b, s:b}", "words", (json_t *)words, "json", 1,
-		"points", 1, "stream", 1);
 	struct requests_seen seen;
 	int status;
 
 	join.self.many = false;
 	read_words(&join, words, find_command(commands, words));
-	status = run_request(clients, statuses, count, request, &join.taker);
+	status = run_points(clients, statuses, count, words, &join.taker);
 	seen = requests_end(&join.requests);
 	if (is_known(&join))
 		status = show(&join, &seen);
@@ -372,7 +350,6 @@ int join_run(struct client *clients, int *statuses, size_t count, const json_t *
 	if (join.begun && !status && any_failed(statuses, count))
 		status = WEFT_EXIT_PARTIAL;
 	requests_free(&seen);
-	json_decref(request);
 	json_decref(join.dry);
 	walk_free(join.walk);
 	return status;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "ctl/words.h"
 
 struct walk_text { // each once
 	UT_hash_handle hh;
@@ -75,13 +76,6 @@ static const char *keep(struct walk *walk, const char *text)
 	return kept->text;
 }
 
-static const char *text_at(const json_t *line, const char *key)
-{
-	const char *value = json_string_value(json_object_get(line, key));
-
-	return value ? value : "";
-}
-
 static struct walk_packet *packet_of(struct walk *walk, const char *id)
 {
 	struct walk_packet *packet;
@@ -110,24 +104,26 @@ static void set_ends(struct walk_ends *ends, const char *src, const char *dst)
 // Who translates it knows both flows that it is of; others see one of them.
 static void describe(struct walk_packet *packet, const json_t *line)
 {
-	const char *protocol = text_at(line, "proto");
-	bool translated = *text_at(line, "becomes_src");
+	const char *protocol = words_text(line, "proto");
+	bool translated = *words_text(line, "becomes_src");
 
-	if ((packet->ends.src[0] && !translated) || !*text_at(line, "src"))
+	if ((packet->ends.src[0] && !translated) || !*words_text(line, "src"))
 		return;
-	set_ends(&packet->ends, text_at(line, "src"), text_at(line, "dst"));
-	set_ends(&packet->becomes, text_at(line, "becomes_src"), text_at(line, "becomes_dst"));
-	snprintf(packet->echo, sizeof(packet->echo), "%s", text_at(line, "echo"));
+	set_ends(&packet->ends, words_text(line, "src"), words_text(line, "dst"));
+	set_ends(
+		&packet->becomes, words_text(line, "becomes_src"), words_text(line, "becomes_dst"));
+	snprintf(packet->echo, sizeof(packet->echo), "%s", words_text(line, "echo"));
 	packet->tcp = !strcmp(protocol, "tcp");
-	packet->connects = packet->tcp && strchr(text_at(line, "flags"), 'S');
+	packet->connects = packet->tcp && strchr(words_text(line, "flags"), 'S');
 	packet->data = packet->tcp ? json_integer_value(json_object_get(line, "payload_bytes")) > 0
 				   : strcmp(protocol, "arp") != 0;
 }
 
 void walk_add(struct walk *walk, const json_t *line, const char *host)
 {
-	const char *id = text_at(line, "packet"), *point = text_at(line, "point");
-	const char *place = *text_at(line, "port") ? text_at(line, "port") : text_at(line, "peer");
+	const char *id = words_text(line, "packet"), *point = words_text(line, "point");
+	const char *place =
+		*words_text(line, "port") ? words_text(line, "port") : words_text(line, "peer");
 	int64_t ns = json_integer_value(json_object_get(line, "time_ns"));
 	struct walk_packet *packet;
 	struct walk_host *where;
@@ -145,7 +141,7 @@ void walk_add(struct walk *walk, const json_t *line, const char *host)
 	seen = &packet->points[packet->count++];
 	*seen = (struct walk_point){.host = where,
 		.place = keep(walk, place),
-		.path = keep(walk, text_at(line, "path")),
+		.path = keep(walk, words_text(line, "path")),
 		.ns = ns};
 	snprintf(seen->name, sizeof(seen->name), "%s", point);
 }

@@ -35,5 +35,5 @@ struct way way_find(const struct walk *walk, const char *from, const char *to, b
 void way_free(struct way *way);
 
 struct way_times way_times(double *values_ns, size_t count); // sorts them
-bool way_is_guest(
-	const struct way_step *step); // from the last point of a request to the first of its answer
+// From the last point of a request to the first of its answer?
+bool way_is_guest(const struct way_step *step);

@@ -22,7 +22,8 @@
 // Commands whose "joined" is true are about packets that several hosts see. A request of theirs
 // with "points": true is answered by the packets themselves, for the client to join (ctl/path): one
 // object {"state": "tracing", ...} when it has begun, the way by the host's tables as `path` has
-// it, then a line for each point as `trace` has them, with what `trace` says there as "text".
+// it, then a line for each point as `trace` has them; those of `trace` itself with what it says
+// there as "text".
 //
 // An answer with "ending": true comes from a weftd that ends itself; it has ended when its process
 // has.
