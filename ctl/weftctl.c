@@ -9,6 +9,7 @@
 #include <string.h>
 #include <weft/control.h>
 #include "ctl/base64.h"
+#include "ctl/path/dry.h"
 #include "ctl/path/join.h"
 #include "ctl/probe.h"
 #include "ctl/run.h"
@@ -173,6 +174,8 @@ static int run_at(struct client *clients, size_t count, json_t *words)
 	words_complete(words, commands);
 	if (join_wanted(commands, words, count))
 		status = join_run(clients, statuses, count, commands, words);
+	else if (dry_wanted(words, count))
+		status = dry_run(&(struct ask_hosts){clients, statuses, count}, words);
 	else if (trace_wanted(clients, commands, words, count))
 		status = trace_run(clients, statuses, count, commands, words);
 	else if (probe_wanted(words, count))

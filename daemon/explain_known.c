@@ -8,6 +8,7 @@
 struct search {
 	struct explain_station *wanted;
 	bool v6, found;
+	u32 place;
 	u64 seen_ns;
 	struct weft_mac mac;
 	struct weft_ip ip;
@@ -43,6 +44,7 @@ static int look_at_binding(const void *key, const void *data, void *context)
 		(wanted->ip_known && !address_same(&ip, &wanted->ip)) ||
 		!heard_later(s, row.seen_ns))
 		return 0;
+	s->place = row.port;
 	s->mac = row.mac;
 	s->ip = ip;
 	return 0;
@@ -54,6 +56,7 @@ bool explain_know_ip(struct weftd *weftd, bool v6, struct explain_station *stati
 	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_neighbour, look_at_binding, &s);
 	if (!s.found)
 		return false;
+	station->place = s.place;
 	station->mac = s.mac;
 	station->ip = s.ip;
 	station->mac_known = station->ip_known = true;

@@ -10,8 +10,11 @@
 #include "daemon/address.h"
 #include "daemon/command_table.h"
 #include "daemon/explain.h"
+#include "daemon/host.h"
 #include "daemon/network.h"
+#include "daemon/peer.h"
 #include "daemon/port.h"
+#include "daemon/service.h"
 #include "daemon/value.h"
 
 struct path {
@@ -19,6 +22,8 @@ struct path {
 	json_t *words; // as explain takes them
 	json_t *steps;
 	bool v6;
+	bool outside; // the sender is in no network
+	u32 network;  // of the sender; 0: one of its port's
 	struct failure *failure;
 };
 
@@ -26,7 +31,7 @@ static void add_step(struct path *p, const char *step, const char *does, const c
 {
 	json_array_append_new(p->steps,
 		json_pack("{s:i, s:s, s:s, s:s, s:s?, s:n, s:n, s:n}", "step",
-			(int)json_array_size(p->steps) + 1, "host", p->weftd->settings.name, "what",
+			(int)json_array_size(p->steps) + 1, "host", host_name(p->weftd), "what",
 			step, "verdict", does, "why", why, "hop", "p50_ns", "p99_ns"));
 }
 
@@ -58,6 +63,64 @@ static bool shares(const struct port *port, u32 network)
 	return false;
 }
 
+// Of an address: the port or peer behind which it was heard.
+static const struct object *place_of_station(struct path *p, const struct weft_ip *ip)
+{
+	struct object *network = object_first(p->weftd, &noun_network);
+	for (; network; network = network->hh.next) {
+		struct explain_station s = {.network = network->id, .ip_known = true, .ip = *ip};
+		if (!explain_know_ip(p->weftd, !address_v4(ip), &s))
+			continue;
+		p->network = network->id;
+		return place_at(p->weftd, s.place);
+	}
+	return NULL;
+}
+
+// What comes from outside to a service comes in by its uplink.
+static const struct object *uplink_to(struct path *p, const struct target *to)
+{
+	const struct object *service = object_first(p->weftd, &noun_service), *port;
+	size_t i;
+	json_t *name;
+	for (; service; service = service->hh.next) {
+		if (!service_is_at(service->spec, to->name, to->port))
+			continue;
+		json_array_foreach (spec_list(service->spec, "uplink"), i, name) {
+			port = object_find(p->weftd, &noun_port, json_string_value(name));
+			p->outside = port;
+			if (port)
+				return port;
+		}
+	}
+	return NULL;
+}
+
+// Where the sender's packets come in: a port, given by its name or by who is behind it.
+static const struct object *find_sender(
+	struct path *p, const char *from, const struct target *to, bool to_address)
+{
+	const struct object *port = object_find(p->weftd, &noun_port, from);
+	struct target address;
+	if (!port && path_target(from, &address)) {
+		struct weft_ip ip = address_read(address.name);
+		port = place_of_station(p, &ip);
+		if (!port && to_address)
+			port = uplink_to(p, to);
+		else if (port && place_is_peer(port))
+			port = NULL;
+		json_object_set_new(p->words, "ip_src", json_string(address.name));
+	}
+	if (port) {
+		json_object_set_new(p->words, "port", json_string(port->name));
+		return port;
+	}
+	fail(p->failure, -ENOENT, "not_found",
+		"%.64s is no port, and no address that comes in by a port", from);
+	fail_hint(p->failure, "`port show` lists the ports; an address is known once it has sent");
+	return NULL;
+}
+
 // The network that both are in, or whose subnet has the address; else the sender's first one. Its
 // tag is the sender's.
 static u32 choose_network(struct path *p, const struct object *from, const struct object *to)
@@ -70,8 +133,9 @@ static u32 choose_network(struct path *p, const struct object *from, const struc
 		const struct port_place *place = &sender->places[i];
 		struct object *network = object_by_id(p->weftd, &noun_network, place->network);
 		const char *subnet = network ? spec_text(network->spec, "subnet", NULL) : NULL;
-		bool fits = to ? shares(to->live, place->network)
-			       : ip && subnet && address_within(&address, subnet);
+		bool fits = p->network ? place->network == p->network
+			    : to       ? shares(to->live, place->network)
+				       : ip && subnet && address_within(&address, subnet);
 		if (chosen && !fits)
 			continue;
 		chosen = place->network;
@@ -133,30 +197,61 @@ static int ask_question(struct path *p)
 	return error;
 }
 
-// What is behind a peer only that host knows: the words that ask it.
+static void put_words(json_t *list, const char *word, json_t *value)
+{
+	json_array_append_new(list, json_string(word));
+	if (json_is_integer(value))
+		json_array_append_new(
+			list, json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(value)));
+	else
+		json_array_append(list, value);
+}
+
+// Of explain, for the packet as it comes there.
+static json_t *words_there(const json_t *shown)
+{
+	json_t *frame = json_copy(json_object_get(shown, "frame")), *list = json_array();
+	static const char *const keys[][2] = {{"src", "src"}, {"dst", "dst"}, {"ip-src", "ip_src"},
+		{"ip-dst", "ip_dst"}, {"proto", "proto"}, {"sport", "sport"}, {"dport", "dport"}};
+	const char *proto = spec_number(frame, "proto", 0) == WEFT_IP_UDP ? "udp" : "tcp";
+	bool ports = json_is_integer(json_object_get(frame, "dport"));
+	json_object_set_new(frame, "proto", ports ? json_string(proto) : json_null());
+	json_object_update(frame, json_object_get(shown, "becomes"));
+	put_words(list, "vni", json_object_get(shown, "to_vni"));
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(keys); i++) {
+		json_t *value = json_object_get(frame, keys[i][1]);
+		if (value && !json_is_null(value))
+			put_words(list, keys[i][0], value);
+	}
+	json_decref(frame);
+	return list;
+}
+
+// What is behind a peer only that host knows: the words that ask it, for people, and for a client
+// that can: "ask": whom, as whom, and with which words.
 static void ask_there(struct path *p, const json_t *shown)
 {
-	json_t *frame = json_copy(json_object_get(shown, "frame"));
-	long long proto = spec_number(frame, "proto", 0);
-	char words[EXPLAIN_SAYS_BYTES];
-	json_object_update(frame, json_object_get(shown, "becomes")); // as it comes there
-	int used = snprintf(words, sizeof(words),
-		"there: `weftctl explain peer %s vni %lld src %s dst %s", p->weftd->settings.name,
-		spec_number(shown, "to_vni", 0), spec_text(frame, "src", ""),
-		spec_text(frame, "dst", ""));
-	if (spec_text(frame, "ip_dst", NULL))
-		used += snprintf(words + used, sizeof(words) - (size_t)used, " ip-src %s ip-dst %s",
-			spec_text(frame, "ip_src", ""), spec_text(frame, "ip_dst", ""));
-	if (json_is_integer(json_object_get(frame, "dport")))
-		used += snprintf(words + used, sizeof(words) - (size_t)used,
-			" proto %s sport %lld dport %lld", proto == WEFT_IP_UDP ? "udp" : "tcp",
-			spec_number(frame, "sport", 0), spec_number(frame, "dport", 0));
-	snprintf(words + used, sizeof(words) - (size_t)used,
+	const char *name = spec_text(shown, "to_peer", "");
+	const struct object *peer = object_find(p->weftd, &noun_peer, name);
+	json_t *words = words_there(shown), *word, *step;
+	char text[EXPLAIN_SAYS_BYTES], self[ADDRESS_TEXT_BYTES] = "";
+	struct weft_ip address;
+	size_t i;
+	int used = snprintf(
+		text, sizeof(text), "there: `weftctl explain peer %s", host_name(p->weftd));
+	if (host_address(p->weftd, &address))
+		address_text(&address, self);
+	json_array_foreach (words, i, word)
+		used += snprintf(
+			text + used, sizeof(text) - (size_t)used, " %s", json_string_value(word));
+	snprintf(text + used, sizeof(text) - (size_t)used,
 		"`, by the name that this host has there");
-	add_step(p, "the other host", "ask", words);
-	json_object_set(json_array_get(p->steps, json_array_size(p->steps) - 1), "host",
-		json_object_get(shown, "to_peer"));
-	json_decref(frame);
+	add_step(p, "the other host", "ask", text);
+	step = json_array_get(p->steps, json_array_size(p->steps) - 1);
+	json_object_set_new(step, "host", json_string(name));
+	json_object_set_new(step, "ask",
+		json_pack("{s:s, s:s, s:o}", "address", spec_text(peer->spec, "address", ""),
+			"as_address", self, "words", words));
 }
 
 static int walk_packet(struct path *p)
@@ -186,24 +281,28 @@ int path_no_target(const char *to, struct failure *failure)
 }
 
 int path_dry(struct weftd *weftd, const char *from, const char *to, json_t *steps,
-	struct failure *failure)
+	const struct object **sender, struct failure *failure)
 {
-	struct path p = {weftd, json_pack("{s:s}", "port", from), steps, false, failure};
-	const struct object *sender = place_named(weftd, p.words, failure);
+	struct path p = {
+		.weftd = weftd, .words = json_object(), .steps = steps, .failure = failure};
 	struct target there;
 	const struct object *target = path_port(weftd, to, &there);
-	int error = sender ? 0 : -ENOENT;
-	if (!error && !target && !path_target(to, &there))
+	bool address = !target && path_target(to, &there);
+	int error = 0;
+	*sender = find_sender(&p, from, &there, address);
+	if (!*sender)
+		error = -ENOENT;
+	if (!error && !target && !address)
 		error = path_no_target(to, failure);
 	if (!error) {
 		if (!target)
 			go_to(&p, &there);
-		u32 network = choose_network(&p, sender, target);
+		u32 network = choose_network(&p, *sender, target);
 		if (target)
 			aim_at_port(&p, target, network);
 		if (there.port && json_object_get(p.words, "ip_dst"))
 			json_object_set_new(p.words, "dport", json_integer(there.port));
-		if (json_object_get(p.words, "ip_dst"))
+		if (json_object_get(p.words, "ip_dst") && !p.outside)
 			error = ask_question(&p);
 	}
 	if (!error)
@@ -214,9 +313,11 @@ int path_dry(struct weftd *weftd, const char *from, const char *to, json_t *step
 
 static int run_path(struct request *request)
 {
+	const struct object *sender;
 	request->result = json_array();
 	return path_dry(request->weftd, spec_text(request->arguments, "from", ""),
-		spec_text(request->arguments, "to", ""), request->result, &request->failure);
+		spec_text(request->arguments, "to", ""), request->result, &sender,
+		&request->failure);
 }
 
 static const struct argument arguments[] = {

@@ -9,8 +9,11 @@ struct weft_postcard;
 
 // Appends a step for each thing that would happen: {"step", "host", "what", "verdict", "why",
 // "hop", "p50_ns", "p99_ns"}; the last three are null, as nothing was measured. Nothing is sent.
+// Where it leaves for a peer, the last one has "ask": {"address", "as_address", "words"}: what
+// `explain peer NAME WORDS` of the host with that address would be asked; NAME is its peer with the
+// other one. sender: the port at which it comes in.
 int path_dry(struct weftd *weftd, const char *from, const char *to, json_t *steps,
-	struct failure *failure);
+	const struct object **sender, struct failure *failure);
 
 // An address, canonical, and a port. False: it is no address.
 bool path_target(const char *text, struct target *target);
@@ -33,7 +36,7 @@ int path_points(struct request *request);
 		.kind = ARGUMENT_TEXT, \
 		.flags = ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, \
 		.refers = "port", \
-		.help = "the port that talks, or (of several hosts) its address"}, \
+		.help = "the port that talks, or the address that does"}, \
 	{ \
 		.word = "to", .kind = ARGUMENT_TEXT, \
 		.flags = ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, .refers = "port", \

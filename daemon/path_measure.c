@@ -9,6 +9,7 @@
 #include "daemon/cards.h"
 #include "daemon/command_table.h"
 #include "daemon/filter.h"
+#include "daemon/host.h"
 #include "daemon/latency.h"
 #include "daemon/path.h"
 #include "daemon/pending.h"
@@ -116,8 +117,8 @@ static void put_hop(struct measure *m, u32 way, u32 hop)
 		return;
 	request_line(m->request,
 		json_pack("{s:n, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:n}", "step", "host",
-			m->request->weftd->settings.name, "what", what, "verdict", "measured",
-			"hop", hop_names[hop], "count", (json_int_t)row->count, "p50_ns",
+			host_name(m->request->weftd), "what", what, "verdict", "measured", "hop",
+			hop_names[hop], "count", (json_int_t)row->count, "p50_ns",
 			(json_int_t)latency_quantile(row, 0.5), "p99_ns",
 			(json_int_t)latency_quantile(row, 0.99), "why"));
 }
@@ -129,7 +130,7 @@ static void put_all(struct measure *m)
 	if (!m->hops[THERE][HAND_OVER].count && !m->hops[BACK][HAND_OVER].count) {
 		request_line(m->request,
 			json_pack("{s:n, s:s, s:s, s:s, s:n, s:i, s:n, s:n, s:s}", "step", "host",
-				m->request->weftd->settings.name, "what", "measured", "verdict",
+				host_name(m->request->weftd), "what", "measured", "verdict",
 				"nothing was seen", "hop", "count", 0, "p50_ns", "p99_ns", "why",
 				"no packet between the two came by meanwhile: have one talk to the "
 				"other, as with ping"));
@@ -173,27 +174,31 @@ static void on_end(evutil_socket_t fd, short what, void *context)
 }
 
 // "10.1.0.2:80" -> "host 10.1.0.2 and port 80"
-static int aim(struct measure *m, const char *to, struct failure *failure)
+static int aim(struct measure *m, const char *from, const char *to, struct failure *failure)
 {
-	struct target target;
+	struct target target, sender;
 	const struct object *port = path_port(m->request->weftd, to, &target);
-	char text[128];
+	char text[192] = "";
 	int used = 0;
+	if (!object_find(m->request->weftd, &noun_port, from) && path_target(from, &sender))
+		used = snprintf(text, sizeof(text), "host %s", sender.name);
 	if (port)
 		m->to = port->id;
 	else if (path_target(to, &target)) // the dry half has read it, too
-		used = snprintf(text, sizeof(text), "host %s", target.name);
+		used += snprintf(text + used, sizeof(text) - (size_t)used, "%shost %s",
+			used ? " and " : "", target.name);
 	if (target.port)
 		used += snprintf(text + used, sizeof(text) - (size_t)used, "%sport %u",
 			used ? " and " : "", target.port);
 	return used ? filter_new(text, &m->filter, failure) : 0;
 }
 
-static int put_dry(struct request *request, const char *from, const char *to)
+static int put_dry(struct request *request, const struct object **sender)
 {
 	json_t *steps = json_array(), *step;
 	size_t i;
-	int error = path_dry(request->weftd, from, to, steps, &request->failure);
+	int error = path_dry(request->weftd, spec_text(request->arguments, "from", ""),
+		spec_text(request->arguments, "to", ""), steps, sender, &request->failure);
 	if (!error)
 		json_array_foreach (steps, i, step)
 			request_line(request, json_incref(step));
@@ -204,24 +209,24 @@ static int put_dry(struct request *request, const char *from, const char *to)
 static int run_measure(struct request *request)
 {
 	struct weftd *weftd = request->weftd;
-	const char *from = spec_text(request->arguments, "from", "");
-	const char *to = spec_text(request->arguments, "to", "");
+	const struct object *sender;
 	if (request->points)
 		return path_points(request);
 	const struct timeval time = {
 		.tv_sec = spec_number(request->arguments, "measure_seconds", 1)};
-	int error = put_dry(request, from, to);
+	int error = put_dry(request, &sender);
 	if (error)
 		return error;
 	struct measure *m = calloc(1, sizeof(*m));
 	if (!m)
 		abort();
 	m->request = request;
-	m->from = object_find(weftd, &noun_port, from)->id;
+	m->from = sender->id;
 	m->reader = (struct card_reader){.card = take_card,
 		.context = m,
 		.below = weft_sample_below((u32)spec_number(request->arguments, "sample", 1))};
-	error = aim(m, to, &request->failure);
+	error = aim(m, spec_text(request->arguments, "from", ""),
+		spec_text(request->arguments, "to", ""), &request->failure);
 	if (!error)
 		error = cards_begin(weftd, &m->reader, &request->failure);
 	if (error) {

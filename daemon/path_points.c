@@ -130,19 +130,6 @@ static json_t *begun(const struct ends *ends)
 	return line;
 }
 
-static int put_dry(struct request *request)
-{
-	json_t *steps = json_array(), *step;
-	size_t i;
-	int error = path_dry(request->weftd, spec_text(request->arguments, "from", ""),
-		spec_text(request->arguments, "to", ""), steps, &request->failure);
-	if (!error)
-		json_array_foreach (steps, i, step)
-			request_line(request, json_incref(step));
-	json_decref(steps);
-	return error;
-}
-
 int path_points(struct request *request)
 {
 	struct ends ends = {0};
@@ -163,10 +150,7 @@ int path_points(struct request *request)
 		.to = ends.from && ends.to ? ends.to->id : 0,
 		.seconds = spec_number(request->arguments, "measure_seconds", 0),
 	};
-	// Whose port the sender is knows what would happen, if it knows the other end, too.
 	int error = check_words(request, &ends);
-	if (!error && ends.from && (ends.to || ends.known))
-		error = put_dry(request);
 	if (!error)
 		error = trace_begin(request, &aim, begun(&ends));
 	free(filter);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <weft/control.h>
+#include "ctl/path/dry.h"
 #include "ctl/path/print.h"
 #include "ctl/path/requests.h"
 #include "ctl/words.h"
@@ -69,8 +70,6 @@ static void take_line(struct run_taker *taker, const struct client *client, cons
 
 	if (text_at(line, "state"))
 		begin_host(join, client, line);
-	else if (json_object_get(line, "step"))
-		json_array_append(join->dry, (json_t *)line);
 	else if (text_at(line, "packet"))
 		walk_add(join->walk, line, name_of(join, client));
 	else
@@ -239,6 +238,17 @@ static int print(const struct join *join, const struct path_result *path)
 	return join->plot && !here ? draw(join, path) : WEFT_EXIT_DONE;
 }
 
+// Where nothing was seen.
+static const char *advice(const struct requests_aim *aim)
+{
+	if (!aim->count)
+		return "have the two talk to each other meanwhile, or say `request N`";
+	if (!aim->netns && !aim->with)
+		return "they were sent from here: `netns NAME`, or `with 'ssh CLIENT'`, sends them "
+		       "from the client";
+	return "does it answer at all? `drops show` of each host may say more";
+}
+
 static int show(const struct join *join, const struct requests_seen *seen)
 {
 	struct path_result path = {.lost = join->lost, .dry = join->dry, .hosts = join->begun};
@@ -255,10 +265,10 @@ static int show(const struct join *join, const struct requests_seen *seen)
 		make_path(&path, &way, &connect, seen);
 		status = print(join, &path);
 	} else {
+		if (!join->self.json)
+			dry_print(stdout, path.dry);
 		status = client_fail(&join->self, WEFT_EXIT_REFUSED, "not_seen",
-			join->requests.aim.count
-				? "does it answer at all? `drops show` of each host may say more"
-				: "have the two talk to each other meanwhile, or say `request N`",
+			advice(&join->requests.aim),
 			"no host saw a request from %s to %s and its answer", path.from, path.to);
 	}
 	free(path.steps);
@@ -334,13 +344,14 @@ int join_run(struct client *clients, int *statuses, size_t count, const json_t *
 		.statuses = statuses,
 		.count = count,
 		.walk = walk_new(),
-		.dry = json_array(),
 	};
 	struct requests_seen seen;
 	int status;
 
 	join.self.many = false;
 	read_words(&join, words, find_command(commands, words));
+	join.dry = dry_walk(&(struct ask_hosts){clients, statuses, count}, join.from,
+		words_value(words, find_command(commands, words), "to"));
 	status = run_points(clients, statuses, count, words, &join.taker);
 	seen = requests_end(&join.requests);
 	if (is_known(&join))

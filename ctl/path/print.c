@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "ctl/path/dry.h"
 
 enum { BAR = 56 };
 
@@ -77,33 +78,15 @@ static void print_whole(FILE *out, int wide, const struct path_result *path)
 	}
 }
 
-static const char *text_at(const json_t *step, const char *key)
-{
-	const char *text = json_string_value(json_object_get(step, key));
-
-	return text ? text : "-";
-}
-
-static void print_dry(FILE *out, const struct path_result *path)
-{
-	size_t i;
-	json_t *step;
-
-	json_array_foreach (path->dry, i, step)
-		fprintf(out, "%s%-14s %s: %s. %s\n", i ? "" : "By the tables:\n",
-			text_at(step, "host"), text_at(step, "what"), text_at(step, "verdict"),
-			text_at(step, "why"));
-	if (json_array_size(path->dry))
-		fputc('\n', out);
-}
-
 void path_table(FILE *out, const struct path_result *path)
 {
 	double sum = path_sum(path);
 	int wide = 14;
 	char text[200];
 
-	print_dry(out, path);
+	dry_print(out, path->dry);
+	if (json_array_size(path->dry))
+		fputc('\n', out);
 	for (size_t i = 0; i < path->count; i++)
 		if (path_letters(path->steps[i].host) > wide)
 			wide = path_letters(path->steps[i].host);

@@ -17,7 +17,7 @@ struct path_result {
 	size_t requests, others;
 	struct walk_clock clock;
 	size_t hosts;
-	json_t *dry;       // what the tables of the sender's host say; borrowed
+	json_t *dry;       // dry_walk(); borrowed
 	uint64_t lost;     // postcards: points of some packets are missing
 	uint64_t left_out; // packets
 };

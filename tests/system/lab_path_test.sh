@@ -136,8 +136,32 @@ for mode in nat host-dsr; do
 	done
 done
 
+# --- what the tables of both hosts say, step by step: by names and by addresses, and of a service where each mode translates
+dry() { "$BUILD/weftctl" "${SOCKETS[@]}" -j path "$@" >"$WORK/dry" || die "path $*: $(cat "$WORK/dry")"; }
+walked() { jq -c '[.[] | .host + ", " + (.what | sub("[: ].*"; "")) + ": " + .verdict]' "$WORK/dry"; }
+for from in c1 10.1.0.1; do
+	for to in c2 c2:80 10.1.0.2 10.1.0.2:80 fd00::2; do
+		[ "$from$to" != 10.1.0.1fd00::2 ] || continue
+		dry $from $to
+		[[ "$(walked)" =~ ^'["h1, '(ARP|ND)': reply","h1, the: encap","h2, the: forward"]'$ ]] || die "$from to $to: $(cat "$WORK/dry")"
+		jq -e '[.[] | has("ask") | not] | all' "$WORK/dry" >/dev/null || die "a step asks on: $(cat "$WORK/dry")"
+		jq -r 'last.why' "$WORK/dry" | grep -q 'forward to port c2' || die "where $to is: $(cat "$WORK/dry")"
+	done
+done
+for mode in nat host-dsr; do
+	for host in h1 h2; do ctl $host service set web mode $mode; done
+	for host in h1 h2; do wait_for 10 json_is $host 1 '.[0].serving' service show web; done
+	dry 10.1.0.1 10.1.0.200:80
+	equal '["h1, ARP: reply","h1, the: encap","h2, the: forward"]' "$(walked)" "to the service, $mode"
+	# who translates says so, and only that one
+	equal "$([ $mode = nat ] && echo '[true,false]' || echo '[false,true]')" \
+		"$(jq -c '[.[-2:][].why | contains("destination becomes 10.1.0.2 port 80")]' "$WORK/dry")" "who translates, $mode: $(cat "$WORK/dry")"
+done
+ctl h1 path 10.1.0.1 10.1.0.2 | grep -q 'weftctl explain peer h1 vni 100 .* ip-src 10.1.0.1 ip-dst 10.1.0.2' || die "h1 alone: $(ctl h1 path 10.1.0.1 10.1.0.2)"
+"$BUILD/weftctl" "${SOCKETS[@]}" path c1 c2 | grep -qE '^h2 +the packet: forward\. forward to port c2' || die "dry, for people"
+
 # the same words at the weftctl of each host
-timeout 20 "$BUILD/weftlab" trace "$LAB" icmp count 1 >"$WORK/trace" &
+timeout 20 "$BUILD/weftlab" trace "$LAB" icmp or icmp6 count 1 >"$WORK/trace" &
 tracer=$!
 HELPERS+=("$tracer")
 until ! kill -0 "$tracer" 2>/dev/null; do in_lab c1 ping -c 1 -W 1 10.1.0.2 >/dev/null; done
@@ -176,7 +200,8 @@ refuses 1 'has a port nobody' nobody 10.1.0.2 request 1
 refuses 1 'address of nobody' c1 nobody request 1
 refuses 1 'is no port, and no address' c1 10.1.0.2:0 request 1
 refuses 1 'namespace nowhere' c1 10.1.0.2 request 1 netns nowhere
-refuses 2 'several hosts' c1 10.1.0.2
+refuses 1 'knows both c1 and nobody' c1 nobody
+refuses 1 'knows both 10.1.0.77 and' 10.1.0.77 10.1.0.2
 refuses 2 'from every packet' c1 10.1.0.2 measure 1s sample 2
 weftlab down "$LAB" >/dev/null
 none_left "$LAB"

@@ -55,6 +55,10 @@ for proto in tcp udp; do
 	service host-$proto 203.0.113.11 $proto host-dsr 80 10.1.0.1 9000 uplink up0
 	service host6-$proto 2001:db8:113::11 $proto host-dsr 80 fd00::1 9000 uplink up0
 done
+# a client outside comes in by the uplink of the service
+expect a '[["the packet","forward",true]]' '[.[] | [.what, .verdict, (.why | contains("destination becomes 10.1.0.") and contains("port 9000"))]]' \
+	path 192.0.2.2 203.0.113.10:80
+refused a 1 'no address that comes in by a port' path 192.0.2.2 203.0.113.99:80
 crafted() { # crafted MODE VIP VIP6
 	/usr/bin/python3 "$here/service_path.py" "weft-$$" "$2" "$3" "$1" 198.51.100.1 2001:db8:1::1 "$(mac_of a up0)"
 }

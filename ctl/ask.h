@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What weftctl asks hosts for itself, before or after what it was asked.
+#pragma once
+
+#include "ctl/client.h"
+
+struct ask_hosts { // those with a status that is not 0 are left out
+	struct client *clients;
+	const int *statuses;
+	size_t count;
+};
+
+enum { ASK_WORDS = 32 };
+
+// What the command shows, an array of the caller's; NULL: it was refused, or nobody answers. Quiet.
+// words end with NULL.
+json_t *ask(struct client *client, const char *const *words);
+// The host that has the port, the first to be asked before others; count: none.
+size_t ask_port(const struct ask_hosts *hosts, size_t first, const char *port);
