@@ -27,6 +27,21 @@ bool words_argument_is(const json_t *argument, const char *kind)
 	return its && strcmp(its, kind) == 0;
 }
 
+// Is it the word of an argument, with its value behind it?
+static bool begins_pair(const json_t *words, const json_t *command, size_t at)
+{
+	size_t i;
+	json_t *argument;
+
+	if (at + 1 >= json_array_size(words))
+		return false;
+	json_array_foreach (json_object_get(command, "arguments"), i, argument)
+		if (!json_is_true(json_object_get(argument, "positional")) &&
+			!strcmp(words_text(argument, "word"), words_at(words, at)))
+			return true;
+	return false;
+}
+
 size_t words_value_at(const json_t *words, const json_t *command, const json_t *argument)
 {
 	const char *word = json_string_value(json_object_get(argument, "word"));
@@ -37,9 +52,15 @@ size_t words_value_at(const json_t *words, const json_t *command, const json_t *
 	json_array_foreach (json_object_get(command, "arguments"), i, other) {
 		if (!json_is_true(json_object_get(other, "positional")))
 			continue;
+		if (!json_is_true(json_object_get(other, "required")) &&
+			begins_pair(words, command, at))
+			continue;
 		if (other == argument)
 			return at < json_array_size(words) ? at : 0;
 		at++;
+		while (json_is_true(json_object_get(other, "rest")) &&
+			at < json_array_size(words) && !begins_pair(words, command, at))
+			at++;
 	}
 	// Words with values go in pairs behind those without.
 	for (; word && at + 1 < json_array_size(words); at += 2)

@@ -40,6 +40,7 @@ enum argument_flag {
 	ARGUMENT_REQUIRED = 1 << 0,   // add is refused without it
 	ARGUMENT_POSITIONAL = 1 << 1, // stands without its word, in table order, before the others
 	ARGUMENT_FIXED = 1 << 2,      // part of the identity or not to be changed by set
+	ARGUMENT_REST = 1 << 3,       // a positional text of several words, up to one with a value
 };
 
 struct argument {

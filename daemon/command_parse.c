@@ -169,6 +169,32 @@ static json_t *take_value(struct attempt *attempt, const struct argument *argume
 	return value;
 }
 
+// Is it the word of an argument, with its value behind it?
+static bool begins_pair(const struct attempt *attempt, size_t at)
+{
+	return at + 1 < json_array_size(attempt->words) &&
+	       argument_named(attempt->command, word_at(attempt->words, at));
+}
+
+// The words up to one with a value are one text.
+static int take_rest(struct attempt *attempt, const struct argument *argument)
+{
+	char *text = NULL;
+	size_t size, at = attempt->at;
+	FILE *out = open_memstream(&text, &size);
+	json_t *value;
+
+	for (; at < json_array_size(attempt->words) && !begins_pair(attempt, at); at++)
+		fprintf(out, "%s%s", at > attempt->at ? " " : "", word_at(attempt->words, at));
+	fclose(out);
+	value = value_parse(argument, text, attempt->failure);
+	free(text);
+	if (!value)
+		return -EINVAL;
+	attempt->at = at;
+	return json_object_set_new(attempt->arguments, argument_key(argument), value);
+}
+
 static int take(struct attempt *attempt, const struct argument *argument)
 {
 	json_t *value = take_value(attempt, argument);
@@ -207,10 +233,9 @@ static int take_positionals(struct attempt *attempt)
 		if (attempt->at == count)
 			return 0;
 		// An optional name gives way to a word with a value: `fdb show network blue`.
-		if (!required && attempt->at + 1 < count &&
-			argument_named(attempt->command, word_at(attempt->words, attempt->at)))
+		if (!required && begins_pair(attempt, attempt->at))
 			return 0;
-		err = take(attempt, a);
+		err = a->flags & ARGUMENT_REST ? take_rest(attempt, a) : take(attempt, a);
 		if (err)
 			return err;
 	}

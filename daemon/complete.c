@@ -138,6 +138,9 @@ static void offer_command(struct completion *c, const struct command *command, s
 					  argument_named(command, word_at(c, at))))
 			break;
 		at++;
+		while (argument->flags & ARGUMENT_REST && at < last &&
+			!argument_named(command, word_at(c, at)))
+			at++;
 	}
 	if ((last - at) % 2) {
 		argument = argument_named(command, word_at(c, last - 1));

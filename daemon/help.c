@@ -132,10 +132,10 @@ static json_t *text_or_null(const char *text)
 
 static json_t *argument_json(const struct argument *a)
 {
-	json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b}", "word", a->word, "key",
+	json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:b}", "word", a->word, "key",
 		argument_key(a), "kind", value_kind(a), "required",
 		!!(a->flags & ARGUMENT_REQUIRED), "positional", !!(a->flags & ARGUMENT_POSITIONAL),
-		"fixed", !!(a->flags & ARGUMENT_FIXED));
+		"rest", !!(a->flags & ARGUMENT_REST), "fixed", !!(a->flags & ARGUMENT_FIXED));
 
 	json_object_set_new(object, "choices", text_or_null(a->choices));
 	json_object_set_new(object, "refers", text_or_null(a->refers));

@@ -364,7 +364,7 @@ static char *trace_line(const struct request *request, const json_t *line)
 }
 
 static const struct argument trace_arguments[] = {
-	{"filter", NULL, ARGUMENT_TEXT, ARGUMENT_POSITIONAL, NULL, NULL, 0, 0, NULL,
+	{"filter", NULL, ARGUMENT_TEXT, ARGUMENT_POSITIONAL | ARGUMENT_REST, NULL, NULL, 0, 0, NULL,
 		"which packets, in the words of pcap-filter(7)"},
 	{"count", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, 1000000000, NULL,
 		"end after so many packets"},

@@ -94,23 +94,36 @@ static bool in_range(const struct argument *argument, long long number)
 	return number >= argument->min && (argument->max == 0 || number <= argument->max);
 }
 
+// The unit that its key names, which may stand behind the number.
+static const char *unit_of(const struct argument *argument)
+{
+	size_t length = argument->key ? strlen(argument->key) : 0;
+
+	return length > 3 && strcmp(argument->key + length - 3, "_ms") == 0 ? "ms" : "";
+}
+
 static json_t *parse_number(
 	const struct argument *argument, const char *text, struct failure *failure)
 {
-	char wants[80];
-	const char *end;
+	char wants[96];
+	const char *end, *unit = unit_of(argument);
 	long long number;
 
-	if (value_digits(text, &number, &end) && *end == 0 && in_range(argument, number))
+	if (value_digits(text, &number, &end) && (*end == 0 || strcmp(end, unit) == 0) &&
+		in_range(argument, number))
 		return json_integer(number);
 	if (argument->choices && strcmp(text, argument->choices) == 0)
 		return json_integer(argument->min);
 	if (argument->max)
-		snprintf(wants, sizeof(wants), "a number from %lld to %lld", argument->min,
-			argument->max);
+		snprintf(wants, sizeof(wants), "a number%s%s from %lld to %lld",
+			*unit ? " of " : "", unit, argument->min, argument->max);
 	else
 		snprintf(wants, sizeof(wants), "a number from %lld", argument->min);
-	return value_bad(argument, text, failure, wants);
+	value_bad(argument, text, failure, wants);
+	if (strcmp(text, argument->fallback ? "none" : "default") == 0)
+		fail_hint(failure, "`%s %s` takes back what was set", argument->word,
+			argument->fallback ? "default" : "none");
+	return NULL;
 }
 
 static json_t *parse_duration(

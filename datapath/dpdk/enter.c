@@ -32,19 +32,38 @@ void enter_close(struct engine *engine)
 	engine->entering = NULL;
 }
 
+// In as many segments as it takes; NULL: no memory.
+static struct rte_mbuf *frame_of(const u8 *bytes, u32 length)
+{
+	struct rte_mbuf *frame = NULL;
+	while (length) {
+		struct rte_mbuf *segment = rte_pktmbuf_alloc(eal_pool());
+		if (!segment || (frame && rte_pktmbuf_chain(frame, segment))) {
+			rte_pktmbuf_free(segment);
+			rte_pktmbuf_free(frame);
+			return NULL;
+		}
+		frame = frame ? frame : segment;
+		u16 part = rte_pktmbuf_tailroom(segment);
+		part = length < part ? (u16)length : part;
+		memcpy(rte_pktmbuf_append(frame, part), bytes, part);
+		bytes += part;
+		length -= part;
+	}
+	return frame;
+}
+
 int enter_send(struct engine *engine, enum engine_send how, u32 port, const u8 *bytes, u32 length)
 {
-	struct rte_mbuf *frame = length ? rte_pktmbuf_alloc(eal_pool()) : NULL;
 	if (!length) // there is one from the start
 		return 0;
+	if (length > UINT16_MAX)
+		return -EMSGSIZE;
+	struct rte_mbuf *frame = frame_of(bytes, length);
 	if (!frame)
 		return -ENOMEM;
-	int error = length > rte_pktmbuf_tailroom(frame) ? -EMSGSIZE : 0;
-	if (!error) {
-		memcpy(rte_pktmbuf_append(frame, (u16)length), bytes, length);
-		frame->hash.usr = port | (how == ENGINE_SEND_TO ? ENTER_TO : 0);
-		error = rte_ring_sp_enqueue(engine->entering, frame);
-	}
+	frame->hash.usr = port | (how == ENGINE_SEND_TO ? ENTER_TO : 0);
+	int error = rte_ring_sp_enqueue(engine->entering, frame);
 	if (error)
 		rte_pktmbuf_free(frame);
 	else

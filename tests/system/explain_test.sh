@@ -115,7 +115,9 @@ expect a '["to_host",null]' '.[0] | [.verdict,.reason]' explain port v3 vlan 11 
 expect a '[["reply","a"],["forward","a"]]' 'map([.verdict,.host])' path v1 10.1.0.2:80
 expect a '[["reply","a"],["forward","a"]]' 'map([.verdict,.host])' path v1 v2
 expect a '[["flood","a"],["wait","a"]]' 'map([.verdict,.host])' path v1 10.1.0.9
-refused a 1 'there is no port v9' path v9 v1
+expect a '[["reply","a"],["forward","a"]]' 'map([.verdict,.host])' path 10.1.0.1 v2
+refused a 1 'v9 is no port, and no address that comes in by a port' path v9 v1
+refused a 1 'no address that comes in by a port' path 198.51.100.1 v1
 refused a 1 'is no port, and no address' path v1 10.1.0.2:none
 
 # a port whose device has gone
@@ -135,6 +137,8 @@ refused a 2 'is no name that it knows' explain port v1 proto nonsense ip-dst 10.
 refused a 2 'tcp-flags are of TCP' explain port v1 proto udp tcp-flags syn ip-dst 10.1.0.1
 refused a 2 'the headers alone have' explain port v1 dst 02:00:00:00:00:01 ip-dst 10.1.0.1 dport 80 length 40
 refused a 2 'ARP is for IPv4' explain port v1 proto arp ip-dst fd00::1
+
+refused a 1 "'tcp prot 80' is no filter" trace tcp prot 80 count 1
 
 # captures
 head -c 1000 /dev/urandom >"$WORK/garbage"

@@ -76,6 +76,12 @@ probe a v1 $tagged count 5 interval 5 size 1400 guests off
 probe a v3 v1 count 5 interval 5 guests off
 refused a 4 'were not answered' probe v1 v2 count 3 interval 5 size 2000 guests off
 refused a 4 "larger than the network's MTU" probe v1 v2 count 3 interval 5 size 2000 guests off
+refused a 2 'a number of ms from 1 to 60000' probe v1 v2 interval 5s
+for v in v1 v2 v3; do on a ip link set $v mtu 9000; done
+ctl a network set blue mtu 9000
+probe a v1 v2 count 5 interval 5ms size 9014 guests off
+summary_is '[5,5]' '[.sent, .received]'
+ctl a network set blue mtu none
 equal "$before" "$(counters a)" "packets of the ports, probes are none"
 
 # the guests are asked, too: a question and an answer each, which reach nobody else; one at a time, so a pause

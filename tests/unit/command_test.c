@@ -33,6 +33,15 @@ static void wrong_words(void **state)
 	rig_refused(rig, "apply /no/such", WEFT_EXIT_WORDS, "bad_words", "did not send");
 	rig_refused(rig, "help nothing", WEFT_EXIT_WORDS, "bad_words", "no help");
 	rig_refused(rig, "export it", WEFT_EXIT_WORDS, "bad_words", "unknown word 'it'");
+	rig_refused(rig, "network set blue vni default", WEFT_EXIT_WORDS, "bad_value",
+		"`vni none` takes back");
+	rig_refused(rig, "host set sample none", WEFT_EXIT_WORDS, "bad_value",
+		"`sample default` takes back");
+	rig_refused(rig, "probe a b interval 5s", WEFT_EXIT_WORDS, "bad_value",
+		"not a number of ms from 1");
+	// a filter of several words ends where a word with a value begins
+	rig_refused(rig, "trace tcp port 80 count x", WEFT_EXIT_WORDS, "bad_value", "count: 'x'");
+	rig_refused(rig, "trace count x", WEFT_EXIT_WORDS, "bad_value", "count: 'x'");
 }
 
 // No request, however odd, is more than refused.
@@ -138,6 +147,7 @@ static void completion(void **state)
 	completed(rig, "port add x network re", "red");
 	completed(rig, "port add x trunk red:5,bl", "red:5,blue red:5,blank");
 	completed(rig, "port add x host o", "on off");
+	completed(rig, "trace tcp port 80 cou", "count");
 	completed(rig, "fdb show network bl", "blue blank");
 	completed(rig, "apply ", "<file>");
 	completed(rig, "log set store level de", "debug");

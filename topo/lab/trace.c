@@ -59,6 +59,10 @@ int command_trace(int argc, char **argv)
 		}
 		only = json_array_size(labs) == 1 ? text : NULL;
 	}
+	if (argc > HOSTS_WORDS / 2) {
+		fprintf(stderr, "weftlab: trace takes %d words at most\n", HOSTS_WORDS / 2);
+		return WRONG_WORDS;
+	}
 	if (!only) {
 		fprintf(stderr, "weftlab: %s\n",
 			json_array_size(labs) ? "several labs run: name one" : "no lab runs");
