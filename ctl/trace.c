@@ -10,14 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
+#include "ctl/segment.h"
 #include "ctl/words.h"
 
 enum {
 	HOLD_MS = 150,
-	START_MS = 50,      // what comes so soon may have passed a host before that began
-	END_MS = 700,       // for the last packet's way
-	POINTS_MOST = 64,   // of one packet that are held
-	PACKETS_MOST = 4096 // that are known; the oldest are forgotten
+	START_MS = 50,        // what comes so soon may have passed a host before that began
+	END_MS = 700,         // for the last packet's way
+	POINTS_MOST = 24,     // of one packet that are held
+	PACKETS_MOST = 16384, // that are known; the oldest are forgotten
+	WHOLES_MOST = 1024    // superpackets that are remembered
 };
 
 struct seen {
@@ -34,9 +36,17 @@ struct packet {
 	int64_t first_ns;
 	int64_t due_ms;
 	enum { UNKNOWN, SHOWN, LEFT_OUT } state;
+	struct segment segment;
 	size_t held;
 	struct seen seen[POINTS_MOST];
 	UT_hash_handle hh;
+};
+
+struct whole { // a superpacket, as a host took it from a peer
+	const struct client *client;
+	long long clock;
+	struct segment segment;
+	char id[24];
 };
 
 struct trace {
@@ -47,11 +57,15 @@ struct trace {
 	struct {
 		long long clock;
 		int64_t began_ns;
-	} host[SOCKETS_MAX];    // by client
-	int64_t ready_ms;       // 0: not all have begun
-	struct packet *packets; // in the order in which they came
-	long wanted, counted;   // packets; wanted 0: all
-	int64_t end_ms;         // 0: more are wanted
+	} host[SOCKETS_MAX];           // by client
+	int64_t ready_ms;              // 0: not all have begun
+	struct packet *packets;        // in the order in which they came
+	long wanted, counted;          // packets; wanted 0: all
+	int64_t end_ms;                // 0: more are wanted
+	struct seen ends[SOCKETS_MAX]; // the last words of hosts
+	size_t ended;
+	struct whole wholes[WHOLES_MOST]; // the oldest is overwritten
+	size_t whole_count;
 };
 
 // What was not observed stands behind what was.
@@ -86,6 +100,35 @@ static void put_point(const struct packet *packet, const struct seen *seen)
 		words_text(seen->line, "point"), time, words_text(seen->line, "text"));
 }
 
+// Its head is gone, and its bytes are in a superpacket that a host took from the peer: by now that
+// one's lines are here, too.
+static void put_merged(const struct trace *trace, const struct packet *packet)
+{
+	for (size_t i = 0; i < WHOLES_MOST; i++) {
+		const struct whole *whole = &trace->wholes[i];
+
+		if (whole->clock != packet->key.clock ||
+			!segment_is_in(&packet->segment, &whole->segment))
+			continue;
+		printf("%s: %s  P3  %14s  into %s\n", client_host(whole->client), packet->key.id,
+			"merged", whole->id);
+		return;
+	}
+}
+
+static void note_segment(
+	struct trace *trace, struct packet *packet, const struct client *client, const json_t *line)
+{
+	struct whole *whole = &trace->wholes[trace->whole_count % WHOLES_MOST];
+
+	segment_note(&packet->segment, line);
+	if (strcmp(words_text(line, "point"), "P3") != 0 || !packet->segment.super)
+		return;
+	*whole = (struct whole){client, packet->key.clock, packet->segment, ""};
+	snprintf(whole->id, sizeof(whole->id), "%s", packet->key.id);
+	trace->whole_count++;
+}
+
 static void put_out(struct trace *trace, struct packet *packet)
 {
 	qsort(packet->seen, packet->held, sizeof(*packet->seen), by_time);
@@ -101,6 +144,8 @@ static void put_out(struct trace *trace, struct packet *packet)
 		json_decref(packet->seen[i].line);
 	}
 	packet->held = 0;
+	if (packet->state == SHOWN && segment_is_missing(&packet->segment))
+		put_merged(trace, packet);
 	fflush(stdout);
 }
 
@@ -143,11 +188,12 @@ static void take_line(struct run_taker *taker, const struct client *client, cons
 		trace->begun++;
 		return;
 	}
-	if (!*id) { // its last word
-		printf("%s: %s\n", client_host(client), words_text(line, "text"));
+	if (!*id && trace->ended < SOCKETS_MAX) {
+		trace->ends[trace->ended++] = (struct seen){client, json_incref((json_t *)line), 0};
 		return;
 	}
 	packet = packet_of(trace, id, trace->host[host].clock);
+	note_segment(trace, packet, client, line);
 	if (packet->held == POINTS_MOST)
 		put_out(trace, packet);
 	if (!packet->held)
@@ -216,19 +262,28 @@ static long take_count(json_t *words, const json_t *command)
 int trace_run(struct client *clients, int *statuses, size_t count, const json_t *commands,
 	const json_t *words)
 {
-	struct trace trace = {.taker = {take_line, take_turn},
-		.clients = clients,
-		.statuses = statuses,
-		.hosts = count};
+	struct trace *trace = calloc(1, sizeof(*trace));
 	json_t *asked = json_copy((json_t *)words);
 	int status;
 
-	trace.wanted = take_count(asked, find_command(commands, words));
-	status = run_points(clients, statuses, count, asked, &trace.taker);
-	while (trace.packets)
-		forget(&trace, trace.packets);
-	if (trace.end_ms)
-		printf("# %ld packets\n", trace.counted);
+	if (!trace)
+		abort();
+	trace->taker = (struct run_taker){take_line, take_turn};
+	trace->clients = clients;
+	trace->statuses = statuses;
+	trace->hosts = count;
+	trace->wanted = take_count(asked, find_command(commands, words));
+	status = run_points(clients, statuses, count, asked, &trace->taker);
+	while (trace->packets)
+		forget(trace, trace->packets);
+	for (size_t i = 0; i < trace->ended; i++) {
+		printf("%s: %s\n", client_host(trace->ends[i].client),
+			words_text(trace->ends[i].line, "text"));
+		json_decref(trace->ends[i].line);
+	}
+	if (trace->end_ms)
+		printf("# %ld packets\n", trace->counted);
 	json_decref(asked);
+	free(trace);
 	return status;
 }

@@ -54,6 +54,7 @@ void trace_frame(struct weftd *weftd, const struct weft_postcard *card, json_t *
 	struct weft_key key;
 	struct weft_layout layout;
 	struct card_echo echo;
+	u32 sequence;
 	char flags[sizeof(letters)] = "";
 	size_t length = 0;
 	if (!card_parse(card, &key, &layout))
@@ -76,6 +77,8 @@ void trace_frame(struct weftd *weftd, const struct weft_postcard *card, json_t *
 	json_object_set_new(line, "echo",
 		card_echo(card, &echo) ? json_sprintf("%u.%u", echo.id, echo.sequence)
 				       : json_null());
+	json_object_set_new(line, "tcp_sequence",
+		card_sequence(card, &sequence) ? json_integer(sequence) : json_null());
 	if (card->bytes >= layout.header_bytes)
 		json_object_set_new(line, "payload_bytes",
 			json_integer((json_int_t)card->bytes - layout.header_bytes));

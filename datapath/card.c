@@ -64,6 +64,21 @@ bool card_answers(const struct weft_postcard *card, const struct weft_guest_row 
 	       holds(card, &layout) && guest_answers(&packet, &key, &layout, question);
 }
 
+bool card_sequence(const struct weft_postcard *card, u32 *sequence)
+{
+	u8 bytes[WEFT_PARSE_BYTES];
+	struct packet packet = open_card(card, bytes);
+	struct tcp_header tcp;
+	struct weft_key key;
+	struct weft_layout layout;
+	if (parse(&packet, card->from, &key, &layout) != WEFT_DROP_none || !holds(card, &layout) ||
+		!layout.l4_bytes || key.protocol != WEFT_IP_TCP)
+		return false;
+	memcpy(&tcp, bytes + layout.l4_bytes, sizeof(tcp));
+	*sequence = weft_ntoh32(tcp.sequence);
+	return true;
+}
+
 bool card_echo(const struct weft_postcard *card, struct card_echo *echo)
 {
 	u8 bytes[WEFT_PARSE_BYTES];

@@ -15,6 +15,8 @@ bool card_parse(const struct weft_postcard *card, struct weft_key *key, struct w
 // Does it ask for an answer, and is another one that answer? (pipeline/observe_guest.h)
 bool card_asks(const struct weft_postcard *card, struct weft_guest_row *question);
 bool card_answers(const struct weft_postcard *card, const struct weft_guest_row *question);
+// Of TCP: of its first byte.
+bool card_sequence(const struct weft_postcard *card, u32 *sequence);
 // A ping: who asked and which one. answer: it is one.
 struct card_echo {
 	u16 id, sequence;
