@@ -7,6 +7,7 @@
 #include <time.h>
 #include "daemon/address.h"
 #include "daemon/check.h"
+#include "daemon/connection.h"
 #include "daemon/maglev.h"
 #include "daemon/service.h"
 
@@ -110,6 +111,7 @@ static int backend_remove(struct weftd *weftd, struct object *object, struct fai
 		return 0;
 	object->live = NULL;
 	check_forget(backend);
+	connections_hold_id(weftd, object);
 	balancer_gone(weftd, object->id, backend);
 	if (service && service->live)
 		balancer_changed(weftd, service);

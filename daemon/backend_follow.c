@@ -66,7 +66,7 @@ static void follow_drain(struct weftd *weftd, const struct object *object)
 	struct connection_filter all = {backend->row.service, object->id, 0};
 	bool over = backend_drain_left(object->spec) == 0;
 	if (over && !backend->drained)
-		connections_forget(weftd, &all);
+		connections_forget(weftd, &all, NULL, NULL);
 	backend->drained = over;
 }
 

@@ -142,8 +142,7 @@ static json_t *refuse_many(void)
 	struct failure failure;
 
 	fail_words(&failure, "this command cannot be given to several hosts at once");
-	fail_hint(&failure, "only commands that answer in lines can: `watch`, `trace`, `probe`, "
-			    "and `path A B` with `measure T` or `request N`");
+	fail_hint(&failure, "only `watch`, `trace`, `probe`, `path` and `connection flush` can");
 	return answer_failure(&failure);
 }
 

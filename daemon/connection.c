@@ -74,9 +74,7 @@ bool connection_forget(struct weftd *weftd, const struct weft_connection_key *ke
 	return true;
 }
 
-// The client's direction stays, without a backend: its next packet is answered by a reset, and
-// closes it.
-static void orphan(struct weftd *weftd, const struct weft_connection_key *key,
+void connection_orphan(struct weftd *weftd, const struct weft_connection_key *key,
 	const struct weft_connection_row *row)
 {
 	struct weft_connection_row left;
@@ -88,7 +86,7 @@ static void orphan(struct weftd *weftd, const struct weft_connection_key *key,
 		give_back_row(weftd, &left);
 }
 
-static bool is_stray(struct weftd *weftd, const struct weft_connection_row *row)
+bool connection_is_stray(struct weftd *weftd, const struct weft_connection_row *row)
 {
 	if (check_is_service(weftd, row->service))
 		return !check_is_live(weftd, row->rewrite.backend);
@@ -104,65 +102,5 @@ static bool is_stray(struct weftd *weftd, const struct weft_connection_row *row)
 
 bool connection_over(struct weftd *weftd, const struct weft_connection_row *row, u64 now_ns)
 {
-	return !connection_live(row, now_ns) || is_stray(weftd, row);
-}
-
-// --- walks
-
-struct walk {
-	struct weftd *weftd;
-	const struct connection_filter *filter; // NULL: strays
-	u64 connections;
-};
-
-static bool goes(const struct walk *w, const struct weft_connection_row *row)
-{
-	const struct connection_filter *f = w->filter;
-	if (!f)
-		return is_stray(w->weftd, row);
-	return (!f->service || f->service == row->service) &&
-	       (!f->backend || f->backend == row->rewrite.backend) &&
-	       (!f->network || f->network == row->network);
-}
-
-// Of those that go with their backend: is the client to be told?
-static bool stays_orphaned(const struct walk *w, const struct weft_connection_row *row)
-{
-	struct object *service = object_by_id(w->weftd, &noun_service, row->service);
-	bool with_backend = !w->filter || w->filter->backend;
-	return with_backend && service && service->live && service_resets(service->spec) &&
-	       row->rewrite.backend &&
-	       !(row->flags & (WEFT_CONNECTION_REPLY | WEFT_CONNECTION_CLOSED));
-}
-
-static int visit(const void *at, const void *data, void *context)
-{
-	struct walk *w = context;
-	struct weft_connection_key key;
-	struct weft_connection_row row;
-	memcpy(&key, at, sizeof(key));
-	memcpy(&row, data, sizeof(row));
-	if (!goes(w, &row))
-		return 0;
-	if (stays_orphaned(w, &row))
-		orphan(w->weftd, &key, &row);
-	else if (connection_forget(w->weftd, &key, &row))
-		w->connections += !(row.flags & WEFT_CONNECTION_REPLY);
-	return 0;
-}
-
-static u64 walk(struct walk w)
-{
-	w.weftd->engine_ops->table_walk(w.weftd->engine, WEFT_TABLE_connection, visit, &w);
-	return w.connections;
-}
-
-u64 connections_forget(struct weftd *weftd, const struct connection_filter *filter)
-{
-	return walk((struct walk){.weftd = weftd, .filter = filter});
-}
-
-void connections_forget_strays(struct weftd *weftd)
-{
-	walk((struct walk){.weftd = weftd});
+	return !connection_live(row, now_ns) || connection_is_stray(weftd, row);
 }

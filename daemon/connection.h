@@ -5,10 +5,16 @@
 
 #include "daemon/weftd.h"
 
-// A row that is no connection any more: unseen for too long, or of who is not there.
+// A row of who is not there.
+bool connection_is_stray(struct weftd *weftd, const struct weft_connection_row *row);
+// A row that is no connection any more: unseen for too long, or a stray.
 bool connection_over(struct weftd *weftd, const struct weft_connection_row *row, u64 now_ns);
 // It goes, and its quotas get it back; unless the datapath has seen it meanwhile.
 bool connection_forget(struct weftd *weftd, const struct weft_connection_key *key,
+	const struct weft_connection_row *row);
+// The client's direction stays, without a backend: its next packet is answered by a reset, and
+// closes it.
+void connection_orphan(struct weftd *weftd, const struct weft_connection_key *key,
 	const struct weft_connection_row *row);
 
 // What the datapath changes in this packet of a service, by its connection as it is now. False:
@@ -16,14 +22,29 @@ bool connection_forget(struct weftd *weftd, const struct weft_connection_key *ke
 bool connection_translates(struct weftd *weftd, const struct weft_postcard *card,
 	const struct weft_key *key, struct weft_rewrite *rewrite);
 
-// All that are of these; 0: of any. Returns how many connections that were. Those of a backend, and
-// strays, stay as far as their clients are to be told (service_resets): without a backend.
+// --- connection_walk.c
+
+// All that are of these; 0: of any. Those of a backend, and strays, stay as far as their clients
+// are to be told (service_resets): without a backend.
 struct connection_filter {
 	u32 service, backend, network;
 };
-u64 connections_forget(struct weftd *weftd, const struct connection_filter *filter);
-// Of services and backends that there are no more.
+typedef void connections_gone_fn(void *context, u64 connections); // how many went
+// In parts, from the event loop; gone (or NULL) is called once, at the end, after this has
+// returned.
+struct connection_walk *connections_forget(struct weftd *weftd,
+	const struct connection_filter *filter, connections_gone_fn *gone, void *context);
+void connections_keep(struct connection_walk *walk); // the rest; gone is not called
+// Of services and backends that there are no more. At once as far as it takes next to no time.
 void connections_forget_strays(struct weftd *weftd);
+void connections_settle(struct weftd *weftd); // all strays, at once
+// Rows speak of the service, backend or network that goes: its id is not used again before the
+// strays have gone.
+void connections_hold_id(struct weftd *weftd, const struct object *object);
+int connection_walks_open(struct weftd *weftd); // -ENOMEM; close takes what it left
+void connection_walks_close(struct weftd *weftd);
+
+// --- connection_sweep.c
 
 // Takes out strays at once, and from then on all that are over.
 int connections_open(struct weftd *weftd, struct failure *failure);

@@ -9,6 +9,7 @@
 #include "daemon/connection.h"
 #include "daemon/fdb.h"
 #include "daemon/network.h"
+#include "daemon/pending.h"
 #include "daemon/path.h"
 #include "daemon/place.h"
 #include "daemon/service.h"
@@ -137,12 +138,32 @@ static int run_show(struct request *request)
 	return 0;
 }
 
+static void flushed(void *context, u64 connections)
+{
+	struct request *request = context;
+	request_line(request, json_pack("{s:I}", "forgotten", (json_int_t)connections));
+	request_done(request, NULL);
+}
+
 static int run_flush(struct request *request)
 {
 	struct connection_filter filter;
 	int error = read_filter(request, &filter);
-	return error ? error
-		     : place_answer_flush(request, connections_forget(request->weftd, &filter));
+	if (error)
+		return error;
+	request->context = connections_forget(request->weftd, &filter, flushed, request);
+	return request_later(request, 0);
+}
+
+static void flush_cancelled(struct request *request)
+{
+	connections_keep(request->context);
+}
+
+static char *flush_text(const struct request *request, const json_t *line)
+{
+	(void)request, (void)line;
+	return strdup("");
 }
 
 // --- who would serve it
@@ -273,7 +294,12 @@ const struct command connection_commands[] = {
 		"service,backend,proto,client,client_port,vip,vip_port,source,source_port,"
 		"idle_seconds,state",
 		run_show, NULL, "vip vip_port proto client client_port"},
-	{"connection", "flush", flush_arguments,
-		"Forget connections: the next packet of each chooses anew", NULL, run_flush, NULL},
+	{.object = "connection",
+		.verb = "flush",
+		.arguments = flush_arguments,
+		.help = "Forget connections: the next packet of each chooses anew",
+		.run = run_flush,
+		.cancelled = flush_cancelled,
+		.line = flush_text},
 	{0},
 };

@@ -28,6 +28,7 @@ struct connections {
 	struct census of_service, of_network;
 	bool under_way;
 	u32 cursor;
+	u32 rows;    // so far
 	u64 now_ns;  // when the sweep began
 	u64 took_ns; // so far
 };
@@ -41,6 +42,7 @@ static int sweep_connection(const void *at, const void *data, void *context)
 	memcpy(&row, data, sizeof(row));
 	if (connection_over(c->weftd, &row, c->now_ns) && connection_forget(c->weftd, &key, &row))
 		return 0;
+	c->rows++;
 	if (row.flags & WEFT_CONNECTION_REPLY) // of its two rows one counts
 		return 0;
 	census_count(&c->of_service, row.service);
@@ -71,6 +73,7 @@ static void begin(struct connections *c)
 {
 	c->under_way = true;
 	c->cursor = 0;
+	c->rows = 0;
 	c->took_ns = 0;
 	c->now_ns = clock_ns();
 	census_begin(c->weftd, &c->of_service);
@@ -83,6 +86,9 @@ static void end(struct connections *c, bool whole)
 	if (whole) {
 		census_end(c->weftd, &c->of_service);
 		census_end(c->weftd, &c->of_network);
+		if (c->weftd->engine_ops->table_counted)
+			c->weftd->engine_ops->table_counted(
+				c->weftd->engine, WEFT_TABLE_connection, c->rows);
 	}
 	c->weftd->engine_ops->table_walk(c->weftd->engine, WEFT_TABLE_fragment, sweep_fragment, c);
 	c->under_way = false;
@@ -138,11 +144,13 @@ int connections_open(struct weftd *weftd, struct failure *failure)
 		offsetof(struct weft_usage_row, connections), "connections of network"};
 	c->timer = evtimer_new(weftd->base, on_timer, c);
 	weftd->connections = c;
-	if (!c->timer || census_open(weftd, &c->of_service) || census_open(weftd, &c->of_network)) {
+	if (!c->timer || connection_walks_open(weftd) || census_open(weftd, &c->of_service) ||
+		census_open(weftd, &c->of_network)) {
 		connections_close(weftd);
 		return fail(failure, -ENOMEM, "no_memory", "out of memory");
 	}
 	connections_forget_strays(weftd); // what was adopted may be nobody's
+	connections_settle(weftd);
 	schedule(c);
 	return 0;
 }
@@ -154,6 +162,7 @@ void connections_close(struct weftd *weftd)
 		return;
 	if (c->timer)
 		event_free(c->timer);
+	connection_walks_close(weftd);
 	census_close(&c->of_service);
 	census_close(&c->of_network);
 	free(c);

@@ -20,9 +20,13 @@ struct noun_objects {
 	struct object *by_name;
 	struct group *groups[OBJECT_GROUPS]; // by value; none is empty
 	struct object **by_id; // ids are small and dense: the smallest free one is taken
+	u8 *held;              // by id, too: enum hold
 	u32 size;
+	u32 used;      // ids that are not free
 	u32 free_hint; // no free id is smaller
 };
+
+enum hold { NOT_HELD, HELD, HELD_LONGER };
 
 struct objects {
 	struct noun_objects of[NOUNS_MAX];
@@ -176,6 +180,7 @@ void model_fini(struct weftd *weftd)
 		}
 		groups_free(set);
 		free(set->by_id);
+		free(set->held);
 	}
 	free(weftd->objects);
 	weftd->objects = NULL;
@@ -233,22 +238,40 @@ static void id_take(struct noun_objects *set, struct object *object)
 		u32 size = object->id * 2 < 64 ? 64 : object->id * 2;
 
 		set->by_id = realloc(set->by_id, size * sizeof(*set->by_id));
-		if (!set->by_id)
+		set->held = realloc(set->held, size);
+		if (!set->by_id || !set->held)
 			abort();
 		memset(set->by_id + set->size, 0, (size - set->size) * sizeof(*set->by_id));
+		memset(set->held + set->size, NOT_HELD, size - set->size);
 		set->size = size;
 	}
 	set->by_id[object->id] = object;
+	set->used++;
+}
+
+static bool id_is_free(const struct noun_objects *set, u32 id)
+{
+	return !set->by_id[id] && !set->held[id];
 }
 
 static u32 id_free(struct noun_objects *set)
 {
 	u32 id = set->free_hint ? set->free_hint : 1;
 
-	while (id < set->size && set->by_id[id])
+	while (id < set->size && !id_is_free(set, id))
 		id++;
 	set->free_hint = id;
 	return id;
+}
+
+// Of its object or of who held it, one has let it go.
+static void id_went(struct noun_objects *set, u32 id)
+{
+	if (!id_is_free(set, id))
+		return;
+	set->used--;
+	if (id < set->free_hint)
+		set->free_hint = id;
 }
 
 static struct object *object_new(const struct noun *noun, json_t *spec)
@@ -327,9 +350,38 @@ void model_free(struct weftd *weftd, struct object *object)
 	struct noun_objects *set = ids_of(weftd, object->noun);
 
 	set->by_id[object->id] = NULL;
-	if (object->id < set->free_hint)
-		set->free_hint = object->id;
+	id_went(set, object->id);
 	object_free(object);
+}
+
+u32 model_ids_used(struct weftd *weftd, const struct noun *noun)
+{
+	return ids_of(weftd, noun)->used;
+}
+
+void model_hold_id(struct weftd *weftd, const struct object *object)
+{
+	ids_of(weftd, object->noun)->held[object->id] = HELD_LONGER;
+}
+
+void model_holds_age(struct weftd *weftd, const struct noun *noun)
+{
+	struct noun_objects *set = ids_of(weftd, noun);
+
+	for (u32 id = 0; id < set->size; id++)
+		set->held[id] = set->held[id] ? HELD : NOT_HELD;
+}
+
+void model_holds_end(struct weftd *weftd, const struct noun *noun)
+{
+	struct noun_objects *set = ids_of(weftd, noun);
+
+	for (u32 id = 0; id < set->size; id++) {
+		if (set->held[id] != HELD)
+			continue;
+		set->held[id] = NOT_HELD;
+		id_went(set, id);
+	}
 }
 
 const struct noun *noun_find(const char *name)

@@ -20,6 +20,15 @@ void model_relink(struct weftd *weftd, struct object *object); // at the end: mo
 void model_sort(struct weftd *weftd, const struct noun *noun);
 void model_free(struct weftd *weftd, struct object *object); // unlinked before
 
+// Ids of objects, of unlinked ones too, and those that are held.
+u32 model_ids_used(struct weftd *weftd, const struct noun *noun);
+
+// Of rows that speak of an object when it is gone: its id is not used again before two things have
+// happened to it: the holds of its noun have aged, and then they have ended.
+void model_hold_id(struct weftd *weftd, const struct object *object);
+void model_holds_age(struct weftd *weftd, const struct noun *noun);
+void model_holds_end(struct weftd *weftd, const struct noun *noun);
+
 // The text that names an object with this spec. malloc.
 char *model_name(const struct noun *noun, const json_t *spec);
 

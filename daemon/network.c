@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "daemon/carrier.h"
+#include "daemon/connection.h"
 #include "daemon/port.h"
 #include "daemon/sweep.h"
 
@@ -77,6 +78,7 @@ static int network_remove(struct weftd *weftd, struct object *object, struct fai
 		return 0;
 	network_rows_clear(weftd, object);
 	network_forget(object);
+	connections_hold_id(weftd, object);
 	carrier_update(weftd);
 	return 0;
 }

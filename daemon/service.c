@@ -171,6 +171,7 @@ static int service_remove(struct weftd *weftd, struct object *object, struct fai
 		return 0;
 	service_rows_clear(weftd, object);
 	service_forget(object);
+	connections_hold_id(weftd, object);
 	users_follow(weftd, object->spec);
 	connections_forget_strays(weftd);
 	return 0;

@@ -4,7 +4,9 @@
 #include <string.h>
 #include "daemon/address.h"
 #include "daemon/check.h"
+#include "daemon/connection.h"
 #include "daemon/maglev.h"
+#include "daemon/model.h"
 #include "daemon/names.h"
 #include "daemon/network.h"
 #include "daemon/port.h"
@@ -186,11 +188,20 @@ static int check_table(
 		"`capacity: {ring: N}`");
 }
 
+// Who is gone gives its id back.
+static void settle(struct weftd *weftd)
+{
+	balancer_settle(weftd);
+	connections_settle(weftd);
+}
+
 static int check_room(struct weftd *weftd, struct failure *failure)
 {
 	u32 capacity = engine_capacity(weftd, WEFT_TABLE_service_usage);
 	capacity -= checks_count(weftd) != 0; // they have the last one
-	if (object_count(weftd, &noun_service) + 1 < capacity)
+	if (model_ids_used(weftd, &noun_service) + 1 >= capacity)
+		settle(weftd);
+	if (model_ids_used(weftd, &noun_service) + 1 < capacity)
 		return 0;
 	fail(failure, -ENOSPC, "table_full", "the service_usage table is full (%u services)",
 		capacity - 1);
@@ -323,20 +334,29 @@ static int check_port(struct weftd *weftd, const struct object *old, const struc
 	return 0;
 }
 
+// The table that has no room for one more; NULL: none. Backends that are gone count until nothing
+// speaks of them any more.
+static const char *full_of_backends(struct weftd *weftd)
+{
+	u32 count = model_ids_used(weftd, &noun_backend) + 1;
+	if (count >= engine_capacity(weftd, WEFT_TABLE_backend) - checks_count(weftd))
+		return "backend";
+	if (count >= engine_capacity(weftd, WEFT_TABLE_backend_count))
+		return "backend_count";
+	return count > engine_capacity(weftd, WEFT_TABLE_station) ? "station" : NULL;
+}
+
 static int check_backend_room(
 	struct weftd *weftd, const struct object *service, struct failure *failure)
 {
-	u32 rows = engine_capacity(weftd, WEFT_TABLE_backend) - checks_count(weftd);
-	u32 counts = engine_capacity(weftd, WEFT_TABLE_backend_count);
-	u32 stations = engine_capacity(weftd, WEFT_TABLE_station);
-	u32 count = object_count(weftd, &noun_backend) + 1;
-	const char *table = count >= rows      ? "backend"
-			    : count >= counts  ? "backend_count"
-			    : count > stations ? "station"
-					       : NULL;
+	const char *table = full_of_backends(weftd);
+	if (table) {
+		settle(weftd);
+		table = full_of_backends(weftd);
+	}
 	if (table) {
 		fail(failure, -ENOSPC, "table_full", "the %s table is full (%u backends)", table,
-			count - 1);
+			model_ids_used(weftd, &noun_backend));
 		return fail_hint(
 			failure, "start weftd with a larger one: `capacity: {%s: N}`", table);
 	}

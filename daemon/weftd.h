@@ -17,7 +17,8 @@ struct network;     // network.h
 struct pending;     // pending.h
 struct balancer;    // service.h
 struct connections; // connection.h
-struct checks;      // check.h
+struct connection_walks;
+struct checks; // check.h
 
 struct settings {     // from the command line and --config; strings owned
 	char *name;   // --name: shown, default the host name
@@ -52,6 +53,7 @@ struct weftd {
 	struct sweep *sweep;
 	struct balancer *balancer;
 	struct connections *connections;
+	struct connection_walks *walks;
 	struct checks *checks;
 	struct carrier *carrier;
 	struct network *common; // network.h: row 0

@@ -219,6 +219,10 @@ struct engine_ops {
 	void (*table_status)(
 		struct engine *engine, enum weft_table table, struct engine_table_status *out);
 
+	// Who has walked a large HASH table says how many rows it has now, so that table_status
+	// need not count them for a minute. NULL: this engine knows at all times.
+	void (*table_counted)(struct engine *engine, enum weft_table table, u32 rows);
+
 	// Only for engines with ports that have no netdev; else NULL. port_state: -ENOENT.
 	int (*port_state)(struct engine *engine, u32 port_id, struct engine_port_state *out);
 	// Readable when the state of some port has changed; owned by the engine. events reads it

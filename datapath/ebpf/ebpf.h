@@ -50,7 +50,7 @@ struct ebpf_table {
 	u8 *mapped; // arrays: the rows, once table_at was asked
 	void *slot; // scratch: one slot
 	u32 used;
-	u64 used_at_ns; // when `used` was counted; 0: never
+	u64 used_till_ns; // how long `used` is good for
 };
 
 struct ebpf_port {
@@ -129,6 +129,7 @@ int ebpf_table_walk(
 int ebpf_table_walk_part(struct engine *engine, enum weft_table table, u32 *cursor,
 	engine_walk_fn *fn, void *context);
 void *ebpf_table_at(struct engine *engine, enum weft_table table, u32 index);
+void ebpf_table_counted(struct engine *engine, enum weft_table table, u32 rows);
 void ebpf_table_status(
 	struct engine *engine, enum weft_table table, struct engine_table_status *out);
 

@@ -121,6 +121,7 @@ const struct engine_ops engine_ebpf = {
 	.table_del = ebpf_table_del,
 	.table_walk = ebpf_table_walk,
 	.table_walk_part = ebpf_table_walk_part,
+	.table_counted = ebpf_table_counted,
 	.table_at = ebpf_table_at,
 	.table_status = ebpf_table_status,
 	.observe = ebpf_observe,

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { LARGE_ROWS = 200000 };
+
 int ebpf_table_open(struct ebpf_table *table)
 {
 	int error = ebpf_map_describe(&table->live, bpf_map__fd(table->map));
@@ -178,12 +180,21 @@ static int count_row(const void *key, const void *row, void *context)
 static u32 table_used_rows(struct ebpf_table *table)
 {
 	u64 now = now_ns();
-	if (!table->used_at_ns || now - table->used_at_ns > 1000000000) {
+	if (now >= table->used_till_ns) {
 		table->used = 0;
 		ebpf_map_walk(&table->live, count_row, &table->used);
-		table->used_at_ns = now;
+		table->used_till_ns = now + 1000000000;
 	}
 	return table->used;
+}
+
+void ebpf_table_counted(struct engine *engine, enum weft_table id, u32 rows)
+{
+	struct ebpf_table *table = &engine->tables[id];
+	if (rows < LARGE_ROWS) // they are counted in no time, and exactly
+		return;
+	table->used = rows;
+	table->used_till_ns = now_ns() + 60 * 1000000000ull;
 }
 
 void ebpf_table_status(struct engine *engine, enum weft_table id, struct engine_table_status *out)

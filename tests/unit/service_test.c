@@ -217,7 +217,8 @@ static void who_goes_leaves_what_is_to_be_reset(void **state)
 	assert_int_equal(network_usage(&rig->weftd, 1)->connections, 1);
 }
 
-static void an_id_is_used_again_at_once(void **state)
+// Rows speak of who is gone by its id: nobody else has it before they are gone, too.
+static void an_id_waits_for_its_rows(void **state)
 {
 	struct rig *rig = *state;
 
@@ -226,10 +227,66 @@ static void an_id_is_used_again_at_once(void **state)
 	balancer_settle(&rig->weftd);
 	rig_do(rig, "backend del web address 10.1.0.11 port 8080"); // not settled
 	rig_do(rig, "backend add web address 10.1.0.13 port 1 mac " MAC1);
-	assert_int_equal(backend_row(rig, 1).port, 1);
+	assert_int_equal(backend_row(rig, 3).port, 1);
 	assert_int_equal(rows_of(rig, WEFT_TABLE_connection), 0);
 	struct weft_service_row row = web(rig);
-	assert_in_range(slots(rig, &row, 1), 510, 511);
+	assert_in_range(slots(rig, &row, 3), 510, 511);
+	rig_do(rig, "backend add web address 10.1.0.14 port 4 mac " MAC1);
+	assert_int_equal(backend_row(rig, 1).port, 4);
+}
+
+// In a large table the rows take their time, as they do here behind others.
+static void ids_wait_for_a_long_walk(void **state)
+{
+	const struct connection_filter others = {.service = 99};
+	struct rig *rig = *state;
+
+	make_web(rig, "");
+	put_connection(rig, 1, 1, 1, 0);
+	put_connection(rig, 2, 1, 2, 0);
+	connections_forget(&rig->weftd, &others, NULL, NULL);
+	rig_do(rig, "backend del web address 10.1.0.11 port 8080");
+	rig_do(rig, "backend del web address 10.1.0.12 port all");
+	rig_do(rig, "service del web");
+	balancer_settle(&rig->weftd);
+	rig_do(rig, "network del blue");
+	rig_do(rig, "network add green");
+	assert_int_equal(rows_of(rig, WEFT_TABLE_connection), 2);
+	assert_null(object_by_id(&rig->weftd, &noun_network, 1));
+	connections_settle(&rig->weftd);
+	event_base_loop(rig->weftd.base, EVLOOP_NONBLOCK); // whose turn it was finds nothing to do
+	assert_int_equal(rows_of(rig, WEFT_TABLE_connection), 0);
+	rig_do(rig, "network add blue");
+	assert_string_equal(object_by_id(&rig->weftd, &noun_network, 1)->name, "blue");
+	rig_do(rig, "service add web vip 10.1.0.100 port 80 proto tcp network blue mode nat");
+	assert_non_null(object_by_id(&rig->weftd, &noun_service, 1));
+}
+
+// Where there is no other id, who comes waits for the rows.
+static void a_full_table_settles(void **state)
+{
+	const struct connection_filter others = {.service = 99};
+	struct rig *rig = *state;
+	struct failure failure = {0};
+
+	rig_stop(rig);
+	rig->weftd.settings.capacity[WEFT_TABLE_backend] = 7; // one is nobody's
+	assert_int_equal(rig_start(rig, &failure), 0);
+	make_web(rig, "");
+	put_connection(rig, 1, 1, 1, 0);
+	for (u32 i = 3; i < 7; i++) {
+		char line[96];
+		snprintf(line, sizeof(line), "backend add web address 10.1.0.2%u port 1 mac " MAC1,
+			i);
+		rig_do(rig, line);
+	}
+	rig_refused(rig, "backend add web address 10.1.0.30 port 1 mac " MAC1, 1, "table_full",
+		"the backend table is full (6 backends)");
+	connections_forget(&rig->weftd, &others, NULL, NULL);
+	rig_do(rig, "backend del web address 10.1.0.11 port 8080");
+	rig_do(rig, "backend add web address 10.1.0.30 port 30 mac " MAC1);
+	assert_int_equal(backend_row(rig, 1).port, 30);
+	assert_int_equal(rows_of(rig, WEFT_TABLE_connection), 0);
 }
 
 static void services_share_an_address(void **state)
@@ -467,7 +524,9 @@ int main(void)
 		service_test(nobody_serves_without_backends),
 		service_test(who_goes_leaves_nothing),
 		service_test(who_goes_leaves_what_is_to_be_reset),
-		service_test(an_id_is_used_again_at_once),
+		service_test(an_id_waits_for_its_rows),
+		service_test(ids_wait_for_a_long_walk),
+		service_test(a_full_table_settles),
 		service_test(services_share_an_address),
 		service_test(host_dsr_knows_stations),
 		service_test(what_cannot_be_is_refused),
