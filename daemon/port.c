@@ -182,8 +182,11 @@ void port_refresh(struct weftd *weftd, u32 id)
 {
 	struct object *object = object_by_id(weftd, &noun_port, id);
 	struct port *port = object ? object->live : NULL;
+	struct failure failure = {0};
 	if (port && port->watch.link)
 		port_link_changed(&port->watch, port->watch.link);
+	else if (port && port_twin(port) && port_rows_set(port, &failure))
+		port_trouble(port, failure.message);
 }
 
 const struct noun noun_port = {

@@ -93,9 +93,17 @@ static int join(struct port *port, const struct port_place *place, struct failur
 	return error;
 }
 
+// By what the kernel has it.
+static const struct link *device_of(const struct port *port)
+{
+	return port->watch.link ? port->watch.link : port_twin(port);
+}
+
 static bool host_wanted(const struct port *port)
 {
 	const struct link *link = port->watch.link;
+	if (port_twin(port)) // what it is for
+		return true;
 	return spec_bool(port->object->spec, "host",
 		port->type->host_if_addressed && link && link->has_address);
 }
@@ -112,9 +120,10 @@ static int put_row(struct port *port, u32 untagged_network, struct failure *fail
 			 (port->watch.link && port->watch.link->tap ? WEFT_PORT_TAP : 0),
 		.network = untagged_network,
 	};
-	if (port->watch.link && service_by_port(weftd, port->object->name)) {
+	const struct link *device = device_of(port);
+	if (device && service_by_port(weftd, port->object->name)) {
 		row.flags |= WEFT_PORT_VIPS;
-		memcpy(row.address, &port->watch.link->mac, sizeof(port->watch.link->mac));
+		memcpy(row.address, &device->mac, sizeof(device->mac));
 	}
 	int error = place_limits_set(weftd, port->object, &limits, &row, failure);
 	if (error || memcmp(&row, &port->row, sizeof(row)) == 0)

@@ -134,6 +134,7 @@ static void end_changed(struct link_watch *watch, struct link *link)
 	if (link) {
 		if (!follow_mtu(port, link_of(port, PORT_TWIN)))
 			port_twin_follow(port);
+		port_refresh(port->weftd, port->object->id); // an uplink's rows have its MAC
 		return;
 	}
 	log_info("port=%s: its twin is gone", port->object->name);

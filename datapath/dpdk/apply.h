@@ -259,9 +259,13 @@ static enum weft_drop apply_reply(struct pipeline *line)
 	return send_to(line, line_take(line), line->key->in_port, line->key->vid);
 }
 
-// The kernel's stack has it already: the device's claim filter leaves it there.
+// The kernel's stack has it already: the device's claim filter leaves it there. Of a NIC that is no
+// device it gets it by the twin.
 static enum weft_drop apply_to_host(struct pipeline *line)
 {
-	(void)line;
+	const struct dpdk_line *l = line_of(line);
+	const struct dpdk_port *port = dpdk_port_at(l->worker->engine, l->in_port);
+	if (port && port->pass)
+		stage(line, port->pass, port->pass, line_take(line));
 	return WEFT_DROP_none;
 }

@@ -157,6 +157,13 @@ static void pass_frame(
 	worker_stage(worker, port->pass, port->pass, 0, frame);
 }
 
+static bool is_uplink(struct dpdk_worker *worker, const struct dpdk_port *port)
+{
+	struct weft_index index = {port->id};
+	const struct weft_port_row *row = TABLE_GET(&worker->tables, port, &index);
+	return row && row->flags & WEFT_PORT_VIPS;
+}
+
 // overlay_receive, with one look-up for all frames of a burst that come from one peer.
 static enum overlay_kind receive_overlay(
 	struct dpdk_worker *worker, const struct packet *p, struct overlay *o)
@@ -182,6 +189,9 @@ static bool receive_outer(struct dpdk_worker *worker, const struct dpdk_port *po
 	enum overlay_kind kind =
 		port && !port->underlay ? OVERLAY_NO : receive_overlay(worker, &p, &o);
 	if (kind == OVERLAY_NO && port && port->pass) {
+		if (port->id &&
+			is_uplink(worker, port)) // of services, or for the twin: apply_to_host
+			return true;
 		pass_frame(worker, port, frame);
 		return false;
 	}

@@ -8,6 +8,10 @@ set -euo pipefail
 [ "$ENGINE" = dpdk ] || skip "needs the dpdk engine: the suite system-dpdk runs it"
 # shellcheck source=tests/system/traffic.sh
 . "$(dirname "$0")/traffic.sh"
+# shellcheck source=tests/system/serve.sh
+. "$(dirname "$0")/serve.sh"
+# shellcheck source=tests/system/web.sh
+. "$(dirname "$0")/web.sh"
 BYTES=20000000
 NIC=net_af_packet0,iface=nic0
 
@@ -74,6 +78,27 @@ tcp a b 192.0.2.2
 tcp b a 192.0.2.1
 [ "$(json a '.[0].rx_packets' port show up0)" -gt 1000 ] || die "the host's own frames are not counted"
 
+# --- services from outside by the NIC; what is not theirs is still the host's and the overlay's
+served() { # by nginx in g1; the answer comes from the address of the service
+	equal g1 "$(on b curl -s --noproxy '*' --max-time 5 http://203.0.113.10/)" "what the service says"
+}
+ctl a network set blue gateway 10.1.0.254
+web g1
+ctl a service add web vip 203.0.113.10 port 80 proto tcp network blue mode nat uplink up0
+ctl a backend add web address 10.1.0.1 port 8080
+wait_for 5 json_is a 1 '.[0].serving' service show web
+on b ip route add 203.0.113.0/24 via 192.0.2.1
+served
+expect a '["forward","web"]' '.[0] | [.verdict,.service]' explain port up0 ip-src 192.0.2.2 ip-dst 203.0.113.10 dport 80
+expect a to_host '.[0].verdict' explain port up0 ip-src 192.0.2.2 ip-dst 203.0.113.11 dport 80
+reaches a 192.0.2.2
+reaches b 192.0.2.1
+tcp b a 192.0.2.1
+tcp b g1 10.1.0.1
+ctl a port add null type pci dev net_null1 network blue
+refused a 1 'and of type pci with' service add other vip 203.0.113.11 port 80 proto tcp network blue mode nat uplink null
+ctl a port del null
+
 # --- a tunnel of the host's own, whose superpackets nobody here could cut
 for host in a:2:1 b:1:2; do
 	IFS=: read -r name other own <<<"$host"
@@ -123,6 +148,7 @@ reaches a 192.0.2.2
 wait_for 5 json_is a up '.[0].state' peer show b
 reaches g1 10.1.0.2
 tcp g1 b 10.1.0.2
+served
 expect a '["up",9000]' '.[] | select(.name == "up2") | [.state,.mtu]' port show
 
 # --- somebody deletes it: there is a new one
@@ -132,6 +158,7 @@ wait_for 5 new_twin
 on a ip addr add 192.0.2.1/24 dev weft-up0
 wait_for 5 json_is a up '.[0].state' peer show b
 reaches g1 10.1.0.2
+served
 
 # --- without weftd nobody carries its frames; another engine has no such port
 host_stop a
