@@ -2,13 +2,19 @@
 // A command at one weftd, for its answer alone.
 #include "ctl/ask.h"
 
-json_t *ask(struct client *client, const char *const *words)
+static json_t *request_of(const char *const *words)
 {
-	json_t *request = json_pack("{s:[], s:b}", "words", "json", 1), *answer = NULL;
-	json_t *list = json_object_get(request, "words"), *result = NULL;
+	json_t *request = json_pack("{s:[], s:b}", "words", "json", 1);
 
 	for (; *words; words++)
-		json_array_append_new(list, json_string(*words));
+		json_array_append_new(json_object_get(request, "words"), json_string(*words));
+	return request;
+}
+
+json_t *ask(struct client *client, const char *const *words)
+{
+	json_t *request = request_of(words), *answer = NULL, *result = NULL;
+
 	client->quiet = true;
 	if (!client_post(client, "/v1/run", request, &answer) &&
 		!json_integer_value(json_object_get(answer, "exit")))
@@ -17,6 +23,18 @@ json_t *ask(struct client *client, const char *const *words)
 	json_decref(answer);
 	json_decref(request);
 	return result;
+}
+
+int ask_aloud(struct client *client, const char *const *words)
+{
+	json_t *request = request_of(words), *answer = NULL;
+	int status = client_post(client, "/v1/run", request, &answer);
+
+	if (!status)
+		status = client_print_answer(client, answer);
+	json_decref(answer);
+	json_decref(request);
+	return status;
 }
 
 size_t ask_port(const struct ask_hosts *hosts, size_t first, const char *port)

@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,6 +237,22 @@ static void finish_those_that_are(CURLM *multi)
 	}
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void note_interrupt(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+// Who takes lines has something to say of those that were there.
+static void end_by_interrupt(void)
+{
+	struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
+
+	sigaction(SIGINT, &action, NULL);
+}
+
 static void wait_for_all(CURLM *multi, struct run *runs, size_t count, struct run_taker *taker)
 {
 	long began = now_seconds();
@@ -249,7 +266,7 @@ static void wait_for_all(CURLM *multi, struct run *runs, size_t count, struct ru
 		give_up(runs, count, began);
 		if (taker)
 			wait_ms = taker->turn(taker, &wake.fd);
-		if (wait_ms < 0)
+		if (wait_ms < 0 || interrupted)
 			return;
 		if (any_running(runs, count))
 			curl_multi_poll(multi, &wake, wake.fd >= 0, wait_ms, NULL);
@@ -284,6 +301,8 @@ int run_request(struct client *clients, int *statuses, size_t count, const json_
 		if (!statuses[i])
 			begin(&runs[i], multi, body);
 	}
+	if (taker)
+		end_by_interrupt();
 	wait_for_all(multi, runs, count, taker);
 	for (size_t i = 0; i < count; i++) {
 		if (runs[i].headers)

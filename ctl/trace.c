@@ -35,6 +35,7 @@ struct packet {
 	} key;
 	int64_t first_ns;
 	int64_t due_ms;
+	uint64_t came[2]; // at which hosts: from a port (P0), from a peer (P3)
 	enum { UNKNOWN, SHOWN, LEFT_OUT } state;
 	struct segment segment;
 	size_t held;
@@ -64,6 +65,8 @@ struct trace {
 	int64_t end_ms;                // 0: more are wanted
 	struct seen ends[SOCKETS_MAX]; // the last words of hosts
 	size_t ended;
+	uint64_t again;            // packets that came with an identity that was there already
+	int64_t lost[SOCKETS_MAX]; // postcards, by client
 	struct whole wholes[WHOLES_MOST]; // the oldest is overwritten
 	size_t whole_count;
 };
@@ -83,21 +86,30 @@ static int by_time(const void *a, const void *b)
 // Could all that share its clock see it from the start?
 static bool is_whole(const struct trace *trace, const struct packet *packet)
 {
-	for (size_t i = 0; i < trace->hosts; i++)
+	for (size_t i = 0; trace->hosts > 1 && i < trace->hosts; i++)
 		if (trace->host[i].clock == packet->key.clock &&
 			trace->host[i].began_ns + START_MS * 1000000ll > packet->first_ns)
 			return false;
 	return true;
 }
 
-static void put_point(const struct packet *packet, const struct seen *seen)
+// Of several hosts each line says whose it is.
+static void put_host(const struct trace *trace, const struct client *client)
+{
+	if (trace->hosts > 1)
+		printf("%s: ", client_host(client));
+}
+
+static void put_point(
+	const struct trace *trace, const struct packet *packet, const struct seen *seen)
 {
 	char time[32] = "not observed";
 
 	if (seen->ns)
 		snprintf(time, sizeof(time), "%+lld ns", (long long)(seen->ns - packet->first_ns));
-	printf("%s: %s  %s  %14s  %s\n", client_host(seen->client), packet->key.id,
-		words_text(seen->line, "point"), time, words_text(seen->line, "text"));
+	put_host(trace, seen->client);
+	printf("%s  %s  %14s  %s\n", packet->key.id, words_text(seen->line, "point"), time,
+		words_text(seen->line, "text"));
 }
 
 // Its head is gone, and its bytes are in a superpacket that a host took from the peer: by now that
@@ -140,7 +152,7 @@ static void put_out(struct trace *trace, struct packet *packet)
 	}
 	for (size_t i = 0; i < packet->held; i++) {
 		if (packet->state == SHOWN)
-			put_point(packet, &packet->seen[i]);
+			put_point(trace, packet, &packet->seen[i]);
 		json_decref(packet->seen[i].line);
 	}
 	packet->held = 0;
@@ -175,6 +187,30 @@ static struct packet *packet_of(struct trace *trace, const char *id, long long c
 	return packet;
 }
 
+// A packet comes in at a host once: what does so again has only the identity of the first.
+static void note_arrival(
+	struct trace *trace, struct packet *packet, size_t host, const json_t *line)
+{
+	const char *point = words_text(line, "point");
+	uint64_t *came = !strcmp(point, "P0")   ? &packet->came[0]
+			 : !strcmp(point, "P3") ? &packet->came[1]
+						: NULL;
+	int64_t lost = json_integer_value(json_object_get(line, "cards_lost"));
+
+	if (lost > trace->lost[host])
+		trace->lost[host] = lost;
+	if (came && *came >> host & 1) {
+		if (packet->held)
+			put_out(trace, packet);
+		packet->state = UNKNOWN;
+		packet->came[0] = packet->came[1] = 0;
+		packet->segment = (struct segment){0};
+		trace->again++;
+	}
+	if (came)
+		*came |= 1ull << host;
+}
+
 static void take_line(struct run_taker *taker, const struct client *client, const json_t *line)
 {
 	struct trace *trace = (struct trace *)taker;
@@ -193,11 +229,12 @@ static void take_line(struct run_taker *taker, const struct client *client, cons
 		return;
 	}
 	packet = packet_of(trace, id, trace->host[host].clock);
+	note_arrival(trace, packet, host, line);
 	note_segment(trace, packet, client, line);
 	if (packet->held == POINTS_MOST)
 		put_out(trace, packet);
 	if (!packet->held)
-		packet->due_ms = run_now_ms() + HOLD_MS;
+		packet->due_ms = run_now_ms() + (trace->hosts > 1 ? HOLD_MS : 0);
 	packet->seen[packet->held++] = (struct seen){client, json_incref((json_t *)line),
 		json_integer_value(json_object_get(line, "time_ns"))};
 }
@@ -211,7 +248,7 @@ static int take_turn(struct run_taker *taker, int *fd)
 
 	(void)fd;
 	if (!trace->ready_ms && run_all_begun(trace->statuses, trace->hosts, trace->begun))
-		trace->ready_ms = now + HOLD_MS;
+		trace->ready_ms = now + (trace->hosts > 1 ? HOLD_MS : 0);
 	if (!trace->ready_ms || now < trace->ready_ms)
 		return HOLD_MS / 2;
 	if (trace->end_ms && now >= trace->end_ms)
@@ -238,11 +275,10 @@ static const json_t *find_command(const json_t *commands, const json_t *words)
 	return NULL;
 }
 
-bool trace_wanted(
-	const struct client *client, const json_t *commands, const json_t *words, size_t hosts)
+bool trace_wanted(const struct client *client, const json_t *commands, const json_t *words)
 {
-	return hosts > 1 && !client->json && !strcmp(words_at(words, 0), "trace") &&
-	       find_command(commands, words);
+	return !client->json && !strcmp(words_at(words, 0), "trace") &&
+	       strcmp(words_at(words, 1), "help") != 0 && find_command(commands, words);
 }
 
 // Each host would count its own. What is no number the hosts refuse.
@@ -257,6 +293,23 @@ static long take_count(json_t *words, const json_t *command)
 	json_array_remove(words, at);
 	json_array_remove(words, at - 1);
 	return count;
+}
+
+// Those of the hosts, if they came to tell.
+static void put_sums(struct trace *trace)
+{
+	int64_t lost = 0;
+
+	for (size_t i = 0; i < trace->ended; i++) {
+		put_host(trace, trace->ends[i].client);
+		printf("%s\n", words_text(trace->ends[i].line, "text"));
+		json_decref(trace->ends[i].line);
+	}
+	for (size_t i = 0; i < trace->hosts; i++)
+		lost += trace->lost[i];
+	if (trace->begun && !trace->ended)
+		printf("# %ld packets, %llu seen again, %lld postcards lost\n", trace->counted,
+			(unsigned long long)trace->again, (long long)lost);
 }
 
 int trace_run(struct client *clients, int *statuses, size_t count, const json_t *commands,
@@ -276,13 +329,7 @@ int trace_run(struct client *clients, int *statuses, size_t count, const json_t 
 	status = run_points(clients, statuses, count, asked, &trace->taker);
 	while (trace->packets)
 		forget(trace, trace->packets);
-	for (size_t i = 0; i < trace->ended; i++) {
-		printf("%s: %s\n", client_host(trace->ends[i].client),
-			words_text(trace->ends[i].line, "text"));
-		json_decref(trace->ends[i].line);
-	}
-	if (trace->end_ms)
-		printf("# %ld packets\n", trace->counted);
+	put_sums(trace);
 	json_decref(asked);
 	free(trace);
 	return status;

@@ -147,8 +147,10 @@ static bool fits(const struct collected *c, const struct weft_latency_key *key)
 		return false;
 	if (!c->filter.network)
 		return true;
-	return place_in(c->weftd, from, c->filter.network, &tag) ||
-	       (to && place_in(c->weftd, to, c->filter.network, &tag));
+	// A peer is in every network of its host's: who is a port says which it was.
+	if (place_is_peer(from) && to && !place_is_peer(to))
+		from = to;
+	return place_in(c->weftd, from, c->filter.network, &tag);
 }
 
 static int collect(const void *key, const void *row, void *context)

@@ -63,18 +63,26 @@ static bool shares(const struct port *port, u32 network)
 	return false;
 }
 
-// Of an address: the port or peer behind which it was heard.
-static const struct object *place_of_station(struct path *p, const struct weft_ip *ip)
+int path_station(struct weftd *weftd, const char *address, const struct object **network,
+	const struct object **place, struct failure *failure)
 {
-	struct object *network = object_first(p->weftd, &noun_network);
-	for (; network; network = network->hh.next) {
-		struct explain_station s = {.network = network->id, .ip_known = true, .ip = *ip};
-		if (!explain_know_ip(p->weftd, !address_v4(ip), &s))
+	struct weft_ip ip = address_read(address);
+	struct object *n = object_first(weftd, &noun_network);
+	*network = *place = NULL;
+	for (; n; n = n->hh.next) {
+		struct explain_station s = {.network = n->id, .ip_known = true, .ip = ip};
+		if (!explain_know_ip(weftd, !address_v4(&ip), &s))
 			continue;
-		p->network = network->id;
-		return place_at(p->weftd, s.place);
+		if (*network) {
+			fail(failure, -EINVAL, "bad_value",
+				"%s is a machine of network %s, and another one of network %s",
+				address, (*network)->name, n->name);
+			return fail_hint(failure, "name the port that it is behind");
+		}
+		*network = n;
+		*place = place_at(weftd, s.place);
 	}
-	return NULL;
+	return 0;
 }
 
 // What comes from outside to a service comes in by its uplink.
@@ -97,28 +105,31 @@ static const struct object *uplink_to(struct path *p, const struct target *to)
 }
 
 // Where the sender's packets come in: a port, given by its name or by who is behind it.
-static const struct object *find_sender(
-	struct path *p, const char *from, const struct target *to, bool to_address)
+static int find_sender(struct path *p, const char *from, const struct target *to, bool to_address,
+	const struct object **sender)
 {
-	const struct object *port = object_find(p->weftd, &noun_port, from);
+	const struct object *network = NULL;
 	struct target address;
-	if (!port && path_target(from, &address)) {
-		struct weft_ip ip = address_read(address.name);
-		port = place_of_station(p, &ip);
-		if (!port && to_address)
-			port = uplink_to(p, to);
-		else if (port && place_is_peer(port))
-			port = NULL;
+	*sender = object_find(p->weftd, &noun_port, from);
+	if (!*sender && path_target(from, &address)) {
+		int error = path_station(p->weftd, address.name, &network, sender, p->failure);
+		if (error)
+			return error;
+		if (*sender && place_is_peer(*sender))
+			*sender = NULL;
+		else if (!*sender && to_address)
+			*sender = uplink_to(p, to);
+		p->network = network ? network->id : 0;
 		json_object_set_new(p->words, "ip_src", json_string(address.name));
 	}
-	if (port) {
-		json_object_set_new(p->words, "port", json_string(port->name));
-		return port;
+	if (*sender) {
+		json_object_set_new(p->words, "port", json_string((*sender)->name));
+		return 0;
 	}
 	fail(p->failure, -ENOENT, "not_found",
 		"%.64s is no port, and no address that comes in by a port", from);
-	fail_hint(p->failure, "`port show` lists the ports; an address is known once it has sent");
-	return NULL;
+	return fail_hint(
+		p->failure, "`port show` lists the ports; an address is known once it has sent");
 }
 
 // The network that both are in, or whose subnet has the address; else the sender's first one. Its
@@ -288,10 +299,7 @@ int path_dry(struct weftd *weftd, const char *from, const char *to, json_t *step
 	struct target there;
 	const struct object *target = path_port(weftd, to, &there);
 	bool address = !target && path_target(to, &there);
-	int error = 0;
-	*sender = find_sender(&p, from, &there, address);
-	if (!*sender)
-		error = -ENOENT;
+	int error = find_sender(&p, from, &there, address, sender);
 	if (!error && !target && !address)
 		error = path_no_target(to, failure);
 	if (!error) {

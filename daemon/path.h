@@ -17,6 +17,10 @@ int path_dry(struct weftd *weftd, const char *from, const char *to, json_t *step
 
 // An address, canonical, and a port. False: it is no address.
 bool path_target(const char *text, struct target *target);
+// Who has the address, as far as it was heard: in which network, behind which port or peer; NULL:
+// nobody. Refused where that is not one machine.
+int path_station(struct weftd *weftd, const char *address, const struct object **network,
+	const struct object **place, struct failure *failure);
 // A port of this host, by NAME[:PORT]; NULL: it is none, and the target may be filled all the same.
 const struct object *path_port(struct weftd *weftd, const char *text, struct target *target);
 int path_no_target(const char *to, struct failure *failure); // it is neither

@@ -7,6 +7,7 @@
 #include "daemon/address.h"
 #include "daemon/command_table.h"
 #include "daemon/explain.h"
+#include "daemon/network.h"
 #include "daemon/path.h"
 #include "daemon/pending.h"
 #include "daemon/port.h"
@@ -115,6 +116,36 @@ static void put_filter(FILE *out, const struct request *request, const struct en
 		fprintf(out, "%sport %u", and, to->port);
 }
 
+static json_t *networks_of(struct weftd *weftd, const struct object *object)
+{
+	const struct port *port = object ? object->live : NULL;
+	json_t *names = json_array();
+	for (u32 i = 0; port && i < port->place_count; i++) {
+		const struct object *network =
+			object_by_id(weftd, &noun_network, port->places[i].network);
+		if (network)
+			json_array_append_new(names, json_string(network->name));
+	}
+	return names;
+}
+
+// What the client needs to tell tenants with the same addresses apart: the names of networks.
+static int put_networks(struct request *request, const struct ends *ends, json_t *line)
+{
+	struct weftd *weftd = request->weftd;
+	const struct object *network = NULL, *place;
+	json_t *from = networks_of(weftd, ends->from);
+	int error = 0;
+	if (ends->from_address.name[0])
+		error = path_station(
+			weftd, ends->from_address.name, &network, &place, &request->failure);
+	if (network)
+		json_array_append_new(from, json_string(network->name));
+	json_object_set_new(line, "from_networks", from);
+	json_object_set_new(line, "to_networks", networks_of(weftd, ends->to));
+	return error;
+}
+
 static json_t *begun(const struct ends *ends)
 {
 	const struct target *to = &ends->target;
@@ -151,8 +182,12 @@ int path_points(struct request *request)
 		.seconds = spec_number(request->arguments, "measure_seconds", 0),
 	};
 	int error = check_words(request, &ends);
+	json_t *line = error ? NULL : begun(&ends);
 	if (!error)
-		error = trace_begin(request, &aim, begun(&ends));
+		error = put_networks(request, &ends, line);
+	if (!error)
+		error = trace_begin(request, &aim, json_incref(line));
+	json_decref(line);
 	free(filter);
 	return error;
 }

@@ -92,8 +92,12 @@ static int check_places(struct probe_session *s, const struct object *network)
 	char text[MAC_TEXT_BYTES];
 	u32 from;
 	mac_text(&s->way.src, text);
-	if (!find_place(weftd, s->network, &s->way.src, &from) || from != s->from)
-		return no_station(failure, text, network->name);
+	if (!find_place(weftd, s->network, &s->way.src, &from) || from != s->from) {
+		fail(failure, -ENOENT, "not_found",
+			"nobody is known to be behind port %s in network %s", s->from_name,
+			network->name);
+		return fail_hint(failure, "let it send something, a ping for one, and try again");
+	}
 	mac_text(&s->way.dst, text);
 	if (!find_place(weftd, s->network, &s->way.dst, &s->to))
 		return no_station(failure, text, network->name);

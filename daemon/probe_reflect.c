@@ -17,6 +17,7 @@
 
 LOG_MODULE(probe);
 
+enum { IDENTITY_SEED = 1 };
 enum { WATCH_SECONDS = 3 };
 
 static struct probe_asker *asker_of(struct weftd *weftd, u32 session, u32 from)
@@ -214,6 +215,10 @@ void probe_key_follow(struct weftd *weftd)
 		probes->key[0] = hash.low64;
 		probes->key[1] = hash.high64 | 1; // both zero: none
 	}
+	// Who does not know the secret cannot tell which of its packets are traced.
+	__atomic_store_n(&row->identity_key,
+		text ? XXH3_64bits_withSeed(text, strlen(text), IDENTITY_SEED) : 0,
+		__ATOMIC_RELAXED);
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(probes->key); i++)
 		__atomic_store_n(&row->probe_key[i], probes->key[i], __ATOMIC_RELAXED);
 }

@@ -223,7 +223,9 @@ static const struct {
 static json_t *share_json(const struct probe_share *share)
 {
 	struct series s = {.values = calloc(share->count + 1, sizeof(*s.values))};
-	const char *why = share->why ? share->why : share->asked ? NULL : "too few probes";
+	const char *why = share->why     ? share->why
+			  : share->asked ? NULL
+					 : "nobody answered, or too few probes";
 	json_t *json = NULL;
 	for (; s.values && s.count < share->count; s.count++)
 		s.values[s.count] = share->ns[s.count];

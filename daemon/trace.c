@@ -159,6 +159,9 @@ static void put_point(struct trace *trace, const struct followed *followed,
 		(json_int_t)card->bytes, "superpacket", !!(card->flags & WEFT_POSTCARD_SUPER));
 	json_object_update(line, more);
 	json_decref(more);
+	if (inward && trace->request->points) // of who ends it before the last line
+		json_object_set_new(line, "cards_lost",
+			json_integer((json_int_t)(cards_lost(weftd) - trace->lost_before)));
 	if (inward)
 		trace_frame(weftd, card, line);
 	put_line(trace, line, point_text);

@@ -23,6 +23,19 @@ u32 card_frame(const struct weft_postcard *card, u8 bytes[CARD_FRAME_BYTES])
 	return captured + (u32)sizeof(words);
 }
 
+u32 card_untagged(const struct weft_postcard *card, u8 bytes[CARD_FRAME_BYTES], u32 *length)
+{
+	u32 captured = card->captured < WEFT_POSTCARD_FRAME ? card->captured : WEFT_POSTCARD_FRAME;
+	const u8 *type = card->frame + 12;
+	*length = card->bytes;
+	memcpy(bytes, card->frame, captured);
+	if (card->tagged || captured < 16 || (type[0] << 8 | type[1]) != WEFT_ETH_8021Q)
+		return captured;
+	memmove(bytes + 12, bytes + 16, captured - 16);
+	*length -= 4;
+	return captured - 4;
+}
+
 // What was not captured is not read, but for zeros.
 static struct packet open_card(const struct weft_postcard *card, u8 bytes[WEFT_PARSE_BYTES])
 {

@@ -30,8 +30,22 @@ static bool better(const json_t *row, const json_t *than)
 	       json_integer_value(json_object_get(than, "age_seconds"));
 }
 
-// A port of another host goes by the address of its guest. False: nobody knows one.
-static bool name_guest(const struct ask_hosts *hosts, const char *to, char *text, size_t size)
+// Of a port that is in one; else "".
+static void network_of(const struct ask_hosts *hosts, const char *port, char *name, size_t size)
+{
+	size_t at = ask_port(hosts, 0, port);
+	json_t *rows = at == hosts->count ? NULL
+					  : ask(&hosts->clients[at], (const char *const[]){"port",
+									     "show", port, NULL});
+
+	snprintf(name, size, "%s", words_text(json_array_get(rows, 0), "network"));
+	json_decref(rows);
+}
+
+// A port of another host goes by the address of its guest, in the network of who asks (tenants may
+// have the same addresses). False: nobody knows one.
+static bool name_guest(
+	const struct ask_hosts *hosts, const char *network, const char *to, char *text, size_t size)
 {
 	const char *port = to + strcspn(to, ":");
 	size_t at;
@@ -46,7 +60,8 @@ static bool name_guest(const struct ask_hosts *hosts, const char *to, char *text
 	rows = ask(&hosts->clients[at],
 		(const char *const[]){"neighbour", "show", "port", text, NULL});
 	json_array_foreach (rows, i, row)
-		if (better(row, best))
+		if ((!*network || !strcmp(words_text(row, "network"), network)) &&
+			better(row, best))
 			best = row;
 	ip = words_text(best, "ip");
 	snprintf(text, size, *port && strchr(ip, ':') ? "[%s]%s" : "%s%s", ip, port);
@@ -118,12 +133,15 @@ static json_t *go_on(const struct ask_hosts *hosts, const json_t *step)
 
 json_t *dry_walk(const struct ask_hosts *hosts, const char *from, const char *to)
 {
-	char address[80] = "";
+	char address[80] = "", network[80];
 	json_t *steps = walk(hosts, from, to), *next;
 	size_t last;
 
-	if (!steps && name_guest(hosts, to, address, sizeof(address)))
-		steps = walk(hosts, from, address);
+	if (!steps) {
+		network_of(hosts, from, network, sizeof(network));
+		if (name_guest(hosts, network, to, address, sizeof(address)))
+			steps = walk(hosts, from, address);
+	}
 	last = json_array_size(steps) ? json_array_size(steps) - 1 : 0;
 	if (json_object_get(json_array_get(steps, last), "ask")) {
 		next = go_on(hosts, json_array_get(steps, last));
@@ -153,15 +171,28 @@ int dry_run(const struct ask_hosts *hosts, const json_t *words)
 {
 	const char *from = words_at(words, 1), *to = words_at(words, 2);
 	json_t *steps = dry_walk(hosts, from, to);
+	char name[80];
+	size_t from_host = ask_port(hosts, 0, from), to_host;
 	struct client self = *hosts->clients;
 	int status = WEFT_EXIT_DONE;
 
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(to, ":"), to);
+	to_host = ask_port(hosts, 0, name);
 	self.many = false;
-	if (!json_array_size(steps)) {
+	if (!json_array_size(steps) && from_host < hosts->count && to_host < hosts->count) {
+		status = client_fail(&self, WEFT_EXIT_REFUSED, "not_found",
+			"let it send something, a ping for one, or name it by its address",
+			"host %s knows nobody behind port %s whom %s could ask: it is silent, or "
+			"in another network",
+			client_host(&hosts->clients[to_host]), name, from);
+	} else if (!json_array_size(steps) && from_host < hosts->count) { // that one can say why
+		status = ask_aloud(
+			&hosts->clients[from_host], (const char *const[]){"path", from, to, NULL});
+	} else if (!json_array_size(steps)) {
 		status = client_fail(&self, WEFT_EXIT_REFUSED, "not_found",
 			"`port show` lists the ports of a host; an address is known once it has "
 			"sent; -s names one more host",
-			"no host that was asked knows both %s and %s", from, to);
+			"no host that was asked has a port %s, or knows where that comes in", from);
 	} else if (self.json) {
 		json_dumpf(steps, stdout, JSON_INDENT(2));
 		putchar('\n');

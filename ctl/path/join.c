@@ -23,10 +23,10 @@ struct join {
 	size_t count;
 	const char *from, *plot;
 	struct walk *walk;
-	json_t *dry;
-	char from_address[64]; // of a sender that is no port; else ""
-	char to[80];           // as hosts name it; "": none knows
-	size_t begun;          // hosts
+	json_t *dry, *to_networks; // names
+	char from_address[64];     // of a sender that is no port; else ""
+	char to[80];               // as hosts name it; "": none knows
+	size_t begun;              // hosts
 	bool from_known;
 	uint64_t lost;
 	struct requests requests; // count 0: none
@@ -49,11 +49,35 @@ static const char *name_of(const struct join *join, const struct client *client)
 	return client_host(client);
 }
 
+// Tenants may have the same addresses: what is not in the network of who asks is not meant.
+static void note_networks(struct join *join, const json_t *line)
+{
+	const json_t *from = json_object_get(line, "from_networks");
+	const json_t *to = json_object_get(line, "to_networks");
+
+	if (json_array_size(from) == 1)
+		snprintf(join->walk->network, sizeof(join->walk->network), "%s", words_at(from, 0));
+	if (json_array_size(to))
+		json_array_extend(join->to_networks, (json_t *)to);
+}
+
+// False: the other end is a port that is in other networks.
+static bool shares_network(const struct join *join)
+{
+	size_t count = json_array_size(join->to_networks);
+
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(words_at(join->to_networks, i), join->walk->network))
+			return true;
+	return !count || !*join->walk->network;
+}
+
 static void begin_host(struct join *join, const struct client *client, const json_t *line)
 {
 	const char *to = text_at(line, "to"), *address = text_at(line, "from_address");
 	bool from = json_is_true(json_object_get(line, "from"));
 
+	note_networks(join, line);
 	walk_host(join->walk, name_of(join, client),
 		(uint32_t)json_integer_value(json_object_get(line, "clock")), from);
 	join->begun++;
@@ -96,7 +120,7 @@ static int take_turn(struct run_taker *taker, int *fd)
 
 	if (!run_all_begun(join->statuses, join->count, join->begun))
 		return 1000;
-	if (!is_known(join))
+	if (!is_known(join) || !shares_network(join))
 		return -1;
 	if (!requests->aim.count)
 		return 1000;
@@ -242,7 +266,7 @@ static int print(const struct join *join, const struct path_result *path)
 static const char *advice(const struct requests_aim *aim)
 {
 	if (!aim->count)
-		return "have the two talk to each other meanwhile, or say `request N`";
+		return "have the first ask the other something meanwhile, or say `request N`";
 	if (!aim->netns && !aim->with)
 		return "they were sent from here: `netns NAME`, or `with 'ssh CLIENT'`, sends them "
 		       "from the client";
@@ -252,18 +276,33 @@ static const char *advice(const struct requests_aim *aim)
 static int show(const struct join *join, const struct requests_seen *seen)
 {
 	struct path_result path = {.lost = join->lost, .dry = join->dry, .hosts = join->begun};
+	struct way_aim aim = {.from = join->from_address, .to = join->to, .ports = seen->ports};
 	struct way way, connect;
 	int status;
 
 	path.clock = walk_align(join->walk);
 	path.left_out = join->walk->left_out;
+	path.again = join->walk->again;
+	path.sent = join->requests.aim.count;
 	snprintf(path.from, sizeof(path.from), "%s", join->from);
 	snprintf(path.to, sizeof(path.to), "%s", join->to);
-	way = way_find(join->walk, join->from_address, join->to, false);
-	connect = way_find(join->walk, join->from_address, join->to, true);
+	aim.port_count = aim.ports && aim.ports[0] ? seen->count : 0;
+	way = way_find(join->walk, &aim);
+	if (!way.requests && aim.port_count) { // somebody translates them before the first host
+		aim.port_count = 0;
+		way_free(&way);
+		way = way_find(join->walk, &aim);
+	}
+	aim.connect = true;
+	connect = way_find(join->walk, &aim);
 	if (way.requests && (seen->count || !join->requests.aim.count)) {
 		make_path(&path, &way, &connect, seen);
 		status = print(join, &path);
+		if (status == WEFT_EXIT_DONE && seen->count < join->requests.aim.count)
+			status = client_fail(&join->self, WEFT_EXIT_PARTIAL, "not_answered",
+				"`drops show` of each host may say more",
+				"%zu of %u requests got no answer",
+				join->requests.aim.count - seen->count, join->requests.aim.count);
 	} else {
 		if (!join->self.json)
 			dry_print(stdout, path.dry);
@@ -344,6 +383,7 @@ int join_run(struct client *clients, int *statuses, size_t count, const json_t *
 		.statuses = statuses,
 		.count = count,
 		.walk = walk_new(),
+		.to_networks = json_array(),
 	};
 	struct requests_seen seen;
 	int status;
@@ -354,7 +394,11 @@ int join_run(struct client *clients, int *statuses, size_t count, const json_t *
 		words_value(words, find_command(commands, words), "to"));
 	status = run_points(clients, statuses, count, words, &join.taker);
 	seen = requests_end(&join.requests);
-	if (is_known(&join))
+	if (is_known(&join) && !shares_network(&join))
+		status = client_fail(&join.self, WEFT_EXIT_REFUSED, "not_found", NULL,
+			"%s is in network %s, and %s is not", join.from, join.walk->network,
+			words_at(words, 2));
+	else if (is_known(&join))
 		status = show(&join, &seen);
 	else if (!any_failed(statuses, count)) // who did has said so
 		status = fail_unknown(&join, words_at(words, 2));
@@ -362,6 +406,7 @@ int join_run(struct client *clients, int *statuses, size_t count, const json_t *
 		status = WEFT_EXIT_PARTIAL;
 	requests_free(&seen);
 	json_decref(join.dry);
+	json_decref(join.to_networks);
 	walk_free(join.walk);
 	return status;
 }

@@ -103,11 +103,18 @@ void path_table(FILE *out, const struct path_result *path)
 	}
 	print_whole(out, wide, path);
 	fprintf(out, "%zu requests", path->requests);
+	if (path->sent)
+		fprintf(out, " of %zu", path->sent);
 	if (path->others)
 		fprintf(out, ", and %zu that were seen at other points", path->others);
+	if (path->sent && path->requests + path->others > path->sent)
+		fputs("; more than were sent: somebody else asks, too", out);
 	if (path->left_out)
 		fprintf(out, "; %llu packets were too many and are left out",
 			(unsigned long long)path->left_out);
+	if (path->again)
+		fprintf(out, "; %llu packets came more than once, or alike, and are left out",
+			(unsigned long long)path->again);
 	if (path->lost)
 		fprintf(out, "; %llu postcards were lost", (unsigned long long)path->lost);
 	path_clock(path, text, sizeof(text));
@@ -203,11 +210,14 @@ void path_json(FILE *out, const struct path_result *path)
 	bool http = path->total.p50_ns > 0;
 	double sum = path_sum(path);
 	json_t *steps = json_array();
-	json_t *all = json_pack("{s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:I}", "client", path->from,
-		"to", path->to, "requests", (json_int_t)path->requests, "seen_otherwise",
-		(json_int_t)path->others, "clock", path->clock.one ? "one" : "several",
-		"clock_error_ns", (json_int_t)path->clock.error_ns, "cards_lost",
-		(json_int_t)path->lost, "packets_left_out", (json_int_t)path->left_out);
+	json_t *all = json_pack("{s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o}", "client",
+		path->from, "to", path->to, "requests", (json_int_t)path->requests,
+		"seen_otherwise", (json_int_t)path->others, "clock",
+		path->clock.one ? "one" : "several", "clock_error_ns",
+		(json_int_t)path->clock.error_ns, "cards_lost", (json_int_t)path->lost,
+		"packets_left_out", (json_int_t)path->left_out, "packets_seen_again",
+		(json_int_t)path->again, "sent",
+		path->sent ? json_integer((json_int_t)path->sent) : json_null());
 
 	put_times(all, "", true, &path->whole);
 	put_times(all, "connect_", http, &path->connect);

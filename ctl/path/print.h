@@ -20,6 +20,8 @@ struct path_result {
 	json_t *dry;       // dry_walk(); borrowed
 	uint64_t lost;     // postcards: points of some packets are missing
 	uint64_t left_out; // packets
+	uint64_t again;    // packets whose identity came more than once
+	size_t sent;       // requests; 0: nobody was asked to
 };
 
 double path_sum(const struct path_result *path); // of what the bars show

@@ -23,9 +23,10 @@ struct requests {
 	size_t length;
 };
 
-// In nanoseconds, one of each per request; pings have only the first.
+// Of those that were answered, in nanoseconds, one of each; pings have only the first.
 struct requests_seen {
 	double *connect, *first, *total;
+	unsigned *ports; // the client's; pings: 0
 	size_t count;
 };
 

@@ -119,6 +119,19 @@ static void describe(struct walk_packet *packet, const json_t *line)
 				   : strcmp(protocol, "arp") != 0;
 }
 
+// A packet comes in at a host once. One that is sent again, or is alike in all that its identity is
+// made of, has the same: which points are whose nobody can tell.
+static bool comes_again(
+	const struct walk_packet *packet, const struct walk_host *where, const char *point)
+{
+	if (strcmp(point, "P0") != 0 && strcmp(point, "P3") != 0)
+		return false;
+	for (size_t i = 0; i < packet->count; i++)
+		if (packet->points[i].host == where && !strcmp(packet->points[i].name, point))
+			return true;
+	return false;
+}
+
 void walk_add(struct walk *walk, const json_t *line, const char *host)
 {
 	const char *id = words_text(line, "packet"), *point = words_text(line, "point");
@@ -138,6 +151,12 @@ void walk_add(struct walk *walk, const json_t *line, const char *host)
 	describe(packet, line);
 	if (!ns || packet->count == WALK_POINTS) // 0: not observed
 		return;
+	packet->elsewhere |= where->from && *walk->network && *words_text(line, "network") &&
+			     strcmp(words_text(line, "network"), walk->network) != 0;
+	if (comes_again(packet, where, point)) {
+		walk->again += !packet->again;
+		packet->again = true;
+	}
 	seen = &packet->points[packet->count++];
 	*seen = (struct walk_point){.host = where,
 		.place = keep(walk, place),

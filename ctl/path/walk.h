@@ -33,6 +33,8 @@ struct walk_packet {
 	char id[17];
 	struct walk_ends ends, becomes; // where a service translates it, on either side of that
 	char echo[12];                  // of a ping and its answer
+	bool elsewhere;                 // in another network than who asks
+	bool again;                     // it was sent more than once: its points are mixed up
 	bool tcp, connects, data;       // data: a payload of TCP, or no TCP
 	int64_t begin_ns;               // of several clocks: by that of who asks
 	size_t count;
@@ -41,9 +43,11 @@ struct walk_packet {
 };
 
 struct walk {
+	char network[64]; // of who asks, by its host's name for it; "": any
 	struct walk_host *hosts;
 	struct walk_text *texts;
 	struct walk_packet *packets;
+	uint64_t again;    // packets that were seen to come more than once
 	uint64_t left_out; // packets that came when there were WALK_PACKETS_MAX already
 };
 

@@ -65,7 +65,8 @@ static struct walk_packet **in_order(const struct walk *walk, bool connect, size
 		abort();
 	*count = 0;
 	for (struct walk_packet *p = walk->packets; p; p = p->hh.next)
-		if (p->ends.src[0] && p->count && (connect ? p->connects : p->data))
+		if (p->ends.src[0] && p->count && !p->again && !p->elsewhere &&
+			(connect ? p->connects : p->data))
 			list[(*count)++] = p;
 	qsort(list, *count, sizeof(*list), by_begin);
 	return list;
@@ -142,10 +143,24 @@ static const struct pattern *note_pattern(struct pattern **patterns,
 	return pattern;
 }
 
+static bool is_meant(const struct way_aim *aim, const char *src)
+{
+	const char *colon = strrchr(src, ':');
+	unsigned port = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
+
+	if (*aim->from && !is_at(src, aim->from))
+		return false;
+	for (size_t i = 0; i < aim->port_count; i++)
+		if (aim->ports[i] == port)
+			return true;
+	return !aim->port_count;
+}
+
 // A question of TCP may have several packets; of others a new one means that the last was lost.
-static size_t pair_up(struct walk_packet **list, size_t count, const char *from, const char *to,
+static size_t pair_up(struct walk_packet **list, size_t count, const struct way_aim *aim,
 	struct exchange *exchanges, struct pattern **patterns)
 {
+	const char *to = aim->to;
 	struct flow *flows = NULL, *flow, *next;
 	size_t pairs = 0;
 
@@ -154,7 +169,7 @@ static size_t pair_up(struct walk_packet **list, size_t count, const char *from,
 		const struct walk_ends *ends = ends_of(p, to);
 
 		if (is_at(ends->dst, to) && was_sent(p)) {
-			if (*from && !is_at(ends->src, from))
+			if (!is_meant(aim, ends->src))
 				continue;
 			flow = flow_of(&flows, ends->src, ends->dst, p->echo);
 			if (!flow->open || !p->tcp)
@@ -208,9 +223,11 @@ bool way_is_guest(const struct way_step *step)
 }
 
 // Between a question's last point and the answer's first.
-static void name_turn(struct way_step *step, const struct walk_point *last)
+static void name_turn(
+	struct way_step *step, const struct walk_point *last, const struct walk_point *first)
 {
-	const char *what = !strcmp(last->name, "P2") ? "underlay, that host, its guest"
+	const char *what = !strcmp(last->name, "P2")   ? "underlay, that host, its guest"
+			   : strcmp(first->name, "P0") ? "guest, and what was not observed"
 			   : !strcmp(last->name, "P6")
 				   ? "guest"
 				   : "guest and its queue"; // P6 is not observed
@@ -262,7 +279,7 @@ static void make_steps(struct way *way, const struct exchange *exchanges, size_t
 
 		name_step(step, point_at(one, i), point_at(one, i + 1));
 		if (i + 1 == one->question->count)
-			name_turn(step, point_at(one, i));
+			name_turn(step, point_at(one, i), point_at(one, i + 1));
 		step->took = times_between(exchanges, pairs, pattern, i, i + 1);
 	}
 	way->took = times_between(exchanges, pairs, pattern, 0, way->count);
@@ -276,17 +293,17 @@ static void make_steps(struct way *way, const struct exchange *exchanges, size_t
 						      point_at(&exchanges[i], 0)->ns);
 }
 
-struct way way_find(const struct walk *walk, const char *from, const char *to, bool connect)
+struct way way_find(const struct walk *walk, const struct way_aim *aim)
 {
 	struct way way = {0};
 	size_t count, pairs;
-	struct walk_packet **list = in_order(walk, connect, &count);
+	struct walk_packet **list = in_order(walk, aim->connect, &count);
 	struct exchange *exchanges = calloc(count + 1, sizeof(*exchanges));
 	struct pattern *patterns = NULL, *pattern, *next, *best;
 
 	if (!exchanges)
 		abort();
-	pairs = pair_up(list, count, from, to, exchanges, &patterns);
+	pairs = pair_up(list, count, aim, exchanges, &patterns);
 	best = patterns;
 	for (pattern = patterns; pattern; pattern = pattern->hh.next)
 		if (pattern->times > best->times)

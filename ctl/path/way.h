@@ -28,10 +28,16 @@ struct way {
 	double *spans_ns;      // the same of each, these and others (NAN), in order
 };
 
-// From each question to `to` ("10.1.0.2:80"; "10.1.0.2": any port), of `from` (an address; "": of
-// anybody), to the first answer: with `connect` TCP's connection, else data. requests 0: nothing
-// was seen. After walk_align().
-struct way way_find(const struct walk *walk, const char *from, const char *to, bool connect);
+struct way_aim {
+	const char *from;      // an address; "": of anybody
+	const char *to;        // "10.1.0.2:80"; "10.1.0.2": any port
+	bool connect;          // TCP's connection; else data
+	const unsigned *ports; // of the client's that are meant
+	size_t port_count;     // 0: all
+};
+
+// From each question to the first answer. requests 0: nothing was seen. After walk_align().
+struct way way_find(const struct walk *walk, const struct way_aim *aim);
 void way_free(struct way *way);
 
 struct way_times way_times(double *values_ns, size_t count); // sorts them

@@ -18,17 +18,19 @@ topology:
       addresses: {eth1: [192.0.2.1/24]}
       objects:
         host: {address: 192.0.2.1}
-        networks: [{name: blue, vni: 100, subnet: 10.1.0.0/24}]
+        networks: [{name: blue, vni: 100, subnet: 10.1.0.0/24}, {name: red, vni: 200, subnet: 10.1.0.0/24}]
         peers: [{name: h2, address: 192.0.2.2}]
     h2:
       kind: host
       addresses: {eth1: [192.0.2.2/24]}
       objects:
         host: {address: 192.0.2.2}
-        networks: [{name: blue, vni: 100, subnet: 10.1.0.0/24}]
+        networks: [{name: blue, vni: 100, subnet: 10.1.0.0/24}, {name: red, vni: 200, subnet: 10.1.0.0/24}]
         peers: [{name: h1, address: 192.0.2.1}]
-    c1: {kind: client, host: h1, network: blue, mtu: 1450, addresses: [10.1.0.1/24]}
-    c2: {kind: client, host: h2, network: blue, mtu: 1450, addresses: [10.1.0.2/24]}
+    c1: {kind: client, host: h1, network: blue, mtu: 1450, addresses: [10.1.0.1/24, "fd00::1/64"]}
+    c2: {kind: client, host: h2, network: blue, mtu: 1450, addresses: [10.1.0.2/24, "fd00::2/64"]}
+    r1: {kind: client, host: h1, network: red, mtu: 1450, addresses: [10.1.0.1/24]}
+    r2: {kind: client, host: h2, network: red, mtu: 1450, addresses: [10.1.0.2/24]}
   links:
     - {endpoints: ["h1:eth1", "h2:eth1"]}
 END
@@ -55,6 +57,35 @@ HELPERS+=("$tracer")
 until ! kill -0 "$tracer" 2>/dev/null; do in_lab c1 ping -c 1 -W 1 10.1.0.2 >/dev/null; done
 jq -e -s '[.[] | select(.point == "P6").since_ns] | length > 0 and all(. == null)' "$WORK/trace" >/dev/null || die "the trace as JSON: $(cat "$WORK/trace")"
 
+# datagrams that are alike have one identity: each is a packet, and counted as seen again
+in_lab c1 ping -c 1 -W 2 fd00::2 >/dev/null || die "c1 does not reach c2 by IPv6"
+timeout 20 "$BUILD/weftctl" "${SOCKETS[@]}" trace udp dst port 7777 count 3 >"$WORK/trace" &
+tracer=$!
+HELPERS+=("$tracer")
+until ! kill -0 "$tracer" 2>/dev/null; do
+	in_lab c1 /usr/bin/python3 -c 'import socket, time
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(("fd00::1", 4000))
+s.sendto(b"alike", ("fd00::2", 7777))
+time.sleep(0.3)'
+done
+equal "$(printf 'P0 P1 P2 P3 P4 P5 P6 %.0s' 1 2 3)" "$(awk '$3 ~ /^P/ { printf "%s ", $3 }' "$WORK/trace")" "points of three that are alike: $(cat "$WORK/trace")"
+equal 3 "$(grep -c ' P0  *+0 ns' "$WORK/trace")" "each from its own first point: $(cat "$WORK/trace")"
+grep -qE '^# 3 packets, [2-9] seen again, 0 postcards lost$' "$WORK/trace" || die "the sum: $(tail -n 1 "$WORK/trace")"
+
+# who ends it by Ctrl-C is told the sum; of one host, too
+in_lab c1 ping -n -i 0.05 -c 60 10.1.0.2 >/dev/null &
+pinging=$!
+HELPERS+=("$pinging")
+for sockets in "${SOCKETS[*]}" "${SOCKETS[*]:0:2}"; do
+	# shellcheck disable=SC2086 # words
+	timeout -s INT 1.5 "$BUILD/weftctl" $sockets trace icmp >"$WORK/trace" || true
+	tail -n 1 "$WORK/trace" | grep -qE '^# [1-9][0-9]* packets, 0 seen again, 0 postcards lost$' || die "the sum after SIGINT: $(tail -n 3 "$WORK/trace")"
+done
+kill "$pinging"
+wait "$pinging" || true
+"$BUILD/weftctl" "${SOCKETS[@]}" trace help | grep -q '^trace \[FILTER\]' || die "help of two hosts"
+
 # segments that the receiving host's kernel merges are said to be in another one, not lost; what hosts sum up comes last
 in_lab c1 ethtool -K eth0 tso off gso off >/dev/null
 "$BUILD/weftlab" exec "$LAB:c2" iperf3 -s -1 >/dev/null &
@@ -74,6 +105,29 @@ awk '$3 ~ /^P/ { points[$2] = points[$2] $3; merged[$2] += $4 == "merged" }
 awk -v ebpf="$([ "$ENGINE" = ebpf ] && echo 1 || echo 0)" '{ exit !($1 > 50 && (!ebpf || $2 > 50) && $3 == 0) }' "$WORK/segments" ||
 	die "segments that arrived, were merged, vanished: $(cat "$WORK/segments"); $(tail -n 4 "$WORK/trace")"
 equal '# #' "$(tail -n 2 "$WORK/trace" | awk '{ print $2 }' | xargs)" "the sums: $(tail -n 4 "$WORK/trace")"
+
+# tenants with the same addresses: what is measured, and walked, is of who asks alone
+in_lab r1 ping -c 1 -W 2 10.1.0.2 >/dev/null || die "r1 does not reach r2"
+in_lab c1 ping -n -i 0.01 -c 400 10.1.0.2 >/dev/null &
+pinging=$!
+HELPERS+=("$pinging")
+for ends in "r1 r2" "r1 10.1.0.2"; do
+	# shellcheck disable=SC2086 # words
+	"$BUILD/weftctl" "${SOCKETS[@]}" -j path $ends request 8 netns "weft-$LAB-r1" >"$WORK/path" || die "path $ends: $(cat "$WORK/path")"
+	equal '[8,0]' "$(jq -c '[.requests, .seen_otherwise]' "$WORK/path")" "requests of red alone, $ends"
+	grep -q 'hand over to r2' "$WORK/path" || die "who is asked: $(cat "$WORK/path")"
+	! grep -q 'hand over to c' "$WORK/path" || die "the other tenant's: $(cat "$WORK/path")"
+	jq -e '.dry | last.why | contains("port r2")' "$WORK/path" >/dev/null || die "the walk: $(jq -c .dry "$WORK/path")"
+done
+kill "$pinging"
+wait "$pinging" || true
+denied() { # denied SENTENCE WORDS...
+	"$BUILD/weftctl" "${SOCKETS[@]}" path "${@:2}" >"$WORK/said" 2>&1 && die "path ${*:2} was done"
+	grep -q "$1" "$WORK/said" || die "path ${*:2}: $(cat "$WORK/said")"
+}
+denied 'nobody behind port r2 whom c1 could ask' c1 r2
+denied 'c1 is in network blue, and r2 is not' c1 r2 request 1 netns "weft-$LAB-c1"
+denied 'name the port that it is behind' 10.1.0.1 10.1.0.2 measure 1s
 
 weftlab down "$LAB" >/dev/null
 none_left "$LAB"

@@ -6,6 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/system/traffic.sh
 . "$(dirname "$0")/traffic.sh"
+/usr/bin/python3 -c 'import scapy.all' || die "no scapy: run make deps"
 
 hop() { # hop WHAT HOP: its count
 	jq -r --arg what "$1" --arg hop "$2" 'select(.what == $what and .hop == $hop) | .count' "$WORK/path"
@@ -48,6 +49,33 @@ for ends in 't1 t2' 't1 10.1.0.2' '10.1.0.1 t2'; do
 	equal true "$(jq -s '[.[] | select(.hop == "beyond")][0].p50_ns >
 		[.[] | select(.what == "there" and .hop == "queue")][0].p50_ns' "$WORK/path")" "the guest's part: $(cat "$WORK/path")"
 done
+# behind a trunk port it is the same, though there each frame has a tag
+guest_new g4
+guest_veth a g4 v4
+ctl a port add v4 type device trunk blue:7
+cat >"$WORK/tagged.py" <<'END'
+from scapy.all import ARP, ICMP, IP, Dot1Q, Ether, get_if_hwaddr, sendp, sniff
+mac = get_if_hwaddr("eth0")
+def answer(p):
+    if p.src == mac or Dot1Q not in p:
+        return
+    head = Ether(src=mac, dst=p.src) / Dot1Q(vlan=7)
+    if ARP in p and p[ARP].op == 1 and p[ARP].pdst == "10.1.0.4":
+        sendp(head / ARP(op=2, hwsrc=mac, psrc="10.1.0.4", hwdst=p.src, pdst=p[ARP].psrc), iface="eth0", verbose=0)
+    if ICMP in p and p[ICMP].type == 8 and p[IP].dst == "10.1.0.4":
+        sendp(head / IP(src="10.1.0.4", dst=p[IP].src, id=p[IP].id) / ICMP(type=0, id=p[ICMP].id, seq=p[ICMP].seq) / p[ICMP].payload,
+              iface="eth0", verbose=0)
+open("READY", "w")
+sniff(iface="eth0", prn=answer, store=0)
+END
+sed -i "s|READY|$WORK/tagged|" "$WORK/tagged.py"
+spawn g4 /usr/bin/python3 "$WORK/tagged.py"
+wait_for 10 test -e "$WORK/tagged"
+wait_for 10 on g1 ping -n -c 1 -W 1 10.1.0.4
+ctl a -j path t1 10.1.0.4 request 5 netns "$(netns g1)" >"$WORK/path"
+equal '["t1: client and its wire","a: decide","a: hand over to v4","v4: guest and its queue","a: decide","a: hand over to t1","a: queue of t1"]' \
+	"$(jq -c '[.steps[] | .where + ": " + .what]' "$WORK/path")" "the way to who is behind a trunk"
+equal 5 "$(jq .requests "$WORK/path")" "requests to who is behind a trunk"
 # others' packets are not meant
 measured t1 10.1.0.3
 equal 'nothing was seen' "$(jq -r 'select(.what == "measured") | .verdict' "$WORK/path")" "to somebody else"

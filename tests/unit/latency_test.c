@@ -6,6 +6,7 @@
 #include <math.h>
 #include "daemon/filter.h"
 #include "daemon/latency.h"
+#include "datapath/card.h"
 #include "datapath/packet_flat.h"
 #include "datapath/table.h"
 
@@ -289,7 +290,7 @@ static bool passes(const char *text, const struct weft_postcard *card)
 
 static void filters_see_the_frame(void **state)
 {
-	struct weft_postcard plain = card_of(false), tagged = card_of(true), cut = plain;
+	struct weft_postcard plain = card_of(false), tagged = card_of(true), cut = plain, inside;
 	(void)state;
 	assert_true(passes(NULL, &plain));
 	assert_true(passes("udp port 53 and src host 10.0.0.1", &plain));
@@ -297,8 +298,19 @@ static void filters_see_the_frame(void **state)
 	assert_false(passes("vlan", &plain));
 	assert_true(passes("vlan 10 and udp dst port 53", &tagged));
 	assert_false(passes("vlan 11", &tagged));
-	assert_true(passes("ether[14:2] = 0x600a", &tagged)); // priority, too
-	assert_true(passes("len = 64", &tagged) && passes("len = 60", &plain));
+	assert_true(passes("vlan and ether[14:2] = 0x600a", &tagged)); // priority, too
+	// behind a trunk as behind an access port
+	assert_true(passes("udp port 53 and src host 10.0.0.1", &tagged));
+	assert_false(passes("not udp", &tagged) || passes("not ip", &tagged));
+	assert_true(passes("vlan and len = 64", &tagged));
+	inside = tagged; // as dpdk has it
+	u8 bytes[CARD_FRAME_BYTES];
+	inside.captured = card_frame(&tagged, bytes);
+	memcpy(inside.frame, bytes, inside.captured);
+	inside.bytes += 4;
+	inside.tagged = inside.tci = 0;
+	assert_true(passes("udp port 53 and len = 60", &inside) && passes("vlan 10", &inside));
+	assert_true(passes("len = 60", &tagged) && passes("len = 60", &plain));
 	cut.captured = 10; // shorter than any header: nothing is read behind it
 	cut.tagged = 1;
 	assert_false(passes("ip", &cut));
@@ -315,6 +327,34 @@ static void filters_that_are_none(void **state)
 	assert_null(filter);
 	assert_non_null(strstr(failure.message, "nonsense"));
 	filter_free(filter);
+}
+
+// A name that is looked up holds everything else up.
+static void filters_ask_no_resolver(void **state)
+{
+	static const char *const good[] = {"tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
+		"icmp[icmptype] == icmp-echo", "port domain or ssh", "ip proto \\tcp",
+		"ether host aa:bb:cc:dd:ee:ff", "host fd00::2 or fe80::1",
+		"net 10.0.0.0/8 or 10.1.0.0 mask 255.255.0.0",
+		"ether[0] & 1 = 0 and ip[16] >= 0xe0", "icmp6 and ip6[40] == 135",
+		"portrange 80-90", "ether proto 0x88cc", "udp[8:2] = 0x1234", "vlan 10 and arp"};
+	static const char *const names[] = {"host nowhere.example.com", "src router",
+		"net lan or host 10.0.0.1", "nowhere.example.com",
+		"tcp port 80 and host web-1.local", "ether host printer", "host web-1"};
+	struct filter *filter;
+	(void)state;
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(good); i++) {
+		struct failure failure = {0};
+		if (filter_new(good[i], &filter, &failure))
+			fail_msg("%s: %s", good[i], failure.message);
+		filter_free(filter);
+	}
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(names); i++) {
+		struct failure failure = {0};
+		assert_int_equal(filter_new(names[i], &filter, &failure), -EINVAL);
+		if (!strstr(failure.message, "names are not looked up"))
+			fail_msg("%s: %s", names[i], failure.message);
+	}
 }
 
 int main(void)
@@ -334,6 +374,7 @@ int main(void)
 		cmocka_unit_test(a_full_table_counts_what_it_loses),
 		cmocka_unit_test(filters_see_the_frame),
 		cmocka_unit_test(filters_that_are_none),
+		cmocka_unit_test(filters_ask_no_resolver),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

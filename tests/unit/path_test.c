@@ -72,7 +72,7 @@ static void clocks_are_brought_together(void **state)
 	for (int i = 0; i < 99; i++)
 		ping(walk, i, 1000000 + i * 10000, 300 + i % 49, 200 + i % 49 * 2, OFF_NS);
 	clock = walk_align(walk);
-	way = way_find(walk, "", "10.1.0.2", false);
+	way = way_find(walk, &(struct way_aim){.from = "", .to = "10.1.0.2"});
 	assert_false(clock.one);
 	assert_int_equal(clock.error_ns, (300 + 200) / 2);
 	assert_int_equal(way.requests, 99);
@@ -98,7 +98,7 @@ static void below_zero_stays_below_zero(void **state)
 	for (int i = 0; i < 10; i++)
 		ping(walk, i, 1000000 + i * 10000, 10, 10, i < 6 ? OFF_NS : OFF_NS + 5000);
 	clock = walk_align(walk);
-	way = way_find(walk, "", "10.1.0.2", false);
+	way = way_find(walk, &(struct way_aim){.from = "", .to = "10.1.0.2"});
 	assert_int_equal(way.requests, 10);
 	assert_true(step(&way, "h1 > h2", "underlay")->took.p50_ns == 10 - 2500);
 	assert_true(step(&way, "h1 > h2", "underlay")->between);
@@ -116,7 +116,7 @@ static void one_clock_is_left_alone(void **state)
 	(void)state;
 	ping(walk, 1, 1000, 300, 200, 0);
 	clock = walk_align(walk);
-	way = way_find(walk, "", "10.1.0.2", false);
+	way = way_find(walk, &(struct way_aim){.from = "", .to = "10.1.0.2"});
 	assert_true(clock.one);
 	assert_int_equal(clock.error_ns, 0);
 	assert_true(step(&way, "h1 > h2", "underlay")->took.p50_ns == 300);
@@ -139,7 +139,7 @@ static void answers_find_their_questions(void **state)
 	see(walk, "h1", "arp", "P0", 1000002, "10.1.0.1 10.1.0.2 arp");
 	see(walk, "h1", "other", "P0", 1000003, "10.1.0.1 10.1.0.20 icmp 7.1");
 	walk_align(walk);
-	way = way_find(walk, "", "10.1.0.2", false);
+	way = way_find(walk, &(struct way_aim){.from = "", .to = "10.1.0.2"});
 	assert_int_equal(way.requests, 20);
 	assert_int_equal(way.others, 0);
 	assert_true(way.took.p50_ns == 580 && way.took.p99_ns == 580);
@@ -173,9 +173,76 @@ static void a_target_is_read(void **state)
 			fail_msg("'%s' was taken", bad[i]);
 }
 
+// Sent again, or alike: nobody can tell whose the points are.
+static void what_comes_again_is_left_out(void **state)
+{
+	struct walk *walk = hosts(1);
+	struct way way;
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		ping(walk, i, 1000000 + i * 10000, 300, 200, 0);
+	see(walk, "h1", "q2", "P0", 5000000, "10.1.0.1 10.1.0.2 icmp 7.2");
+	see(walk, "h2", "q2", "P3", 5000310, "10.1.0.1 10.1.0.2 icmp 7.2");
+	walk_align(walk);
+	way = way_find(walk, &(struct way_aim){.from = "", .to = "10.1.0.2"});
+	assert_int_equal(walk->again, 1);
+	assert_int_equal(way.requests, 4);
+	assert_int_equal(way.others, 0);
+	way_free(&way);
+	walk_free(walk);
+}
+
+static void what_was_not_seen_is_no_guest(void **state)
+{
+	struct walk *walk = hosts(1);
+	struct way way;
+
+	(void)state;
+	see(walk, "h1", "q", "P0", 1000, "10.1.0.1 10.1.0.2 icmp 7.1");
+	see(walk, "h2", "q", "P3", 1100, "10.1.0.1 10.1.0.2 icmp 7.1");
+	see(walk, "h2", "q", "P5", 1200, NULL);
+	see(walk, "h1", "r", "P3", 2000, "10.1.0.2 10.1.0.1 icmp 7.1");
+	walk_align(walk);
+	way = way_find(walk, &(struct way_aim){.from = "", .to = "10.1.0.2"});
+	assert_true(step(&way, "h2", "guest, and what was not observed")->took.p50_ns == 800);
+	way_free(&way);
+	walk_free(walk);
+}
+
+// Of a client that asks for more than what is meant, the requests are known by their ports.
+static void other_requests_are_not_meant(void **state)
+{
+	static const unsigned ports[] = {4001, 4003};
+	struct walk *walk = hosts(1);
+	struct way way;
+
+	(void)state;
+	for (int i = 1; i < 4; i++) {
+		char asks[64], answers[64], q[8], r[8];
+
+		snprintf(q, sizeof(q), "q%d", i);
+		snprintf(r, sizeof(r), "r%d", i);
+		snprintf(asks, sizeof(asks), "10.1.0.1:400%d 10.1.0.2:80 udp", i);
+		snprintf(answers, sizeof(answers), "10.1.0.2:80 10.1.0.1:400%d udp", i);
+		see(walk, "h1", q, "P0", i * 1000, asks);
+		see(walk, "h1", r, "P5", i * 1000 + 500, answers);
+	}
+	walk_align(walk);
+	way = way_find(walk,
+		&(struct way_aim){
+			.from = "10.1.0.1", .to = "10.1.0.2:80", .ports = ports, .port_count = 2});
+	assert_int_equal(way.requests, 2);
+	way_free(&way);
+	walk_free(walk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_comes_again_is_left_out),
+		cmocka_unit_test(what_was_not_seen_is_no_guest),
+		cmocka_unit_test(other_requests_are_not_meant),
 		cmocka_unit_test(clocks_are_brought_together),
 		cmocka_unit_test(below_zero_stays_below_zero),
 		cmocka_unit_test(one_clock_is_left_alone),
