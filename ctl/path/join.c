@@ -282,7 +282,6 @@ static int show(const struct join *join, const struct requests_seen *seen)
 
 	path.clock = walk_align(join->walk);
 	path.left_out = join->walk->left_out;
-	path.again = join->walk->again;
 	path.sent = join->requests.aim.count;
 	snprintf(path.from, sizeof(path.from), "%s", join->from);
 	snprintf(path.to, sizeof(path.to), "%s", join->to);
@@ -293,6 +292,7 @@ static int show(const struct join *join, const struct requests_seen *seen)
 		way_free(&way);
 		way = way_find(join->walk, &aim);
 	}
+	path.again = way.again;
 	aim.connect = true;
 	connect = way_find(join->walk, &aim);
 	if (way.requests && (seen->count || !join->requests.aim.count)) {

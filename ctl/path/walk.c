@@ -153,10 +153,7 @@ void walk_add(struct walk *walk, const json_t *line, const char *host)
 		return;
 	packet->elsewhere |= where->from && *walk->network && *words_text(line, "network") &&
 			     strcmp(words_text(line, "network"), walk->network) != 0;
-	if (comes_again(packet, where, point)) {
-		walk->again += !packet->again;
-		packet->again = true;
-	}
+	packet->again |= comes_again(packet, where, point);
 	seen = &packet->points[packet->count++];
 	*seen = (struct walk_point){.host = where,
 		.place = keep(walk, place),

@@ -47,7 +47,6 @@ struct walk {
 	struct walk_host *hosts;
 	struct walk_text *texts;
 	struct walk_packet *packets;
-	uint64_t again;    // packets that were seen to come more than once
 	uint64_t left_out; // packets that came when there were WALK_PACKETS_MAX already
 };
 

@@ -57,17 +57,23 @@ static int by_begin(const void *a, const void *b)
 	return (x->begin_ns > y->begin_ns) - (x->begin_ns < y->begin_ns);
 }
 
-static struct walk_packet **in_order(const struct walk *walk, bool connect, size_t *count)
+static struct walk_packet **in_order(
+	const struct walk *walk, bool connect, size_t *count, size_t *again)
 {
 	struct walk_packet **list = calloc(HASH_COUNT(walk->packets) + 1, sizeof(*list));
 
 	if (!list)
 		abort();
 	*count = 0;
-	for (struct walk_packet *p = walk->packets; p; p = p->hh.next)
-		if (p->ends.src[0] && p->count && !p->again && !p->elsewhere &&
-			(connect ? p->connects : p->data))
+	for (struct walk_packet *p = walk->packets; p; p = p->hh.next) {
+		if (!p->ends.src[0] || !p->count || p->elsewhere ||
+			!(connect ? p->connects : p->data))
+			continue;
+		if (p->again)
+			++*again;
+		else
 			list[(*count)++] = p;
+	}
 	qsort(list, *count, sizeof(*list), by_begin);
 	return list;
 }
@@ -297,7 +303,7 @@ struct way way_find(const struct walk *walk, const struct way_aim *aim)
 {
 	struct way way = {0};
 	size_t count, pairs;
-	struct walk_packet **list = in_order(walk, aim->connect, &count);
+	struct walk_packet **list = in_order(walk, aim->connect, &count, &way.again);
 	struct exchange *exchanges = calloc(count + 1, sizeof(*exchanges));
 	struct pattern *patterns = NULL, *pattern, *next, *best;
 

@@ -24,6 +24,7 @@ struct way {
 	size_t count;
 	size_t requests;       // of which the steps tell
 	size_t others;         // that had other points
+	size_t again;          // packets that are left out: they came more than once
 	struct way_times took; // from the first point to the last
 	double *spans_ns;      // the same of each, these and others (NAN), in order
 };

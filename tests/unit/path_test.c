@@ -186,7 +186,7 @@ static void what_comes_again_is_left_out(void **state)
 	see(walk, "h2", "q2", "P3", 5000310, "10.1.0.1 10.1.0.2 icmp 7.2");
 	walk_align(walk);
 	way = way_find(walk, &(struct way_aim){.from = "", .to = "10.1.0.2"});
-	assert_int_equal(walk->again, 1);
+	assert_int_equal(way.again, 1);
 	assert_int_equal(way.requests, 4);
 	assert_int_equal(way.others, 0);
 	way_free(&way);
