@@ -24,6 +24,7 @@ struct path {
 	bool v6;
 	bool outside; // the sender is in no network
 	u32 network;  // of the sender; 0: one of its port's
+	u8 protocol;  // of what asks a port
 	struct failure *failure;
 };
 
@@ -92,7 +93,7 @@ static const struct object *uplink_to(struct path *p, const struct target *to)
 	size_t i;
 	json_t *name;
 	for (; service; service = service->hh.next) {
-		if (!service_is_at(service->spec, to->name, to->port))
+		if (!service_is_at(service->spec, p->protocol, to->name, to->port))
 			continue;
 		json_array_foreach (spec_list(service->spec, "uplink"), i, name) {
 			port = object_find(p->weftd, &noun_port, json_string_value(name));
@@ -197,13 +198,13 @@ static int ask(struct path *p, const char *what, json_t **shown)
 
 static int ask_question(struct path *p)
 {
-	json_t *shown = NULL, *port = json_incref(json_object_get(p->words, "dport"));
+	json_t *shown = NULL, *words = p->words;
+	p->words = json_copy(words);
 	json_object_del(p->words, "dport");
 	json_object_set_new(p->words, "proto", json_string(p->v6 ? "nd" : "arp"));
 	int error = ask(p, p->v6 ? "ND: who has it?" : "ARP: who has it?", &shown);
-	json_object_del(p->words, "proto");
-	if (port)
-		json_object_set_new(p->words, "dport", port);
+	json_decref(p->words);
+	p->words = words;
 	json_decref(shown);
 	return error;
 }
@@ -291,11 +292,20 @@ int path_no_target(const char *to, struct failure *failure)
 	return fail_hint(failure, "`port show` lists the ports");
 }
 
-int path_dry(struct weftd *weftd, const char *from, const char *to, json_t *steps,
+u8 path_protocol(const json_t *arguments)
+{
+	return strcmp(spec_text(arguments, "proto", "tcp"), "udp") == 0 ? WEFT_IP_UDP : WEFT_IP_TCP;
+}
+
+int path_dry(struct weftd *weftd, const json_t *arguments, json_t *steps,
 	const struct object **sender, struct failure *failure)
 {
-	struct path p = {
-		.weftd = weftd, .words = json_object(), .steps = steps, .failure = failure};
+	const char *from = spec_text(arguments, "from", ""), *to = spec_text(arguments, "to", "");
+	struct path p = {.weftd = weftd,
+		.words = json_object(),
+		.steps = steps,
+		.protocol = path_protocol(arguments),
+		.failure = failure};
 	struct target there;
 	const struct object *target = path_port(weftd, to, &there);
 	bool address = !target && path_target(to, &there);
@@ -308,8 +318,11 @@ int path_dry(struct weftd *weftd, const char *from, const char *to, json_t *step
 		u32 network = choose_network(&p, *sender, target);
 		if (target)
 			aim_at_port(&p, target, network);
-		if (there.port && json_object_get(p.words, "ip_dst"))
+		if (there.port && json_object_get(p.words, "ip_dst")) {
 			json_object_set_new(p.words, "dport", json_integer(there.port));
+			json_object_set_new(p.words, "proto",
+				json_string(p.protocol == WEFT_IP_UDP ? "udp" : "tcp"));
+		}
 		if (json_object_get(p.words, "ip_dst") && !p.outside)
 			error = ask_question(&p);
 	}
@@ -323,13 +336,13 @@ static int run_path(struct request *request)
 {
 	const struct object *sender;
 	request->result = json_array();
-	return path_dry(request->weftd, spec_text(request->arguments, "from", ""),
-		spec_text(request->arguments, "to", ""), request->result, &sender,
-		&request->failure);
+	return path_dry(
+		request->weftd, request->arguments, request->result, &sender, &request->failure);
 }
 
 static const struct argument arguments[] = {
 	PATH_ARGUMENTS,
+	PATH_PROTO,
 	{0},
 };
 

@@ -7,12 +7,12 @@
 
 struct weft_postcard;
 
-// Appends a step for each thing that would happen: {"step", "host", "what", "verdict", "why",
-// "hop", "p50_ns", "p99_ns"}; the last three are null, as nothing was measured. Nothing is sent.
-// Where it leaves for a peer, the last one has "ask": {"address", "as_address", "words"}: what
-// `explain peer NAME WORDS` of the host with that address would be asked; NAME is its peer with the
-// other one. sender: the port at which it comes in.
-int path_dry(struct weftd *weftd, const char *from, const char *to, json_t *steps,
+// arguments: those below. Appends a step for each thing that would happen: {"step", "host", "what",
+// "verdict", "why", "hop", "p50_ns", "p99_ns"}; the last three are null, as nothing was measured.
+// Nothing is sent. Where it leaves for a peer, the last one has "ask": {"address", "as_address",
+// "words"}: what `explain peer NAME WORDS` of the host with that address would be asked; NAME is
+// its peer with the other one. sender: the port at which it comes in.
+int path_dry(struct weftd *weftd, const json_t *arguments, json_t *steps,
 	const struct object **sender, struct failure *failure);
 
 // An address, canonical, and a port. False: it is no address.
@@ -47,6 +47,13 @@ int path_points(struct request *request);
 		.help = "a port or an address, and :port if one is meant ([address]:port with " \
 			"IPv6)" \
 	}
+
+#define PATH_PROTO \
+	{ \
+		.word = "proto", .kind = ARGUMENT_CHOICE, .choices = "tcp|udp", .fallback = "tcp", \
+		.help = "what asks, where B has a port" \
+	}
+u8 path_protocol(const json_t *arguments);
 
 // Whoever asks draws, not weftd.
 #define PATH_PLOT \

@@ -188,8 +188,10 @@ static int aim(struct measure *m, const char *from, const char *to, struct failu
 		used += snprintf(text + used, sizeof(text) - (size_t)used, "%shost %s",
 			used ? " and " : "", target.name);
 	if (target.port)
-		used += snprintf(text + used, sizeof(text) - (size_t)used, "%sport %u",
-			used ? " and " : "", target.port);
+		used += snprintf(text + used, sizeof(text) - (size_t)used, "%s%s%sport %u",
+			used ? " and " : "",
+			spec_text(m->request->arguments, "proto", ""), // none: of any
+			json_object_get(m->request->arguments, "proto") ? " " : "", target.port);
 	return used ? filter_new(text, &m->filter, failure) : 0;
 }
 
@@ -197,8 +199,7 @@ static int put_dry(struct request *request, const struct object **sender)
 {
 	json_t *steps = json_array(), *step;
 	size_t i;
-	int error = path_dry(request->weftd, spec_text(request->arguments, "from", ""),
-		spec_text(request->arguments, "to", ""), steps, sender, &request->failure);
+	int error = path_dry(request->weftd, request->arguments, steps, sender, &request->failure);
 	if (!error)
 		json_array_foreach (steps, i, step)
 			request_line(request, json_incref(step));
@@ -242,6 +243,7 @@ static int run_measure(struct request *request)
 
 static const struct argument arguments[] = {
 	PATH_ARGUMENTS,
+	PATH_PROTO,
 	{"measure", "measure_seconds", ARGUMENT_DURATION, ARGUMENT_REQUIRED, NULL, NULL, 1, 3600,
 		NULL, "for how long"},
 	{"sample", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, 1000000000, "1",

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weft/wire.h>
 #include "daemon/address.h"
 #include "daemon/command_table.h"
 #include "daemon/explain.h"
@@ -70,16 +71,17 @@ static int check_words(struct request *request, const struct ends *ends)
 
 // Packets to a service have other addresses once it was translated: those of its backends, and
 // of a client that only the joined way can tell from others. False: the target is no service.
-static bool put_service(FILE *out, struct weftd *weftd, const struct target *to)
+static bool put_service(FILE *out, struct weftd *weftd, u8 protocol, const struct target *to)
 {
 	struct object *object = object_first(weftd, &noun_service);
 	u32 backends = 0;
 	bool any = false;
 	for (; object; object = object->hh.next) {
-		if (!service_is_at(object->spec, to->name, to->port))
+		if (!service_is_at(object->spec, protocol, to->name, to->port))
 			continue;
 		if (!any)
-			fprintf(out, "tcp and ((host %s and port %u)", to->name, to->port);
+			fprintf(out, "%s and ((host %s and port %u)",
+				protocol == WEFT_IP_UDP ? "udp" : "tcp", to->name, to->port);
 		any = true;
 		struct object *backend = backends_first(weftd, object);
 		for (; backend && backends < BACKENDS_MAX; backend = backends_next(backend)) {
@@ -97,11 +99,13 @@ static bool put_service(FILE *out, struct weftd *weftd, const struct target *to)
 static void put_filter(FILE *out, const struct request *request, const struct ends *ends)
 {
 	const struct target *to = &ends->target;
+	u8 protocol = path_protocol(request->arguments);
 	const char *and = "";
-	if (ends->known && !ends->to && to->port && put_service(out, request->weftd, to))
+	if (ends->known && !ends->to && to->port && put_service(out, request->weftd, protocol, to))
 		return;
-	if (json_object_get(request->arguments, "request")) {
-		fputs(to->port ? "tcp" : "(icmp or icmp6)", out);
+	if (json_object_get(request->arguments, "request") ||
+		(to->port && json_object_get(request->arguments, "proto"))) {
+		fputs(!to->port ? "(icmp or icmp6)" : protocol == WEFT_IP_UDP ? "udp" : "tcp", out);
 		and = " and ";
 	}
 	if (ends->from_address.name[0]) {

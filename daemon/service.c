@@ -80,10 +80,10 @@ u32 service_network(struct weftd *weftd, const json_t *spec)
 	return network ? network->id : 0;
 }
 
-bool service_is_at(const json_t *spec, const char *vip, u32 port)
+bool service_is_at(const json_t *spec, u8 protocol, const char *vip, u32 port)
 {
 	u32 own = (u32)spec_number(spec, "port", 0);
-	return service_protocol(spec) == 6 && (!own || own == port) &&
+	return service_protocol(spec) == protocol && (!own || own == port) &&
 	       strcmp(spec_text(spec, "vip", ""), vip) == 0;
 }
 

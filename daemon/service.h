@@ -48,8 +48,8 @@ u32 service_network(struct weftd *weftd, const json_t *spec); // id; 0: there is
 u8 service_protocol(const json_t *spec);
 u32 service_table_size(const json_t *spec);
 bool service_mode_is(const json_t *spec, const char *mode);
-bool service_is_at(const json_t *spec, const char *vip, u32 port); // of TCP
-bool service_uses_port(const json_t *spec, const char *port);      // as an uplink
+bool service_is_at(const json_t *spec, u8 protocol, const char *vip, u32 port);
+bool service_uses_port(const json_t *spec, const char *port); // as an uplink
 u32 service_idle_seconds(const json_t *spec);
 bool service_resets(const json_t *spec); // TCP connections of a backend that is dead or gone
 // Seconds that a drained backend keeps its connections; -1: no end.

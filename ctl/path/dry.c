@@ -9,14 +9,16 @@
 #include "ctl/words.h"
 
 // NULL: no host has the sender, or knows the other end.
-static json_t *walk(const struct ask_hosts *hosts, const char *from, const char *to)
+static json_t *walk(
+	const struct ask_hosts *hosts, const char *from, const char *to, const char *proto)
 {
 	json_t *steps = NULL;
 
 	for (size_t i = 0; i < hosts->count && !steps; i++)
 		if (!hosts->statuses[i])
 			steps = ask(
-				&hosts->clients[i], (const char *const[]){"path", from, to, NULL});
+				&hosts->clients[i], (const char *const[]){"path", from, to,
+							    proto ? "proto" : NULL, proto, NULL});
 	return steps;
 }
 
@@ -131,16 +133,16 @@ static json_t *go_on(const struct ask_hosts *hosts, const json_t *step)
 	return next;
 }
 
-json_t *dry_walk(const struct ask_hosts *hosts, const char *from, const char *to)
+json_t *dry_walk(const struct ask_hosts *hosts, const char *from, const char *to, const char *proto)
 {
 	char address[80] = "", network[80];
-	json_t *steps = walk(hosts, from, to), *next;
+	json_t *steps = walk(hosts, from, to, proto), *next;
 	size_t last;
 
 	if (!steps) {
 		network_of(hosts, from, network, sizeof(network));
 		if (name_guest(hosts, network, to, address, sizeof(address)))
-			steps = walk(hosts, from, address);
+			steps = walk(hosts, from, address, proto);
 	}
 	last = json_array_size(steps) ? json_array_size(steps) - 1 : 0;
 	if (json_object_get(json_array_get(steps, last), "ask")) {
@@ -164,13 +166,16 @@ void dry_print(FILE *out, const json_t *steps)
 
 bool dry_wanted(const json_t *words, size_t hosts)
 {
-	return hosts > 1 && !strcmp(words_at(words, 0), "path") && json_array_size(words) == 3;
+	return hosts > 1 && !strcmp(words_at(words, 0), "path") &&
+	       (json_array_size(words) == 3 ||
+		       (json_array_size(words) == 5 && !strcmp(words_at(words, 3), "proto")));
 }
 
 int dry_run(const struct ask_hosts *hosts, const json_t *words)
 {
 	const char *from = words_at(words, 1), *to = words_at(words, 2);
-	json_t *steps = dry_walk(hosts, from, to);
+	const char *proto = json_array_size(words) == 5 ? words_at(words, 4) : NULL;
+	json_t *steps = dry_walk(hosts, from, to, proto);
 	char name[80];
 	size_t from_host = ask_port(hosts, 0, from), to_host;
 	struct client self = *hosts->clients;

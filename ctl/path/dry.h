@@ -6,7 +6,9 @@
 #include "ctl/ask.h"
 
 // Steps as weftd's `path` has them (daemon/path.h); none: no host knows both ends. The caller's.
-json_t *dry_walk(const struct ask_hosts *hosts, const char *from, const char *to);
+// proto: "tcp", "udp"; NULL: as weftd has it.
+json_t *dry_walk(
+	const struct ask_hosts *hosts, const char *from, const char *to, const char *proto);
 
 // `path A B` of several hosts, and nothing else.
 bool dry_wanted(const json_t *words, size_t hosts);

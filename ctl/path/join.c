@@ -391,7 +391,8 @@ int join_run(struct client *clients, int *statuses, size_t count, const json_t *
 	join.self.many = false;
 	read_words(&join, words, find_command(commands, words));
 	join.dry = dry_walk(&(struct ask_hosts){clients, statuses, count}, join.from,
-		words_value(words, find_command(commands, words), "to"));
+		words_value(words, find_command(commands, words), "to"),
+		words_value(words, find_command(commands, words), "proto"));
 	status = run_points(clients, statuses, count, words, &join.taker);
 	seen = requests_end(&join.requests);
 	if (is_known(&join) && !shares_network(&join))

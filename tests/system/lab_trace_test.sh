@@ -73,6 +73,11 @@ equal "$(printf 'P0 P1 P2 P3 P4 P5 P6 %.0s' 1 2 3)" "$(awk '$3 ~ /^P/ { printf "
 equal 3 "$(grep -c ' P0  *+0 ns' "$WORK/trace")" "each from its own first point: $(cat "$WORK/trace")"
 grep -qE '^# 3 packets, [2-9] seen again, 0 postcards lost$' "$WORK/trace" || die "the sum: $(tail -n 1 "$WORK/trace")"
 
+"$BUILD/weftctl" "${SOCKETS[@]}" -j path c1 '[fd00::2]:7777' proto udp >"$WORK/path"
+jq -e '[.[-2].verdict, .[-1].verdict, (.[-1].why | contains("port c2"))] == ["encap", "forward", true]' "$WORK/path" >/dev/null || die "the walk of UDP: $(cat "$WORK/path")"
+[ "$ENGINE" != ebpf ] || jq -e '.[-2].why | contains("by weft itself")' "$WORK/path" >/dev/null || die "the walk of UDP: $(cat "$WORK/path")"
+[ "$ENGINE" != ebpf ] || "$BUILD/weftctl" "${SOCKETS[@]}" path c1 '[fd00::2]:7777' | grep -q 'TCP keeps to the carrier' || die "the walk of TCP"
+
 # who ends it by Ctrl-C is told the sum; of one host, too
 in_lab c1 ping -n -i 0.05 -c 60 10.1.0.2 >/dev/null &
 pinging=$!
