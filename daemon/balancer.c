@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <weft/log.h>
 #include "daemon/connection.h"
+#include "daemon/network.h"
 #include "daemon/service.h"
 
 LOG_MODULE(balancer);
@@ -21,7 +22,8 @@ struct balancer {
 	struct event *settle, *tick;
 	struct rings *rings;
 	u32 round; // of backends_follow
-	bool changed, hosts_changed;
+	bool changed, hosts_changed, tenants_changed;
+	u32 tenants; // networks that have services
 	struct gone *gone;
 	u32 gone_count;
 };
@@ -110,6 +112,28 @@ void balancer_hosts_changed(struct weftd *weftd)
 	settle_soon(weftd->balancer);
 }
 
+void balancer_tenants_changed(struct weftd *weftd)
+{
+	weftd->balancer->tenants_changed = true;
+	settle_soon(weftd->balancer);
+}
+
+u32 balancer_tenants(const struct weftd *weftd)
+{
+	return weftd->balancer ? weftd->balancer->tenants : 0;
+}
+
+// Each has an equal part of the connection table.
+static void share_anew(struct balancer *b)
+{
+	u32 tenants = network_tenants(b->weftd);
+	b->tenants_changed = false;
+	if (tenants == b->tenants)
+		return;
+	b->tenants = tenants;
+	network_shares_changed(b->weftd);
+}
+
 void balancer_gone(struct weftd *weftd, u32 id, struct backend *backend)
 {
 	struct balancer *b = weftd->balancer;
@@ -151,6 +175,8 @@ void balancer_settle(struct weftd *weftd)
 	if (b->hosts_changed)
 		port_blocks_set(weftd);
 	b->hosts_changed = false;
+	if (b->tenants_changed)
+		share_anew(b);
 	fill_changed(weftd);
 	for (u32 i = 0; i < b->gone_count; i++) {
 		backend_rows_clear(weftd, b->gone[i].id, b->gone[i].backend);

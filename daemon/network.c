@@ -36,8 +36,9 @@ static const struct argument network_arguments[] = {
 		"most learned addresses"},
 	{"move-limit", "move_limit_per_second", ARGUMENT_NUMBER, 0, NULL, NULL, 0, 1000000, "100",
 		"most moves of addresses between ports per second; 0: no limit"},
-	{"connection-limit", "connection_limit", ARGUMENT_NUMBER, 0, NULL, NULL, 1, 1 << 24,
-		"65536", "most connections of its services"},
+	{"connection-limit", "connection_limit", ARGUMENT_NUMBER, 0, NULL, NULL, 1, 1 << 24, NULL,
+		"most connections of its services; default: its part of the table, which the "
+		"networks that have services share"},
 	{0},
 };
 
@@ -126,7 +127,8 @@ static json_t *network_show(struct weftd *weftd, const struct object *object)
 	bool up = say_why(weftd, object, why);
 	engine_get(weftd, network_usage, &index, &usage);
 	return json_pack(
-		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}",
+		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, "
+		"s:s?}",
 		"id", (json_int_t)object->id, "suppress_seconds",
 		(json_int_t)network_suppress_seconds(object->spec), "mtu",
 		(json_int_t)network_mtu(weftd, object->spec), "ports",
@@ -136,7 +138,8 @@ static json_t *network_show(struct weftd *weftd, const struct object *object)
 		(json_int_t)usage.moves_refused, "learn_refused", (json_int_t)usage.learn_refused,
 		"bindings", (json_int_t)usage.bindings, "bindings_refused",
 		(json_int_t)usage.bindings_refused, "suppressed", (json_int_t)usage.suppressed,
-		"connections", (json_int_t)usage.connections, "connections_refused",
+		"connections", (json_int_t)usage.connections, "connection_limit",
+		(json_int_t)network_connection_limit(weftd, object->spec), "connections_refused",
 		(json_int_t)usage.connections_refused, "state", up ? "up" : "down", "why",
 		why[0] ? why : NULL);
 }

@@ -46,6 +46,9 @@ void network_rows_clear(struct weftd *weftd, struct object *object);
 
 // It has services now that had none, or the other way round.
 void network_services_changed(struct weftd *weftd, u32 id);
+u32 network_connection_limit(struct weftd *weftd, const json_t *spec);
+u32 network_tenants(struct weftd *weftd);         // networks that have services
+void network_shares_changed(struct weftd *weftd); // balancer_tenants(): rows follow
 
 // Those that may be added to its floods (network 0: to those of every network with a VNI). Errors
 // as member_add; -ENOENT: the network is not up.

@@ -22,7 +22,6 @@ enum {
 	AGEING_DEFAULT_SECONDS = 300,
 	MAC_LIMIT_DEFAULT = 16384,
 	MOVE_LIMIT_DEFAULT = 100,
-	CONNECTION_LIMIT_DEFAULT = 65536,
 	SUPPRESS_DEFAULT_SECONDS = 5,
 	MTU_DEFAULT = 1500,
 	OVERHEAD_IPV4 = 20 + 8 + 8 + 14, // IP, UDP, VXLAN, the inner Ethernet header
@@ -173,6 +172,15 @@ static u32 binding_limit(struct weftd *weftd, const json_t *spec)
 	return limit < most ? (u32)limit : most;
 }
 
+// Of networks that share the table none takes another's part, though each connection has two rows.
+u32 network_connection_limit(struct weftd *weftd, const json_t *spec)
+{
+	u32 rows = engine_capacity(weftd, WEFT_TABLE_connection);
+	u32 tenants = balancer_tenants(weftd);
+	u32 share = tenants > 1 ? rows / 2 / tenants : rows;
+	return (u32)spec_number(spec, "connection_limit", share ? share : 1);
+}
+
 static int put_row(struct weftd *weftd, struct object *object, struct failure *failure)
 {
 	struct network *network = object->live;
@@ -188,8 +196,7 @@ static int put_row(struct weftd *weftd, struct object *object, struct failure *f
 		.member_count = network->members.count,
 		.vni = network_vni(spec),
 		.binding_limit = binding_limit(weftd, spec),
-		.connection_limit =
-			(u32)spec_number(spec, "connection_limit", CONNECTION_LIMIT_DEFAULT),
+		.connection_limit = network_connection_limit(weftd, spec),
 		.neighbour_ns = (u64)network_suppress_seconds(spec) * 1000000000,
 	};
 	if (service_in_network(weftd, object->id))
@@ -297,6 +304,25 @@ void network_services_changed(struct weftd *weftd, u32 id)
 	struct weft_network_row row;
 	if (!object || !object->live || engine_get(weftd, network, &index, &row))
 		return;
-	if (service_in_network(weftd, id) != !!(row.flags & WEFT_NETWORK_SERVICES))
-		put_row(weftd, object, NULL);
+	if (service_in_network(weftd, id) == !!(row.flags & WEFT_NETWORK_SERVICES))
+		return;
+	put_row(weftd, object, NULL);
+	balancer_tenants_changed(weftd);
+}
+
+u32 network_tenants(struct weftd *weftd)
+{
+	struct object *object = object_first(weftd, &noun_network);
+	u32 tenants = 0;
+	for (; object; object = object->hh.next)
+		tenants += object->live && service_in_network(weftd, object->id);
+	return tenants;
+}
+
+void network_shares_changed(struct weftd *weftd)
+{
+	struct object *object = object_first(weftd, &noun_network);
+	for (; object; object = object->hh.next)
+		if (object->live && service_in_network(weftd, object->id))
+			put_row(weftd, object, NULL);
 }

@@ -115,9 +115,11 @@ void balancer_changed(struct weftd *weftd, struct object *service); // before th
 // A backend that goes: its rows stay until the ring without it holds. Takes `backend`.
 void balancer_gone(struct weftd *weftd, u32 id, struct backend *backend);
 bool balancer_is_gone(struct weftd *weftd, u32 id);
-void balancer_hosts_changed(struct weftd *weftd); // peers, or this host's address
-void balancer_follow_soon(struct weftd *weftd);   // a backend is new
-void balancer_settle(struct weftd *weftd);        // now
+void balancer_hosts_changed(struct weftd *weftd);   // peers, or this host's address
+void balancer_tenants_changed(struct weftd *weftd); // a network has its first service, or none
+u32 balancer_tenants(const struct weftd *weftd);    // networks that have services, as last settled
+void balancer_follow_soon(struct weftd *weftd);     // a backend is new
+void balancer_settle(struct weftd *weftd);          // now
 struct rings *balancer_rings(struct weftd *weftd);
 
 // --- port_block.c

@@ -225,7 +225,7 @@ static void name_step(struct way_step *step, const struct walk_point *a, const s
 
 bool way_is_guest(const struct way_step *step)
 {
-	return !strncmp(step->what, "guest", strlen("guest"));
+	return !strcmp(step->what, "guest") || !strcmp(step->what, "guest and its queue");
 }
 
 // Between a question's last point and the answer's first.
