@@ -15,11 +15,13 @@
 
 enum {
 	HOLD_MS = 150,
-	START_MS = 50,        // what comes so soon may have passed a host before that began
-	END_MS = 700,         // for the last packet's way
-	POINTS_MOST = 24,     // of one packet that are held
-	PACKETS_MOST = 16384, // that are known; the oldest are forgotten
-	WHOLES_MOST = 1024    // superpackets that are remembered
+	HOLD_MOST_MS = 5000,
+	TRANSIT_NS = 20000000, // between hosts, as a rule
+	START_MS = 50,         // what comes so soon may have passed a host before that began
+	END_MS = 700,          // for the last packet's way
+	POINTS_MOST = 24,      // of one packet that are held
+	PACKETS_MOST = 16384,  // that are known; the oldest are forgotten
+	WHOLES_MOST = 1024     // superpackets that are remembered
 };
 
 struct seen {
@@ -33,7 +35,7 @@ struct packet {
 		char id[24];
 		long long clock;
 	} key;
-	int64_t first_ns;
+	int64_t first_ns, last_ns;
 	int64_t due_ms;
 	uint64_t came[2]; // at which hosts: from a port (P0), from a peer (P3)
 	enum { UNKNOWN, SHOWN, LEFT_OUT } state;
@@ -58,6 +60,8 @@ struct trace {
 	struct {
 		long long clock;
 		int64_t began_ns;
+		int64_t newest_ns;     // of what it has told
+		int64_t told_ms;       // when it did
 	} host[SOCKETS_MAX];           // by client
 	int64_t ready_ms;              // 0: not all have begun
 	struct packet *packets;        // in the order in which they came
@@ -204,11 +208,21 @@ static void note_arrival(
 			put_out(trace, packet);
 		packet->state = UNKNOWN;
 		packet->came[0] = packet->came[1] = 0;
+		packet->last_ns = 0;
 		packet->segment = (struct segment){0};
 		trace->again++;
 	}
 	if (came)
 		*came |= 1ull << host;
+}
+
+static void note_time(struct trace *trace, struct packet *packet, size_t host, int64_t ns)
+{
+	if (ns > packet->last_ns)
+		packet->last_ns = ns;
+	if (ns > trace->host[host].newest_ns)
+		trace->host[host].newest_ns = ns;
+	trace->host[host].told_ms = run_now_ms();
 }
 
 static void take_line(struct run_taker *taker, const struct client *client, const json_t *line)
@@ -237,6 +251,23 @@ static void take_line(struct run_taker *taker, const struct client *client, cons
 		packet->due_ms = run_now_ms() + (trace->hosts > 1 ? HOLD_MS : 0);
 	packet->seen[packet->held++] = (struct seen){client, json_incref((json_t *)line),
 		json_integer_value(json_object_get(line, "time_ns"))};
+	note_time(trace, packet, host, packet->seen[packet->held - 1].ns);
+}
+
+// Hosts that have much to tell are behind, each as far as it is: for what they may yet say of a
+// packet it waits, as long as they come.
+static bool is_due(const struct trace *trace, const struct packet *packet, int64_t now)
+{
+	if (now < packet->due_ms)
+		return false;
+	if (trace->hosts == 1 || now >= packet->due_ms + HOLD_MOST_MS)
+		return true;
+	for (size_t i = 0; i < trace->hosts; i++)
+		if (trace->host[i].clock == packet->key.clock &&
+			now - trace->host[i].told_ms < HOLD_MS &&
+			trace->host[i].newest_ns < packet->last_ns + TRANSIT_NS)
+			return false;
+	return true;
 }
 
 // Those that were held long enough. They stay known: a guest may take one late.
@@ -254,10 +285,10 @@ static int take_turn(struct run_taker *taker, int *fd)
 	if (trace->end_ms && now >= trace->end_ms)
 		return -1;
 	HASH_ITER (hh, trace->packets, packet, tmp) {
-		if (packet->held && packet->due_ms <= now)
+		if (packet->held && is_due(trace, packet, now))
 			put_out(trace, packet);
 		else if (packet->held && packet->due_ms - now < next)
-			next = packet->due_ms - now;
+			next = packet->due_ms > now ? packet->due_ms - now : HOLD_MS / 10;
 	}
 	if (trace->end_ms && trace->end_ms - now < next)
 		next = trace->end_ms - now;
