@@ -126,7 +126,10 @@ static int connected(void)
 {
 	int sock = new_socket(opt.to.ss_family, opt.udp ? SOCK_DGRAM : SOCK_STREAM);
 	struct sockaddr_storage from = {.ss_family = opt.to.ss_family};
+	int off = 0;
 
+	if (opt.udp && !opt.from) /* with it the kernel gives one port to several sockets */
+		setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &off, sizeof(off));
 	((struct sockaddr_in *)&opt.to)->sin_port = htons(opt.port);
 	((struct sockaddr_in *)&from)->sin_port = htons(opt.from);
 	if (opt.from && bind(sock, (struct sockaddr *)&from, opt.to_len))
