@@ -37,19 +37,22 @@ int ask_aloud(struct client *client, const char *const *words)
 	return status;
 }
 
-size_t ask_port(const struct ask_hosts *hosts, size_t first, const char *port)
+size_t ask_port(const struct ask_hosts *hosts, size_t first, const char *port, json_t **shown)
 {
+	const char *const words[] = {"port", "show", port, NULL};
+
 	for (size_t i = 0; i < hosts->count; i++) {
 		size_t at = (first + i) % hosts->count;
-		json_t *ports = hosts->statuses[at]
-					? NULL
-					: ask(&hosts->clients[at], (const char *const[]){"port",
-									   "show", port, NULL});
+		json_t *ports = hosts->statuses[at] ? NULL : ask(&hosts->clients[at], words);
 		bool has = json_array_size(ports) > 0;
 
+		if (has && shown)
+			*shown = json_incref(ports);
 		json_decref(ports);
 		if (has)
 			return at;
 	}
+	if (shown)
+		*shown = NULL;
 	return hosts->count;
 }

@@ -10,12 +10,11 @@ struct ask_hosts { // those with a status that is not 0 are left out
 	size_t count;
 };
 
-enum { ASK_WORDS = 32 };
-
 // What the command shows, an array of the caller's; NULL: it was refused, or nobody answers. Quiet.
 // words end with NULL.
 json_t *ask(struct client *client, const char *const *words);
 // The same command, and what becomes of it is printed. Returns the exit status.
 int ask_aloud(struct client *client, const char *const *words);
-// The host that has the port, the first to be asked before others; count: none.
-size_t ask_port(const struct ask_hosts *hosts, size_t first, const char *port);
+// The host that has the port, the first to be asked before others; count: none. shown (or NULL):
+// `port show` of it, the caller's; NULL: none.
+size_t ask_port(const struct ask_hosts *hosts, size_t first, const char *port, json_t **shown);

@@ -30,8 +30,8 @@ int probe_run(struct client *clients, int *statuses, size_t count, const json_t 
 {
 	const char *from = words_at(words, 1), *to = words_at(words, 2);
 	struct ask_hosts hosts = {clients, statuses, count};
-	size_t here = ask_port(&hosts, 0, from);
-	size_t there = here < count ? ask_port(&hosts, here, to) : count;
+	size_t here = ask_port(&hosts, 0, from, NULL);
+	size_t there = here < count ? ask_port(&hosts, here, to, NULL) : count;
 	struct client self = clients[0];
 	json_t *asked = json_copy((json_t *)words), *request;
 	int status;

@@ -170,56 +170,51 @@ static bool is_help(const json_t *words)
 	       !strcmp(words_at(words, json_array_size(words) - 1), "help");
 }
 
-// Where hosts are asked one after another, for their part: who does not answer says so first.
-static bool try_all(struct client *clients, int *statuses, size_t count)
+// Commands for which hosts are asked one after another, each for its part: who does not answer says
+// so first. Those up to `first` have been asked. False: somebody does not.
+static bool try_others(
+	struct client *clients, int *statuses, size_t first, size_t count, const json_t *words)
 {
-	bool all = true;
+	bool all = !first; // those before it did not
 
-	for (size_t i = 0; i < count; i++) {
+	if (strcmp(words_at(words, 0), "path") != 0 && strcmp(words_at(words, 0), "probe") != 0)
+		return true;
+	for (size_t i = first + 1; i < count; i++) {
 		json_t *ignored = NULL;
 
-		if (!statuses[i])
-			statuses[i] = client_get(&clients[i], "/v1/commands/-", &ignored);
+		statuses[i] = client_get(&clients[i], "/v1/commands/-", &ignored);
 		all = all && !statuses[i];
 		json_decref(ignored);
 	}
 	return all;
 }
 
-static int run_joined(struct client *clients, int *statuses, size_t count, const json_t *commands,
-	const json_t *words)
-{
-	bool all = try_all(clients, statuses, count);
-	int status;
-
-	if (join_wanted(commands, words, count))
-		status = join_run(clients, statuses, count, commands, words);
-	else if (dry_wanted(words, count))
-		status = dry_run(&(struct ask_hosts){clients, statuses, count}, words);
-	else
-		status = probe_run(clients, statuses, count, words);
-	return status || all ? status : WEFT_EXIT_PARTIAL;
-}
-
 static int run_at(struct client *clients, size_t count, json_t *words)
 {
 	int statuses[SOCKETS_MAX] = {0}, status;
 	json_t *commands;
+	size_t first;
+	bool all;
 
 	if (is_help(words)) // any of them knows
 		count = 1;
-	if (find_commands(clients, statuses, count, words_at(words, 0), &commands) == count)
+	first = find_commands(clients, statuses, count, words_at(words, 0), &commands);
+	if (first == count)
 		return statuses[0];
 	words_complete(words, commands);
-	if (join_wanted(commands, words, count) || dry_wanted(words, count) ||
-		probe_wanted(words, count))
-		status = run_joined(clients, statuses, count, commands, words);
+	all = try_others(clients, statuses, first, count, words);
+	if (join_wanted(commands, words, count))
+		status = join_run(clients, statuses, count, commands, words);
+	else if (dry_wanted(words, count))
+		status = dry_run(&(struct ask_hosts){clients, statuses, count}, words);
 	else if (trace_wanted(clients, commands, words))
 		status = trace_run(clients, statuses, count, commands, words);
+	else if (probe_wanted(words, count))
+		status = probe_run(clients, statuses, count, words);
 	else
 		status = run_plain(clients, statuses, count, commands, words);
 	json_decref(commands);
-	return status;
+	return status || all ? status : WEFT_EXIT_PARTIAL;
 }
 
 static int run(struct invocation *invocation, json_t *words)

@@ -167,45 +167,36 @@ void connections_keep(struct connection_walk *w)
 	walk_free(w);
 }
 
-// One that has not begun will see all.
-static bool strays_wait(const struct weftd *weftd)
+// waiting: one that has not begun, and so will see all.
+static bool has_strays(const struct weftd *weftd, bool waiting)
 {
 	const struct connection_walk *w;
+	if (!weftd->walks)
+		return false;
 	DL_FOREACH(weftd->walks->list, w)
-	if (w->strays && !w->begun)
+	if (w->strays && !(waiting && w->begun))
 		return true;
 	return false;
 }
 
 void connections_forget_strays(struct weftd *weftd)
 {
-	if (!weftd->walks || strays_wait(weftd)) // or they go when it starts
+	if (!weftd->walks || has_strays(weftd, true)) // or they go when it starts
 		return;
 	struct connection_walk *w = walk_new(weftd);
 	w->strays = true;
 	start(weftd, w);
 }
 
-static bool has_strays(const struct weftd *weftd)
-{
-	const struct connection_walk *w;
-	if (!weftd->walks)
-		return false;
-	DL_FOREACH(weftd->walks->list, w)
-	if (w->strays)
-		return true;
-	return false;
-}
-
 void connections_settle(struct weftd *weftd)
 {
-	while (has_strays(weftd))
+	while (has_strays(weftd, false))
 		walk_first(weftd, UINT64_MAX / 1000);
 }
 
 void connections_hold_id(struct weftd *weftd, const struct object *object)
 {
-	if (object->noun == &noun_network && !has_strays(weftd))
+	if (object->noun == &noun_network && !has_strays(weftd, false))
 		return;
 	if (weftd->walks)
 		model_hold_id(weftd, object);

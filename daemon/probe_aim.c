@@ -91,12 +91,10 @@ static int check_places(struct probe_session *s, const struct object *network)
 	struct failure *failure = &s->request->failure;
 	char text[MAC_TEXT_BYTES];
 	u32 from;
-	mac_text(&s->way.src, text);
 	if (!find_place(weftd, s->network, &s->way.src, &from) || from != s->from) {
-		fail(failure, -ENOENT, "not_found",
-			"nobody is known to be behind port %s in network %s", s->from_name,
-			network->name);
-		return fail_hint(failure, "let it send something, a ping for one, and try again");
+		char whom[80];
+		snprintf(whom, sizeof(whom), "behind port %s", s->from_name);
+		return no_station(failure, whom, network->name);
 	}
 	mac_text(&s->way.dst, text);
 	if (!find_place(weftd, s->network, &s->way.dst, &s->to))

@@ -110,9 +110,8 @@ static int check_uplink(struct weftd *weftd, const char *name, struct failure *f
 	const struct port_type *type = port_type_of(port->spec);
 	if (!type || (!type->host_if_addressed && !port_twin_wanted(port->spec)))
 		return fail(failure, -EINVAL, "bad_value",
-			"port %s is no uplink: services are reached by ports of type device, and "
-			"of "
-			"type pci with `underlay on`",
+			"port %s is no uplink: services are reached by ports of type device, "
+			"and of type pci with `underlay on`",
 			name);
 	const char *network =
 		spec_text(port->spec, spec_list(port->spec, "tags") ? "native" : "network", NULL);

@@ -8,17 +8,26 @@
 #include "ctl/run.h"
 #include "ctl/words.h"
 
+enum { WORDS_MOST = 32 };
+
+// `path`, at one host.
+struct dry_words {
+	const char *word[6];
+};
+
+static struct dry_words words_of(const char *from, const char *to, const char *proto)
+{
+	return (struct dry_words){{"path", from, to, proto ? "proto" : NULL, proto, NULL}};
+}
+
 // NULL: no host has the sender, or knows the other end.
-static json_t *walk(
-	const struct ask_hosts *hosts, const char *from, const char *to, const char *proto)
+static json_t *walk(const struct ask_hosts *hosts, const struct dry_words *words)
 {
 	json_t *steps = NULL;
 
 	for (size_t i = 0; i < hosts->count && !steps; i++)
 		if (!hosts->statuses[i])
-			steps = ask(
-				&hosts->clients[i], (const char *const[]){"path", from, to,
-							    proto ? "proto" : NULL, proto, NULL});
+			steps = ask(&hosts->clients[i], words->word);
 	return steps;
 }
 
@@ -35,11 +44,9 @@ static bool better(const json_t *row, const json_t *than)
 // Of a port that is in one; else "".
 static void network_of(const struct ask_hosts *hosts, const char *port, char *name, size_t size)
 {
-	size_t at = ask_port(hosts, 0, port);
-	json_t *rows = at == hosts->count ? NULL
-					  : ask(&hosts->clients[at], (const char *const[]){"port",
-									     "show", port, NULL});
+	json_t *rows;
 
+	ask_port(hosts, 0, port, &rows);
 	snprintf(name, size, "%s", words_text(json_array_get(rows, 0), "network"));
 	json_decref(rows);
 }
@@ -56,7 +63,7 @@ static bool name_guest(
 	size_t i;
 
 	snprintf(text, size, "%.*s", (int)(port - to), to);
-	at = ask_port(hosts, 0, text);
+	at = ask_port(hosts, 0, text, NULL);
 	if (at == hosts->count)
 		return false;
 	rows = ask(&hosts->clients[at],
@@ -111,12 +118,12 @@ static json_t *go_on(const struct ask_hosts *hosts, const json_t *step)
 {
 	const json_t *asks = json_object_get(step, "ask"), *words = json_object_get(asks, "words");
 	struct client *client = find_host(hosts, words_text(asks, "address"));
-	const char *list[ASK_WORDS] = {"explain", "peer"}, *note;
+	const char *list[WORDS_MOST] = {"explain", "peer"}, *note;
 	char peer[256];
 	json_t *shown, *next = NULL;
 
 	if (!client || !find_peer(client, words_text(asks, "as_address"), peer, sizeof(peer)) ||
-		json_array_size(words) > ASK_WORDS - 4)
+		json_array_size(words) > WORDS_MOST - 4)
 		return NULL;
 	list[2] = peer;
 	for (size_t i = 0; i < json_array_size(words); i++)
@@ -135,14 +142,16 @@ static json_t *go_on(const struct ask_hosts *hosts, const json_t *step)
 
 json_t *dry_walk(const struct ask_hosts *hosts, const char *from, const char *to, const char *proto)
 {
+	struct dry_words words = words_of(from, to, proto);
 	char address[80] = "", network[80];
-	json_t *steps = walk(hosts, from, to, proto), *next;
+	json_t *steps = walk(hosts, &words), *next;
 	size_t last;
 
 	if (!steps) {
 		network_of(hosts, from, network, sizeof(network));
+		words.word[2] = address;
 		if (name_guest(hosts, network, to, address, sizeof(address)))
-			steps = walk(hosts, from, address, proto);
+			steps = walk(hosts, &words);
 	}
 	last = json_array_size(steps) ? json_array_size(steps) - 1 : 0;
 	if (json_object_get(json_array_get(steps, last), "ask")) {
@@ -171,33 +180,41 @@ bool dry_wanted(const json_t *words, size_t hosts)
 		       (json_array_size(words) == 5 && !strcmp(words_at(words, 3), "proto")));
 }
 
+// Why no host could walk it: the one that has the sender can say, but of another host's port.
+static int fail_dry(const struct ask_hosts *hosts, const struct client *self, const char *from,
+	const char *to, const char *proto)
+{
+	const struct dry_words words = words_of(from, to, proto);
+	size_t here = ask_port(hosts, 0, from, NULL), there;
+	char name[80];
+
+	if (here == hosts->count)
+		return client_fail(self, WEFT_EXIT_REFUSED, "not_found",
+			"`port show` lists the ports of a host; an address is known once it has "
+			"sent; -s names one more host",
+			"no host that was asked has a port %s, or knows where that comes in", from);
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(to, ":"), to);
+	there = ask_port(hosts, 0, name, NULL);
+	if (there == hosts->count)
+		return ask_aloud(&hosts->clients[here], words.word);
+	return client_fail(self, WEFT_EXIT_REFUSED, "not_found",
+		"let it send something, a ping for one, or name it by its address",
+		"host %s knows nobody behind port %s whom %s could ask: it is silent, or in "
+		"another network",
+		client_host(&hosts->clients[there]), name, from);
+}
+
 int dry_run(const struct ask_hosts *hosts, const json_t *words)
 {
 	const char *from = words_at(words, 1), *to = words_at(words, 2);
 	const char *proto = json_array_size(words) == 5 ? words_at(words, 4) : NULL;
 	json_t *steps = dry_walk(hosts, from, to, proto);
-	char name[80];
-	size_t from_host = ask_port(hosts, 0, from), to_host;
 	struct client self = *hosts->clients;
 	int status = WEFT_EXIT_DONE;
 
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(to, ":"), to);
-	to_host = ask_port(hosts, 0, name);
 	self.many = false;
-	if (!json_array_size(steps) && from_host < hosts->count && to_host < hosts->count) {
-		status = client_fail(&self, WEFT_EXIT_REFUSED, "not_found",
-			"let it send something, a ping for one, or name it by its address",
-			"host %s knows nobody behind port %s whom %s could ask: it is silent, or "
-			"in another network",
-			client_host(&hosts->clients[to_host]), name, from);
-	} else if (!json_array_size(steps) && from_host < hosts->count) { // that one can say why
-		status = ask_aloud(
-			&hosts->clients[from_host], (const char *const[]){"path", from, to, NULL});
-	} else if (!json_array_size(steps)) {
-		status = client_fail(&self, WEFT_EXIT_REFUSED, "not_found",
-			"`port show` lists the ports of a host; an address is known once it has "
-			"sent; -s names one more host",
-			"no host that was asked has a port %s, or knows where that comes in", from);
+	if (!json_array_size(steps)) {
+		status = fail_dry(hosts, &self, from, to, proto);
 	} else if (self.json) {
 		json_dumpf(steps, stdout, JSON_INDENT(2));
 		putchar('\n');

@@ -3,6 +3,7 @@
 # What the tests of labs share, on top of lib.sh:
 #
 #   lab_shipped NAME      topo/labs/NAME.yaml under a name of this test's own: LAB; its file: LAB_FILE
+#   lab_pair NETWORKS     two hosts that are peers, as part of a lab's file
 #   lab_own NAME          a lab of this test, that goes when the test ends
 #   in_lab NODE CMD...    in a node of LAB; pid_of NODE: its weftd or QEMU, else null
 #   node_kill NODE        kill -9 that, and wait for its end
@@ -48,6 +49,22 @@ lab_shipped() {
 	lab_own "$1-$$"
 	LAB_FILE=$WORK/$1.yaml
 	sed "s/^name: .*/name: $LAB/" "topo/labs/$1.yaml" >"$LAB_FILE"
+}
+
+lab_pair() { # lab_pair NETWORKS: nodes h1 and h2, peers over eth1, in a lab's file
+	local own other
+	for own in 1 2; do
+		other=$((3 - own))
+		cat <<-END
+			    h$own:
+			      kind: host
+			      addresses: {eth1: [192.0.2.$own/24]}
+			      objects:
+			        host: {address: 192.0.2.$own}
+			        networks: $1
+			        peers: [{name: h$other, address: 192.0.2.$other}]
+		END
+	done
 }
 
 in_lab() { "$BUILD/weftlab" exec "$LAB:$1" "${@:2}"; }

@@ -13,20 +13,7 @@ cat >"$WORK/lab.yaml" <<END
 name: $LAB
 topology:
   nodes:
-    h1:
-      kind: host
-      addresses: {eth1: [192.0.2.1/24]}
-      objects:
-        host: {address: 192.0.2.1}
-        networks: [{name: blue, vni: 100, subnet: 10.1.0.0/24}, {name: red, vni: 200, subnet: 10.1.0.0/24}]
-        peers: [{name: h2, address: 192.0.2.2}]
-    h2:
-      kind: host
-      addresses: {eth1: [192.0.2.2/24]}
-      objects:
-        host: {address: 192.0.2.2}
-        networks: [{name: blue, vni: 100, subnet: 10.1.0.0/24}, {name: red, vni: 200, subnet: 10.1.0.0/24}]
-        peers: [{name: h1, address: 192.0.2.1}]
+$(lab_pair '[{name: blue, vni: 100, subnet: 10.1.0.0/24}, {name: red, vni: 200, subnet: 10.1.0.0/24}]')
     c1: {kind: client, host: h1, network: blue, mtu: 1450, addresses: [10.1.0.1/24, "fd00::1/64"]}
     c2: {kind: client, host: h2, network: blue, mtu: 1450, addresses: [10.1.0.2/24, "fd00::2/64"]}
     r1: {kind: client, host: h1, network: red, mtu: 1450, addresses: [10.1.0.1/24]}

@@ -244,36 +244,35 @@ static void an_id_waits_for_its_rows(void **state)
 }
 
 // In a large table the rows take their time, as they do here behind others.
+static u32 limit_of(struct rig *rig, const char *network)
+{
+	struct weft_network_row row;
+	struct weft_index index = {object_find(&rig->weftd, &noun_network, network)->id};
+	balancer_settle(&rig->weftd);
+	assert_int_equal(engine_get(&rig->weftd, network, &index, &row), 0);
+	return row.connection_limit;
+}
+
 // A network that is flooded leaves the others their part of the table: 65,536 rows, two of a
 // connection.
 static void tenants_share_the_table(void **state)
 {
 	struct rig *rig = *state;
-	struct weft_network_row row;
-	struct weft_index blue = {1}, red = {2}, green = {3};
 
 	make_web(rig, "");
 	rig_do(rig, "network add red");
 	rig_do(rig, "network add green connection-limit 5");
 	rig_do(rig, "service add a vip 10.1.0.100 port 80 proto tcp network red mode nat");
 	rig_do(rig, "service add b vip 10.1.0.101 port 80 proto tcp network red mode nat");
-	balancer_settle(&rig->weftd);
-	assert_int_equal(engine_get(&rig->weftd, network, &blue, &row), 0);
-	assert_int_equal(row.connection_limit, 16384);
-	assert_int_equal(engine_get(&rig->weftd, network, &red, &row), 0);
-	assert_int_equal(row.connection_limit, 16384);
+	assert_int_equal(limit_of(rig, "blue"), 16384);
+	assert_int_equal(limit_of(rig, "red"), 16384);
 	rig_do(rig, "service add c vip 10.1.0.100 port 80 proto tcp network green mode nat");
-	balancer_settle(&rig->weftd);
-	assert_int_equal(engine_get(&rig->weftd, network, &blue, &row), 0);
-	assert_int_equal(row.connection_limit, 10922);
-	assert_int_equal(engine_get(&rig->weftd, network, &green, &row), 0);
-	assert_int_equal(row.connection_limit, 5);
+	assert_int_equal(limit_of(rig, "blue"), 10922);
+	assert_int_equal(limit_of(rig, "green"), 5);
 	rig_do(rig, "service del a");
 	rig_do(rig, "service del b");
 	rig_do(rig, "service del c");
-	balancer_settle(&rig->weftd);
-	assert_int_equal(engine_get(&rig->weftd, network, &blue, &row), 0);
-	assert_int_equal(row.connection_limit, 65536);
+	assert_int_equal(limit_of(rig, "blue"), 65536);
 }
 
 static void ids_wait_for_a_long_walk(void **state)
