@@ -173,6 +173,47 @@ static int collect(const void *key, const void *row, void *context)
 	return 0;
 }
 
+// --- as one: each CPU has its own
+
+static int by_places_and_span(const void *a, const void *b)
+{
+	const struct weft_latency_key *x = a, *y = b;
+	if (x->from != y->from)
+		return x->from < y->from ? -1 : 1;
+	if (x->to != y->to)
+		return x->to < y->to ? -1 : 1;
+	return (int)x->span - (int)y->span;
+}
+
+static void merge(struct weft_latency_row *into, const struct weft_latency_row *row)
+{
+	if (!row->count)
+		return;
+	if (!into->count || row->min_ns < into->min_ns)
+		into->min_ns = row->min_ns;
+	if (row->max_ns > into->max_ns)
+		into->max_ns = row->max_ns;
+	into->count += row->count;
+	into->sum_ns += row->sum_ns;
+	for (u32 i = 0; i < WEFT_LATENCY_BUCKETS; i++)
+		into->bucket[i] += row->bucket[i];
+}
+
+static void merge_all(struct collected *c)
+{
+	u32 merged = 0;
+	if (!c->count)
+		return;
+	qsort(c->kept, c->count, sizeof(*c->kept), by_places_and_span);
+	for (u32 i = 1; i < c->count; i++) {
+		if (by_places_and_span(&c->kept[merged].key, &c->kept[i].key))
+			c->kept[++merged] = c->kept[i];
+		else
+			merge(&c->kept[merged].row, &c->kept[i].row);
+	}
+	c->count = merged + 1;
+}
+
 static const char *name_of(struct weftd *weftd, u32 id)
 {
 	const struct object *place = place_at(weftd, id);
@@ -228,6 +269,7 @@ static int collect_all(struct collected *c)
 {
 	int error =
 		c->weftd->engine_ops->table_walk(c->weftd->engine, WEFT_TABLE_latency, collect, c);
+	merge_all(c);
 	if (c->count)
 		qsort_r(c->kept, c->count, sizeof(*c->kept), by_names_and_span, c->weftd);
 	return error;
@@ -285,6 +327,15 @@ struct forgotten {
 	u64 count;
 };
 
+static bool has_row(struct weftd *weftd, struct weft_latency_key key)
+{
+	static struct weft_latency_row row; // 4 kB
+	for (key.cpu = 0; key.cpu < WEFT_LATENCY_CPUS; key.cpu++)
+		if (!engine_get(weftd, latency, &key, &row))
+			return true;
+	return false;
+}
+
 static int forget_one(const void *key, const void *row, void *context)
 {
 	struct forgotten *f = context;
@@ -292,7 +343,7 @@ static int forget_one(const void *key, const void *row, void *context)
 	(void)row;
 	memcpy(&at, key, sizeof(at));
 	if (!f->place || at.from == f->place || at.to == f->place)
-		f->count += engine_del(f->weftd, latency, &at, NULL) == 0;
+		f->count += !engine_del(f->weftd, latency, &at, NULL) && !has_row(f->weftd, at);
 	return 0;
 }
 

@@ -60,4 +60,5 @@ weft_inline bool packet_tag(const struct packet *p, u16 *tpid, u16 *tci)
 // Nothing is observed of flat packets: they come from nowhere.
 #define OBSERVE_NOW(line)           0
 #define OBSERVE_RANDOM()            1u
+#define OBSERVE_CPU(tables)         0u
 #define OBSERVE_INSERT(tables, key) ((void)(key))

@@ -30,13 +30,16 @@
 		__type(value, struct row_struct); \
 	} weft_##table SEC(".maps");
 
-#define MAP_HASH(table, key_struct, row_struct, capacity) \
+#define MAP_HASH_WITH(flags, table, key_struct, row_struct, capacity) \
 	struct { \
 		__uint(type, BPF_MAP_TYPE_HASH); \
+		__uint(map_flags, flags); \
 		__uint(max_entries, capacity); \
 		__type(key, struct key_struct); \
 		__type(value, struct row_struct); \
 	} weft_##table SEC(".maps");
+#define MAP_HASH(...)   MAP_HASH_WITH(0, __VA_ARGS__)
+#define MAP_SPARSE(...) MAP_HASH_WITH(BPF_F_NO_PREALLOC, __VA_ARGS__)
 
 #define X(table, kind, role, key_struct, row_struct, capacity) \
 	MAP_##kind(table, key_struct, row_struct, capacity)

@@ -87,4 +87,5 @@ weft_inline u32 observe_random(void)
 
 #define OBSERVE_NOW(line)           bpf_ktime_get_ns()
 #define OBSERVE_RANDOM()            observe_random()
+#define OBSERVE_CPU(tables)         bpf_get_smp_processor_id()
 #define OBSERVE_INSERT(tables, key) observe_insert(key)

@@ -64,14 +64,24 @@ void observe_post(struct dpdk_worker *worker, const struct weft_postcard *card)
 		return; // it is readable already
 }
 
+static struct dpdk_worker *worker_of(const struct tables *tables)
+{
+	return (void *)((u8 *)tables - offsetof(struct dpdk_worker, tables));
+}
+
+u32 observe_cpu(const struct tables *tables)
+{
+	return worker_of(tables)->index;
+}
+
 // The table has one writer at a time. A latency row is new only once.
 void observe_insert(struct tables *tables, const void *key)
 {
 	static const struct weft_latency_row none;
-	struct dpdk_worker *worker = (void *)((u8 *)tables - offsetof(struct dpdk_worker, tables));
-	rte_spinlock_lock(&worker->engine->write_lock);
+	struct engine *engine = worker_of(tables)->engine;
+	rte_spinlock_lock(&engine->write_lock);
 	table_insert(tables->latency, key, &none);
-	rte_spinlock_unlock(&worker->engine->write_lock);
+	rte_spinlock_unlock(&engine->write_lock);
 }
 
 // Flights end where a guest's taking can be seen. Who takes frames from an underlay that is a tap

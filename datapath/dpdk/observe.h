@@ -14,7 +14,9 @@ struct engine;
 struct tables;
 
 #define OBSERVE_RANDOM()            1u // frames are counted down: observe_line.h
+#define OBSERVE_CPU(tables)         observe_cpu(tables)
 #define OBSERVE_INSERT(tables, key) observe_insert((tables), (key))
+u32 observe_cpu(const struct tables *tables);
 void observe_insert(struct tables *tables, const void *key);
 
 enum {

@@ -67,7 +67,10 @@ weft_inline void observe_in(struct tables *tables, struct observation *seen, u32
 
 weft_inline void observe_span(struct tables *tables, u32 from, u32 to, enum weft_span span, u64 ns)
 {
-	struct weft_latency_key key = {.from = from, .to = to, .span = span};
+	struct weft_latency_key key = {.from = from,
+		.to = to,
+		.span = span,
+		.cpu = OBSERVE_CPU(tables) % WEFT_LATENCY_CPUS};
 	struct weft_latency_row *row = TABLE_ROW(tables, latency, &key);
 	if (!row) {
 		OBSERVE_INSERT(tables, &key);

@@ -11,6 +11,7 @@
 //   BALANCE(line)                                             what DECIDE has worked out
 //   OBSERVE_NOW(line)                                         ns, for packets that are observed
 //   OBSERVE_RANDOM()                                          a u32
+//   OBSERVE_CPU(tables)                                       number of the CPU, or worker
 //   OBSERVE_INSERT(tables, key)                               a latency row of zeros, if it is new
 // and writes apply_forward, apply_encap, apply_flood, apply_reply and apply_to_host for its kind
 // of buffer.

@@ -288,10 +288,12 @@ enum { WEFT_BINDINGS_PER_MAC = 8 };
 // drop: index port * WEFT_DROPS_PER_PORT + reason.
 #define WEFT_ROW_drop(F) F(u64, packets, )
 
-// latency: where the time goes, by (port or peer, port or peer, span). Index 0 for `to`: flooded. A
-// row is shared by all CPUs: samples are few. Fields change by atomic additions, min and max by
-// plain stores that may lose against another CPU's.
-#define WEFT_KEY_latency(F) F(u32, from, ) F(u32, to, ) F(u32, span, )
+// latency: where the time goes, by (port or peer, port or peer, span). Index 0 for `to`: flooded.
+// Each CPU (DPDK: worker) has a row of its own, made with its first sample; who reads adds them up.
+// CPUs that are alike modulo WEFT_LATENCY_CPUS share one, so fields change by atomic additions; min
+// and max by plain stores, which may lose against such a CPU's.
+enum { WEFT_LATENCY_CPUS = 8 };
+#define WEFT_KEY_latency(F) F(u32, from, ) F(u32, to, ) F(u32, span, ) F(u32, cpu, )
 #define WEFT_ROW_latency(F) \
 	F(u64, count, ) \
 	F(u64, sum_ns, ) \
@@ -316,6 +318,7 @@ enum weft_table_kind {
 	WEFT_TABLE_ARRAY,   // u32 index; every row exists; rows can be mapped (engine_ops.table_at)
 	WEFT_TABLE_PER_CPU, // u32 index; one row per CPU
 	WEFT_TABLE_HASH,
+	WEFT_TABLE_SPARSE = WEFT_TABLE_HASH, // a row takes memory when it is made
 };
 
 enum weft_table_role {
@@ -341,7 +344,7 @@ enum weft_table_role {
 	X(port_count, PER_CPU, DYNAMIC, weft_index, weft_port_count_row, 4096) \
 	X(drop, ARRAY, DYNAMIC, weft_index, weft_drop_row, 262144) \
 	X(guest, ARRAY, CONFIGURED, weft_index, weft_guest_row, 4096) \
-	X(latency, HASH, DYNAMIC, weft_latency_key, weft_latency_row, 2048) \
+	X(latency, SPARSE, DYNAMIC, weft_latency_key, weft_latency_row, 16384) \
 	X(service, HASH, CONFIGURED, weft_service_key, weft_service_row, 8192) \
 	X(ring, ARRAY, CONFIGURED, weft_index, weft_ring_row, 1048576) \
 	X(backend, ARRAY, CONFIGURED, weft_index, weft_backend_row, 4096) \

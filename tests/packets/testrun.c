@@ -245,10 +245,13 @@ static int keep_card(void *context, void *data, size_t bytes)
 
 static u64 spans(struct engine *engine, u32 from, u32 to, enum weft_span span)
 {
-	struct weft_latency_key key = {from, to, span};
+	struct weft_latency_key key = {from, to, span, 0};
 	static struct weft_latency_row row;
-	int error = bpf_map_lookup_elem(engine->fd[WEFT_TABLE_latency], &key, &row);
-	return error ? 0 : row.count;
+	u64 count = 0;
+	for (; key.cpu < WEFT_LATENCY_CPUS; key.cpu++)
+		if (!bpf_map_lookup_elem(engine->fd[WEFT_TABLE_latency], &key, &row))
+			count += row.count;
+	return count;
 }
 
 static void observe_all(struct engine *engine)

@@ -11,6 +11,9 @@
 #include "datapath/table.h"
 
 static const struct weft_latency_row no_latency;
+static u32 cpu; // that counts
+#undef OBSERVE_CPU
+#define OBSERVE_CPU(tables) cpu
 #undef OBSERVE_INSERT
 #define OBSERVE_INSERT(tables, key) table_insert((tables)->latency, (key), &no_latency)
 #include "datapath/pipeline/observe.h"
@@ -101,12 +104,19 @@ static void quantiles_of_few(void **state)
 
 // --- rows
 
+static void add_row_of(
+	struct rig *rig, u32 from, u32 to, enum weft_span span, u32 of_cpu, u32 ns, u32 count)
+{
+	struct weft_latency_key key = {.from = from, .to = to, .span = span, .cpu = of_cpu};
+	struct weft_latency_row row = {0};
+	for (u32 i = 0; i < count; i++)
+		histogram_count(&row, ns);
+	assert_int_equal(engine_put(&rig->weftd, latency, &key, &row), 0);
+}
+
 static void add_row(struct rig *rig, u32 from, u32 to, enum weft_span span)
 {
-	struct weft_latency_key key = {.from = from, .to = to, .span = span};
-	struct weft_latency_row row = {.count = 1, .sum_ns = 500, .min_ns = 500, .max_ns = 500};
-	row.bucket[weft_latency_bucket(500)] = 1;
-	assert_int_equal(engine_put(&rig->weftd, latency, &key, &row), 0);
+	add_row_of(rig, from, to, span, 0, 500, 1);
 }
 
 // Sim observes nothing; that it had, is enough for the commands.
@@ -173,6 +183,53 @@ static void reset_forgets_what_it_names(void **state)
 	rig_do(rig, "latency reset");
 	shows(rig, "latency show", "");
 	rig_refused(rig, "latency reset port nine", 1, "not_found", "nine");
+}
+
+static s64 number(struct rig *rig, const char *field)
+{
+	json_t *rows = rig_result(rig, "latency show");
+	assert_int_equal(json_array_size(rows), 1);
+	s64 value = json_integer_value(json_object_get(json_array_get(rows, 0), field));
+	json_decref(rows);
+	return value;
+}
+
+static void cpus_are_shown_as_one(void **state)
+{
+	struct rig *rig = *state;
+	add_row_of(rig, 1, 2, WEFT_SPAN_decide, 5, 500, 98);
+	add_row_of(rig, 1, 2, WEFT_SPAN_decide, 0, 20, 1);
+	add_row_of(rig, 1, 2, WEFT_SPAN_decide, 3, 0, 0); // made, and not counted in yet
+	add_row_of(rig, 1, 2, WEFT_SPAN_decide, 7, 100000, 2);
+	assert_int_equal(number(rig, "count"), 101);
+	assert_int_equal(number(rig, "sum_ns"), 98 * 500 + 20 + 200000);
+	assert_int_equal(number(rig, "min_ns"), 20);
+	assert_int_equal(number(rig, "max_ns"), 100000);
+	assert_in_range(number(rig, "p50_ns"), 492, 508);
+	assert_in_range(number(rig, "p99_ns"), 98400, 100000);
+	json_t *forgotten = rig_result(rig, "latency reset");
+	assert_int_equal(
+		json_integer_value(json_object_get(json_array_get(forgotten, 0), "forgotten")), 1);
+	json_decref(forgotten);
+	shows(rig, "latency show", "");
+}
+
+static void cpus_count_apart(void **state)
+{
+	struct tables tables = {
+		.latency = table_new(WEFT_TABLE_HASH, sizeof(struct weft_latency_key),
+			sizeof(struct weft_latency_row), 8),
+	};
+	struct weft_latency_key key = {.from = 1, .to = 2, .span = WEFT_SPAN_queue};
+	(void)state;
+	for (cpu = 0; cpu < WEFT_LATENCY_CPUS + 1; cpu++)
+		observe_span(&tables, 1, 2, WEFT_SPAN_queue, 100);
+	cpu = 0;
+	for (key.cpu = 0; key.cpu < WEFT_LATENCY_CPUS; key.cpu++) {
+		const struct weft_latency_row *row = table_get(tables.latency, &key);
+		assert_int_equal(row->count, key.cpu ? 1 : 2); // the ninth has the first's
+	}
+	table_free(tables.latency);
 }
 
 static void show_filters(void **state)
@@ -366,6 +423,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rows_go_with_their_port, observing, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			reset_forgets_what_it_names, observing, rig_teardown),
+		cmocka_unit_test_setup_teardown(cpus_are_shown_as_one, observing, rig_teardown),
+		cmocka_unit_test(cpus_count_apart),
 		cmocka_unit_test_setup_teardown(show_filters, observing, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			engines_that_observe_nothing, observing, rig_teardown),
