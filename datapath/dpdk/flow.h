@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The flow cache (pipeline/flow.h) of a worker: 8-way sets, one cache line per slot.
+// The flow cache (pipeline/flow.h) of a worker: 8-way sets, two for a key; one cache line per slot.
 //
 // Two levels in one table: what a frame's head (struct weft_key_head) decides stands once for all
 // flows between two stations; where decide has read more, the head's slot sends on to that of the
@@ -9,7 +9,9 @@
 // a regular frame without its constants, and the verdict. What a service changes stands in the line
 // beside it: cores fetch lines in pairs. IPv6 addresses stand in a second array. A set's signatures
 // say which of its slots may be the one, so that a look-up touches one slot, whatever the others
-// hold.
+// hold. A key has two sets, as in cuckoo hashing, without moving anybody (Broder, Mitzenmacher:
+// Using Multiple Hash Functions to Improve IP Lookups, INFOCOM 2001): with one, some are full long
+// before the table is.
 #pragma once
 
 #include <emmintrin.h>
@@ -112,16 +114,38 @@ weft_inline u16 flow_signature(u64 hash)
 	return (u16)(hash >> 48) | 1; // 0 is an empty slot
 }
 
-// The slot of the key by its signature, else one to put it in.
+// Where a flow is when its own set has no room: of that set this one is the other, too.
+weft_inline struct flow_set *flow_other_set(
+	const struct flow_table *flows, const struct flow_set *set, u16 signature)
+{
+	return &flows->sets[((u32)(set - flows->sets) ^ signature) & flows->mask];
+}
+
+// The ways that have this signature: two bits each.
+weft_inline u32 flow_ways(const struct flow_set *set, u16 signature)
+{
+	__m128i all = _mm_load_si128((const __m128i *)set);
+	return (u32)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_set1_epi16((short)signature)));
+}
+
+weft_inline struct flow_slot *flow_way(
+	const struct flow_table *flows, const struct flow_set *set, u32 ways)
+{
+	u32 way = (u32)__builtin_ctz(ways) / 2;
+	return &flows->pairs[(size_t)(set - flows->sets) * FLOW_WAYS + way].slot;
+}
+
+// The slot that may have the key, by its signature; else where it will be, if there is room.
 weft_inline struct flow_slot *flow_slot_of(
 	const struct flow_table *flows, const struct flow_set *set, u16 signature)
 {
-	__m128i all = _mm_load_si128((const __m128i *)set);
-	u32 found = (u32)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_set1_epi16((short)signature)));
-	if (__builtin_expect(!found, 0))
-		found = (u32)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_setzero_si128()));
-	u32 way = found ? (u32)__builtin_ctz(found) / 2 : (u32)(signature >> 1) % FLOW_WAYS;
-	return &flows->pairs[(size_t)(set - flows->sets) * FLOW_WAYS + way].slot;
+	u32 ways = flow_ways(set, signature);
+	if (__builtin_expect(ways != 0, 1))
+		return flow_way(flows, set, ways);
+	const struct flow_set *other = flow_other_set(flows, set, signature);
+	ways = flow_ways(other, signature);
+	return ways ? flow_way(flows, other, ways)
+		    : flow_way(flows, set, flow_ways(set, 0) | WEFT_BIT(15));
 }
 
 weft_inline size_t flow_index_of(const struct flow_table *flows, const struct flow_slot *slot)
@@ -141,32 +165,7 @@ weft_inline struct flow_rewrite *flow_rewrite_of(struct flow_slot *slot)
 }
 
 // Keeps a row under a key, and returns where; ip6: the addresses, if that is of an IPv6 flow.
-weft_inline struct flow_slot *flow_store(const struct flow_table *flows, const struct flow_key *key,
-	const struct flow_slot *row, const u8 *ip6)
-{
-	u64 hash = flow_hash(key);
-	struct flow_set *set = flow_set_of(flows, hash);
-	struct flow_slot *slot = flow_slot_of(flows, set, flow_signature(hash));
-	*slot = *row;
-	slot->dst_src = key->dst_src;
-	slot->src_l4 = key->src_l4;
-	slot->ips = key->ips;
-	slot->place = key->place;
-	slot->rest = key->rest;
-	set->signature[flow_index_of(flows, slot) % FLOW_WAYS] = flow_signature(hash);
-	if ((key->rest & (FLOW_IP6 | FLOW_HEAD)) == FLOW_IP6)
-		memcpy(flow_ip6_of(flows, slot), ip6, sizeof(struct flow_ip6));
-	return slot;
-}
-
+struct flow_slot *flow_store(const struct flow_table *flows, const struct flow_key *key,
+	const struct flow_slot *row, const u8 *ip6);
 // Only what is the key's own: frames that nobody keeps cost other flows nothing.
-weft_inline void flow_forget(const struct flow_table *flows, const struct flow_key *key)
-{
-	u64 hash = flow_hash(key);
-	struct flow_set *set = flow_set_of(flows, hash);
-	struct flow_slot *slot = flow_slot_of(flows, set, flow_signature(hash));
-	if (!flow_equal(slot, key))
-		return;
-	*slot = (struct flow_slot){0};
-	set->signature[flow_index_of(flows, slot) % FLOW_WAYS] = 0;
-}
+void flow_forget(const struct flow_table *flows, const struct flow_key *key);

@@ -155,6 +155,36 @@ static void forgotten_verdicts_are_decided_again(void **state)
 	assert_int_equal(rig.sent[RIG_TO], sent);
 }
 
+static u32 run_all(u32 first, u32 count)
+{
+	u32 asked = 0;
+	for (u32 i = 0; i < count; i += 20)
+		asked += run(first + i, 20, false);
+	return asked;
+}
+
+// No set is full before many are: 1,600 flows in 4,096 slots, eight to a set, are three to a set,
+// but in some they would be nine.
+static void flows_have_room(void **state)
+{
+	(void)state;
+	by_ports = true;
+	assert_int_equal(run_all(100, 1600), 1600);
+	assert_int_equal(run_all(100, 1600), 0);
+	assert_int_equal(run_all(100, 1600), 0);
+}
+
+// Those that have ended, not those that go on.
+static void who_has_ended_makes_room(void **state)
+{
+	(void)state;
+	by_ports = true;
+	run_all(20000, 16000); // all slots are taken
+	pass(600);
+	assert_int_equal(run_all(100, 1600), 1600);
+	assert_int_equal(run_all(100, 1600), 0);
+}
+
 // The FDB hears of a station through whatever flow comes by, within a second.
 static void stations_stay_young(void **state)
 {
@@ -285,6 +315,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(levels_follow_the_configuration, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			forgotten_verdicts_are_decided_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(flows_have_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_has_ended_makes_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(stations_stay_young, setup, teardown),
 		cmocka_unit_test_setup_teardown(peers_get_the_same_by_either_way, setup, teardown),
 	};
