@@ -77,37 +77,64 @@ weft_inline u32 flow_among(const struct flow_set *set, u32 bits, u32 slots)
 	return (u32)slot & (slots - 1);
 }
 
-// Where the flow's slot is, or whose is in its place.
-weft_inline bool flow_place(struct flow_look *look, u64 hash)
+weft_inline void flow_seek(struct flow_look *look)
 {
-	u32 cpu = bpf_get_smp_processor_id(), slots = weft_flow_slots;
-	u32 sets = slots / WEFT_FLOW_WAYS, set = cpu * sets + ((u32)(hash >> 24) & (sets - 1));
-	u32 bits = ((u32)(hash >> 32) & ~(slots - 1)) | slots; // never 0
-	look->set = set;
-	look->bits = bits;
-	const struct flow_set *row = bpf_map_lookup_elem(&weft_flow_set, &look->set);
-	if (!row)
-		return false;
-	look->slot = cpu * slots + flow_among(row, bits, slots);
-	return true;
+	u64 hash = flow_hash(&look->key);
+	u32 slots = weft_flow_slots, sets = slots / WEFT_FLOW_WAYS;
+	look->set = bpf_get_smp_processor_id() * sets + ((u32)(hash >> 24) & (sets - 1));
+	look->bits = ((u32)(hash >> 32) & ~(slots - 1)) | slots; // never 0
 }
 
-// A slot for a flow that has none: the next, whoever has had it. In its set it takes the place of
-// what looks alike, or a free one, or any.
-weft_inline void flow_take(struct flow_look *look)
+// A flow has two sets, or who is in a full one would be decided over and over; of the other one
+// this is the other, too.
+weft_inline u32 flow_other_set(const struct flow_look *look)
 {
-	struct flow_set *set = bpf_map_lookup_elem(&weft_flow_set, &look->set);
-	u32 slot = look->next++ & (weft_flow_slots - 1);
+	u32 apart = look->bits * 0x9e3779b1u >> 12 | 1;
+	return look->set ^ (apart & (weft_flow_slots / WEFT_FLOW_WAYS - 1));
+}
+
+// Where the flow's slot is, or whose is in its place.
+weft_inline struct flow_slot *flow_place(struct flow_look *look)
+{
+	const struct flow_set *row = bpf_map_lookup_elem(&weft_flow_set, &look->set);
+	u32 slots = weft_flow_slots;
+	if (!row)
+		return NULL;
+	look->slot = bpf_get_smp_processor_id() * slots + flow_among(row, look->bits, slots);
+	return bpf_map_lookup_elem(&weft_flow, &look->slot);
+}
+
+// In the flow's set: what looks alike, or is free; WEFT_FLOW_WAYS: none.
+weft_inline u32 flow_room(const struct flow_set *set, u32 bits)
+{
 	u32 free = WEFT_FLOW_WAYS, alike = WEFT_FLOW_WAYS;
-	if (!set)
-		return;
 	for (u32 way = 0; way < WEFT_FLOW_WAYS; way++) {
 		if (!set->word[way])
 			free = way;
-		else if ((set->word[way] ^ look->bits) < weft_flow_slots)
+		else if ((set->word[way] ^ bits) < weft_flow_slots)
 			alike = way;
 	}
-	u32 way = alike < WEFT_FLOW_WAYS ? alike : free < WEFT_FLOW_WAYS ? free : slot;
+	return alike < WEFT_FLOW_WAYS ? alike : free;
+}
+
+// A slot for a flow that has none: the next, whoever has had it. In a set without room it takes
+// the place of any.
+weft_inline void flow_take(struct flow_look *look)
+{
+	struct flow_set *set = bpf_map_lookup_elem(&weft_flow_set, &look->set);
+	u32 slot = look->next++ & (weft_flow_slots - 1), way;
+	if (!set)
+		return;
+	way = flow_room(set, look->bits);
+	if (way == WEFT_FLOW_WAYS) {
+		look->set = flow_other_set(look);
+		set = bpf_map_lookup_elem(&weft_flow_set, &look->set);
+		if (!set)
+			return;
+		way = flow_room(set, look->bits);
+	}
+	if (way == WEFT_FLOW_WAYS)
+		way = slot;
 	set->word[way & (WEFT_FLOW_WAYS - 1)] = look->bits | slot;
 	look->slot = bpf_get_smp_processor_id() * weft_flow_slots + slot;
 }
@@ -159,13 +186,19 @@ weft_inline struct flow_slot *flow_look(struct pipeline *line, struct flow_frame
 	f->vid = tci & WEFT_VID_MASK;
 	if ((f->tagged && tpid != WEFT_ETH_8021Q) || !flow_read(f, in_port, line->vni, &look->key))
 		return NULL;
-	if (!flow_place(look, flow_hash(&look->key)))
-		return NULL;
+	flow_seek(look);
 	look->regular = true;
 	line->configuration = flow_generation(0);
-	struct flow_slot *slot = bpf_map_lookup_elem(&weft_flow, &look->slot);
-	if (!slot || !flow_equal(slot, look, f))
-		return NULL;
+	struct flow_slot *slot = flow_place(look);
+	if (!slot || !flow_equal(slot, look, f)) {
+		look->set = flow_other_set(look);
+		slot = flow_place(look);
+		look->known = slot && flow_equal(slot, look, f);
+		if (!look->known) {
+			look->set = flow_other_set(look);
+			return NULL;
+		}
+	}
 	look->known = true;
 	look->hit = flow_fresh(slot, line);
 	return look->hit ? slot : NULL;

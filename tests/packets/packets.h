@@ -158,6 +158,7 @@ int refusals_run(struct sequence_arena *arena);
 int testrun_bench(void);
 // What either hook observes of one. Returns the failures.
 int testrun_observe(void);
+int testrun_flows(void);
 
 // Live: real devices in this network namespace.
 enum live_kind { LIVE_TAP, LIVE_VETH, LIVE_XDP }; // XDP: veths that can take a program

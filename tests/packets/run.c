@@ -353,7 +353,7 @@ static int run_xdp(void)
 	failed += services_run(
 		&(struct sequence_arena){"xdp test run, services", arena.ops, arena.engine});
 	engine_xdp.stop(arena.engine);
-	return failed + testrun_observe();
+	return failed + testrun_observe() + testrun_flows();
 }
 
 static int run_ebpf_live(struct arena *arena, enum live_kind kind)
