@@ -33,19 +33,51 @@ static struct way_times remainder_of(struct way_times whole, struct way_times pa
 	};
 }
 
-// The guest's kernel answers a connection by itself: what a request takes longer is the service's.
-// The two are of different packets, so nothing can be said of single ones.
-static void split_guest(
-	struct path_result *path, const struct way_step *step, const struct way_step *kernel)
+static int by_port(const void *a, const void *b)
 {
-	struct way_times service;
+	unsigned x = ((const struct way_turn *)a)->port, y = ((const struct way_turn *)b)->port;
+
+	return (x > y) - (x < y);
+}
+
+// What each request took longer than its own connection did. Where not each has one (it was there
+// before, or was not seen), all of them together must do, and nothing is said of single ones.
+static struct way_times service_of(const struct way *way, const struct way *connect,
+	const struct way_step *step, const struct way_step *kernel)
+{
+	double *ns = calloc(way->requests + 1, sizeof(*ns));
+	struct way_times took;
+	size_t count = 0;
+
+	if (!ns)
+		abort();
+	qsort(connect->turns, connect->requests, sizeof(*connect->turns), by_port);
+	for (size_t i = 0; i < way->requests; i++) {
+		const struct way_turn *turn = &way->turns[i];
+		const struct way_turn *accepted = bsearch(
+			turn, connect->turns, connect->requests, sizeof(*connect->turns), by_port);
+
+		if (turn->port && accepted)
+			ns[count++] = turn->ns - accepted->ns;
+	}
+	took = way_times(ns, count);
+	free(ns);
+	if (count == way->requests && count == connect->requests)
+		return took;
+	took = remainder_of(step->took, kernel->took);
+	took.p99_ns = NAN;
+	return took;
+}
+
+// The guest's kernel answers a connection by itself: what a request takes longer is the service's.
+static void split_guest(struct path_result *path, const struct way *way, const struct way *connect,
+	const struct way_step *step)
+{
+	const struct way_step *kernel = guest_of(connect);
 
 	add_step(path, step->host, step->what, kernel ? kernel->took : step->took, true);
-	if (!kernel)
-		return;
-	service = remainder_of(step->took, kernel->took);
-	service.p99_ns = NAN;
-	add_step(path, step->host, "service", service, true);
+	if (kernel)
+		add_step(path, step->host, "service", service_of(way, connect, step, kernel), true);
 }
 
 // What the hosts did not see of it. Where each request is known by its place in the row, of each
@@ -98,7 +130,7 @@ void path_make(struct path_result *path, const struct way *way, const struct way
 		put_client(path, way, seen);
 	for (size_t i = 0; i < way->count; i++) {
 		if (way_is_guest(&way->steps[i]))
-			split_guest(path, &way->steps[i], guest_of(connect));
+			split_guest(path, way, connect, &way->steps[i]);
 		else
 			path->steps[path->count++] = way->steps[i];
 	}

@@ -149,10 +149,19 @@ static const struct pattern *note_pattern(struct pattern **patterns,
 	return pattern;
 }
 
+// "10.1.0.1:4242", "[fd00::1]:4242"; 0: an address alone.
+static unsigned port_of(const char *end)
+{
+	const char *last = strrchr(end, ':');
+
+	return last && (*end == '[' || last == strchr(end, ':'))
+		       ? (unsigned)strtoul(last + 1, NULL, 10)
+		       : 0;
+}
+
 static bool is_meant(const struct way_aim *aim, const char *src)
 {
-	const char *colon = strrchr(src, ':');
-	unsigned port = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
+	unsigned port = port_of(src);
 
 	if (*aim->from && !is_at(src, aim->from))
 		return false;
@@ -268,8 +277,29 @@ static struct way_times times_between(const struct exchange *exchanges, size_t p
 	return took;
 }
 
+static void note_turns(struct way *way, const struct exchange *exchanges, size_t pairs,
+	const struct pattern *pattern, const char *to)
+{
+	size_t count = 0;
+
+	way->turns = calloc(way->requests, sizeof(*way->turns));
+	if (!way->turns)
+		abort();
+	for (size_t i = 0; i < pairs; i++) {
+		const struct exchange *e = &exchanges[i];
+		size_t last = e->question->count - 1;
+
+		if (e->pattern != pattern)
+			continue;
+		way->turns[count++] = (struct way_turn){
+			.port = port_of(ends_of(e->question, to)->src),
+			.ns = (double)(point_at(e, last + 1)->ns - point_at(e, last)->ns),
+		};
+	}
+}
+
 static void make_steps(struct way *way, const struct exchange *exchanges, size_t pairs,
-	const struct pattern *pattern)
+	const struct pattern *pattern, const char *to)
 {
 	const struct exchange *one = exchanges;
 
@@ -289,6 +319,7 @@ static void make_steps(struct way *way, const struct exchange *exchanges, size_t
 		step->took = times_between(exchanges, pairs, pattern, i, i + 1);
 	}
 	way->took = times_between(exchanges, pairs, pattern, 0, way->count);
+	note_turns(way, exchanges, pairs, pattern, to);
 	way->spans_ns = calloc(pairs, sizeof(*way->spans_ns));
 	if (!way->spans_ns)
 		abort();
@@ -315,7 +346,7 @@ struct way way_find(const struct walk *walk, const struct way_aim *aim)
 		if (pattern->times > best->times)
 			best = pattern;
 	if (best)
-		make_steps(&way, exchanges, pairs, best);
+		make_steps(&way, exchanges, pairs, best, aim->to);
 	way.others = pairs - way.requests;
 	HASH_ITER (hh, patterns, pattern, next) {
 		HASH_DEL(patterns, pattern);
@@ -330,4 +361,5 @@ void way_free(struct way *way)
 {
 	free(way->steps);
 	free(way->spans_ns);
+	free(way->turns);
 }

@@ -19,14 +19,21 @@ struct way_step {
 	bool between;  // two clocks: below zero it is their error
 };
 
+// How long the guest took for one of them.
+struct way_turn {
+	unsigned port; // the client's; 0: it has none
+	double ns;
+};
+
 struct way {
 	struct way_step *steps; // in order
 	size_t count;
-	size_t requests;       // of which the steps tell
-	size_t others;         // that had other points
-	size_t again;          // packets that are left out: they came more than once
-	struct way_times took; // from the first point to the last
-	double *spans_ns;      // the same of each, these and others (NAN), in order
+	size_t requests;        // of which the steps tell
+	size_t others;          // that had other points
+	size_t again;           // packets that are left out: they came more than once
+	struct way_times took;  // from the first point to the last
+	double *spans_ns;       // the same of each, these and others (NAN), in order
+	struct way_turn *turns; // of these
 };
 
 struct way_aim {

@@ -93,6 +93,7 @@ chmod +x "$WORK/as-c1"
 equal "$(jq -c '[["10.1.0.1: client and its wire"], .[1:7], ["c2: service"], .[7:]] | add' <<<"$WAY")" "$(steps)" "the steps of HTTP"
 equal 5 "$(jq .requests "$WORK/path")" "requests of HTTP"
 within "$(served_median)" "$(step c2 service)" "the service's time"
+within "$(tail -n 5 "$WORK/served" | sort -n | tail -n 1)" "$(step c2 service p99_ns)" "the service's longest"
 curl_median() { # curl_median COLUMN [SINCE-COLUMN]: in ns, of "connect,first,total," of each request
 	tr , '\n' <"$WORK/curl" | paste - - - - - |
 		awk -v at="$1" -v since="${2:-9}" '{ printf "%.0f\n", ($at - $since) * 1e9 }' | sort -n | sed -n 3p

@@ -3,6 +3,8 @@
 // that belong to answers, and who names what is typed.
 #include "unit.h"
 
+#include <math.h>
+#include "ctl/path/result.h"
 #include "ctl/path/way.h"
 #include "daemon/target.h"
 
@@ -21,6 +23,32 @@ static void see(struct walk *walk, const char *host, const char *packet, const c
 		proto, "echo", echo, "payload_bytes", 10);
 	walk_add(walk, line, host);
 	json_decref(line);
+}
+
+// Of TCP: flags "S" and no bytes, or bytes.
+static void see_tcp(struct walk *walk, const char *packet, const char *point, int64_t ns,
+	const char *src, const char *dst, const char *flags)
+{
+	json_t *line = json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:i}", "packet", packet,
+		"point", point, "time_ns", (json_int_t)ns, "port", "h1", "src", src, "dst", dst,
+		"proto", "tcp", "flags", flags, "payload_bytes", *flags ? 0 : 10);
+
+	walk_add(walk, line, "h1");
+	json_decref(line);
+}
+
+// From that port: asked, and answered by the guest after so long.
+static void exchange(struct walk *walk, int port, int64_t at, int64_t guest_ns, const char *flags)
+{
+	char q[17], r[17], client[32];
+
+	snprintf(q, sizeof(q), "q%d%s", port, flags);
+	snprintf(r, sizeof(r), "r%d%s", port, flags);
+	snprintf(client, sizeof(client), "10.1.0.1:%d", port);
+	see_tcp(walk, q, "P0", at, client, "10.1.0.2:80", flags);
+	see_tcp(walk, q, "P5", at + 10, client, "10.1.0.2:80", flags);
+	see_tcp(walk, r, "P0", at + 10 + guest_ns, "10.1.0.2:80", client, flags);
+	see_tcp(walk, r, "P5", at + 20 + guest_ns, "10.1.0.2:80", client, flags);
 }
 
 // A ping from h1 to h2 and back, sent then; delays each way, as no clock sees them.
@@ -237,12 +265,60 @@ static void other_requests_are_not_meant(void **state)
 	walk_free(walk);
 }
 
+static struct way_step service_of(struct walk *walk)
+{
+	struct way_aim aim = {.from = "", .to = "10.1.0.2:80"};
+	struct requests_seen none = {0};
+	struct path_result path = {0};
+	struct way way, connect;
+	struct way_step service = {0};
+
+	walk_align(walk);
+	way = way_find(walk, &aim);
+	aim.connect = true;
+	connect = way_find(walk, &aim);
+	path_make(&path, &way, &connect, &none);
+	for (size_t i = 0; i < path.count; i++)
+		if (!strcmp(path.steps[i].what, "service"))
+			service = path.steps[i];
+	free(path.steps);
+	way_free(&way);
+	way_free(&connect);
+	walk_free(walk);
+	return service;
+}
+
+// Each request is held against its own connection; one without: all against all.
+static void a_service_takes_what_its_kernel_does_not(void **state)
+{
+	static const int64_t kernel_ns[] = {10, 30, 60}, all_ns[] = {110, 330, 170};
+	struct way_step service;
+
+	(void)state;
+	for (int missing = 0; missing < 2; missing++) {
+		struct walk *walk = hosts(1);
+
+		for (int i = 0; i < 3; i++) {
+			if (!missing || i)
+				exchange(walk, 4003 - i, 1000000 + i * 10000, kernel_ns[i], "S");
+			exchange(walk, 4003 - i, 1005000 + i * 10000, all_ns[i], "");
+		}
+		service = service_of(walk);
+		assert_true(service.took.p50_ns == (missing ? 170 - 60 : 110));
+		if (missing)
+			assert_true(isnan(service.took.p99_ns));
+		else
+			assert_true(service.took.p99_ns == 300);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_comes_again_is_left_out),
 		cmocka_unit_test(what_was_not_seen_is_no_guest),
 		cmocka_unit_test(other_requests_are_not_meant),
+		cmocka_unit_test(a_service_takes_what_its_kernel_does_not),
 		cmocka_unit_test(clocks_are_brought_together),
 		cmocka_unit_test(below_zero_stays_below_zero),
 		cmocka_unit_test(one_clock_is_left_alone),
