@@ -125,10 +125,35 @@ json_t *latency_numbers(const struct weft_latency_row *row)
 	return numbers;
 }
 
+// Of a port, a peer, or what passed between the two; 0: any.
+struct ends {
+	u32 port, peer, network;
+};
+
+static bool has_ends(const struct weft_latency_key *key, const struct ends *ends)
+{
+	return (!ends->port || ends->port == key->from || ends->port == key->to) &&
+	       (!ends->peer || ends->peer == key->from || ends->peer == key->to);
+}
+
+static int read_ends(struct request *request, struct ends *ends)
+{
+	static const char *const other[] = {"peer", "port"};
+	struct place_filter filter[2] = {0};
+	int error = 0;
+	for (int i = 0; !error && i < 2; i++) {
+		json_t *words = json_copy(request->arguments);
+		json_object_del(words, other[i]);
+		error = place_filter(request->weftd, words, &filter[i], &request->failure);
+		json_decref(words);
+	}
+	*ends = (struct ends){filter[0].place, filter[1].place, filter[0].network};
+	return error;
+}
+
 struct collected {
 	struct weftd *weftd;
-	const json_t *arguments;
-	struct place_filter filter;
+	struct ends ends;
 	u32 count, capacity;
 	struct kept {
 		struct weft_latency_key key;
@@ -143,14 +168,14 @@ static bool fits(const struct collected *c, const struct weft_latency_key *key)
 	const struct object *to = place_at(c->weftd, key->to);
 	if (!from || (key->to && !to))
 		return false;
-	if (c->filter.place && c->filter.place != key->from && c->filter.place != key->to)
+	if (!has_ends(key, &c->ends))
 		return false;
-	if (!c->filter.network)
+	if (!c->ends.network)
 		return true;
 	// A peer is in every network of its host's: who is a port says which it was.
 	if (place_is_peer(from) && to && !place_is_peer(to))
 		from = to;
-	return place_in(c->weftd, from, c->filter.network, &tag);
+	return place_in(c->weftd, from, c->ends.network, &tag);
 }
 
 static int collect(const void *key, const void *row, void *context)
@@ -302,8 +327,7 @@ static int run_show(struct request *request)
 	struct collected c = {.weftd = request->weftd};
 	int error = observes(request);
 	if (!error)
-		error = place_filter(
-			request->weftd, request->arguments, &c.filter, &request->failure);
+		error = read_ends(request, &c.ends);
 	if (error)
 		return error;
 	error = collect_all(&c);
@@ -323,7 +347,7 @@ static int run_show(struct request *request)
 
 struct forgotten {
 	struct weftd *weftd;
-	u32 place;
+	struct ends ends;
 	u64 count;
 };
 
@@ -342,28 +366,32 @@ static int forget_one(const void *key, const void *row, void *context)
 	struct weft_latency_key at;
 	(void)row;
 	memcpy(&at, key, sizeof(at));
-	if (!f->place || at.from == f->place || at.to == f->place)
+	if (has_ends(&at, &f->ends))
 		f->count += !engine_del(f->weftd, latency, &at, NULL) && !has_row(f->weftd, at);
 	return 0;
 }
 
-u64 latency_forget(struct weftd *weftd, u32 place)
+static u64 forget(struct weftd *weftd, const struct ends *ends)
 {
-	struct forgotten f = {weftd, place, 0};
+	struct forgotten f = {weftd, *ends, 0};
 	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_latency, forget_one, &f);
 	return f.count;
 }
 
+void latency_forget(struct weftd *weftd, u32 place)
+{
+	forget(weftd, &(struct ends){.port = place});
+}
+
 static int run_reset(struct request *request)
 {
-	struct place_filter filter;
+	struct ends ends;
 	int error = observes(request);
 	if (!error)
-		error = place_filter(
-			request->weftd, request->arguments, &filter, &request->failure);
+		error = read_ends(request, &ends);
 	if (error)
 		return error;
-	return place_answer_flush(request, latency_forget(request->weftd, filter.place));
+	return place_answer_flush(request, forget(request->weftd, &ends));
 }
 
 static const struct argument reset_arguments[] = {

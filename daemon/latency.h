@@ -15,8 +15,7 @@ void latency_follow(struct weftd *weftd);
 void latency_port_sampled(struct weftd *weftd, u32 was, u32 below);
 // Is the underlay's traffic timed? Then P3 is asked for, whoever decapsulates.
 bool latency_sees_underlay(struct weftd *weftd);
-// Forgets what was kept of this port or peer; 0: of all. Returns how many histograms.
-u64 latency_forget(struct weftd *weftd, u32 place);
+void latency_forget(struct weftd *weftd, u32 place); // of a port or peer that goes
 
 // A histogram in words, as `latency show` has it.
 json_t *latency_numbers(const struct weft_latency_row *row);

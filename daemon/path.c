@@ -128,7 +128,7 @@ static int find_sender(struct path *p, const char *from, const struct target *to
 		return 0;
 	}
 	fail(p->failure, -ENOENT, "not_found",
-		"%.64s is no port, and no address that comes in by a port", from);
+		"'%.64s' is no port, and no address that comes in by a port", from);
 	return fail_hint(
 		p->failure, "`port show` lists the ports; an address is known once it has sent");
 }
@@ -288,7 +288,8 @@ const struct object *path_port(struct weftd *weftd, const char *text, struct tar
 
 int path_no_target(const char *to, struct failure *failure)
 {
-	fail(failure, -ENOENT, "not_found", "%.64s is no port, and no address or address:port", to);
+	fail(failure, -ENOENT, "not_found", "'%.64s' is no port, and no address or address:port",
+		to);
 	return fail_hint(failure, "`port show` lists the ports");
 }
 

@@ -291,11 +291,12 @@ int join_run(struct client *clients, int *statuses, size_t count, const json_t *
 
 	join.self.many = false;
 	read_words(&join, words, find_command(commands, words));
+	status = run_points(clients, statuses, count, words, &join.taker);
+	seen = requests_end(&join.requests);
+	// not before: the tables know now what the requests have taught them
 	join.dry = dry_walk(&(struct ask_hosts){clients, statuses, count}, join.from,
 		words_value(words, find_command(commands, words), "to"),
 		words_value(words, find_command(commands, words), "proto"));
-	status = run_points(clients, statuses, count, words, &join.taker);
-	seen = requests_end(&join.requests);
 	if (is_known(&join) && !shares_network(&join))
 		status = client_fail(&join.self, WEFT_EXIT_REFUSED, "not_found", NULL,
 			"%s is in network %s, and %s is not", join.from, join.walk->network,

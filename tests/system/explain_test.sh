@@ -116,7 +116,7 @@ expect a '[["reply","a"],["forward","a"]]' 'map([.verdict,.host])' path v1 10.1.
 expect a '[["reply","a"],["forward","a"]]' 'map([.verdict,.host])' path v1 v2
 expect a '[["flood","a"],["wait","a"]]' 'map([.verdict,.host])' path v1 10.1.0.9
 expect a '[["reply","a"],["forward","a"]]' 'map([.verdict,.host])' path 10.1.0.1 v2
-refused a 1 'v9 is no port, and no address that comes in by a port' path v9 v1
+refused a 1 "'v9' is no port, and no address that comes in by a port" path v9 v1
 refused a 1 'no address that comes in by a port' path 198.51.100.1 v1
 refused a 1 'is no port, and no address' path v1 10.1.0.2:none
 

@@ -83,6 +83,10 @@ equal "$(jq -c '.[1:]' <<<"$WAY")" "$(steps)" "the steps of the packets"
 equal true "$(jq '.requests > 5 and (.dry | length) > 2' "$WORK/path")" "requests by chance: $(jq -c '[.requests, .dry]' "$WORK/path")"
 drawn "$WORK/way.svg"
 
+# the hosts of a lab know each other's probes
+"$BUILD/weftctl" "${SOCKETS[@]}" -j probe c1 c2 count 3 | tail -n 1 >"$WORK/probed"
+equal '[3,0]' "$(jq -c '[.received, .lost]' "$WORK/probed")" "probes: $(cat "$WORK/probed")"
+
 # --- HTTP: what curl says of each request, and a service that takes 100 ms
 spawn_in c2 "$BUILD/tests/webserver" 80 100 >"$WORK/served"
 served_median() { tail -n 5 "$WORK/served" | sort -n | sed -n 3p; } # what the service itself says of the last five
@@ -170,7 +174,7 @@ refuses 1 'has a port nobody' nobody 10.1.0.2 request 1
 refuses 1 'address of nobody' c1 nobody request 1
 refuses 1 'is no port, and no address' c1 10.1.0.2:0 request 1
 refuses 1 'namespace nowhere' c1 10.1.0.2 request 1 netns nowhere
-refuses 1 'nobody is no port, and no address' c1 nobody
+refuses 1 "'nobody' is no port, and no address" c1 nobody
 refuses 1 'is no port, and no address or address:port' c1 10.1.0.2:99999
 refuses 1 'has a port 10.1.0.77, or knows where that comes in' 10.1.0.77 10.1.0.2
 SOCKETS+=(-s "$WORK/nobody.sock")

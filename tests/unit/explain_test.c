@@ -145,7 +145,7 @@ static void a_path_is_steps(void **state)
 	says(rig, "path web1 web2", NULL, "verdict", "\"reply\"");
 	says(rig, "path web1 [fd00::1]:80", NULL, "what", "\"ND: who has it?\"");
 	rig_refused(rig, "path web1 10.1.0.2:99999", 1, "not_found", "no address");
-	rig_refused(rig, "path web9 web1", 1, "not_found", "web9 is no port, and no address");
+	rig_refused(rig, "path web9 web1", 1, "not_found", "'web9' is no port, and no address");
 }
 
 // What is behind a peer, only its host knows.

@@ -245,6 +245,22 @@ static void show_filters(void **state)
 	shows(rig, "latency show port two", "one>two residence;");
 }
 
+static void of_a_port_and_a_peer(void **state)
+{
+	struct rig *rig = *state;
+	rig_do(rig, "host set address 192.0.2.1");
+	rig_do(rig, "peer add far address 192.0.2.2");
+	add_row(rig, 1, 3, WEFT_SPAN_residence);
+	add_row(rig, 3, 1, WEFT_SPAN_queue);
+	add_row(rig, 3, 2, WEFT_SPAN_queue);
+	add_row(rig, 1, 2, WEFT_SPAN_decide);
+	shows(rig, "latency show port one peer far", "far>one queue;one>far residence;");
+	shows(rig, "latency show peer far", "far>one queue;far>two queue;one>far residence;");
+	rig_do(rig, "latency reset port one peer far");
+	shows(rig, "latency show", "far>two queue;one>two decide;");
+	rig_refused(rig, "latency show port one peer near", 1, "not_found", "near");
+}
+
 static void engines_that_observe_nothing(void **state)
 {
 	struct rig *rig = *state;
@@ -426,6 +442,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cpus_are_shown_as_one, observing, rig_teardown),
 		cmocka_unit_test(cpus_count_apart),
 		cmocka_unit_test_setup_teardown(show_filters, observing, rig_teardown),
+		cmocka_unit_test_setup_teardown(of_a_port_and_a_peer, observing, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			engines_that_observe_nothing, observing, rig_teardown),
 		cmocka_unit_test_setup_teardown(

@@ -3,9 +3,11 @@
 #include "topo/lab/host.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -186,18 +188,36 @@ static const struct tree *find_object(const struct node *node, const char *why)
 	return at ? at : node->objects;
 }
 
+// So that hosts know each other's probes, and a packet by the same identity.
+static int give_probe_key(struct lab *lab, json_t *objects)
+{
+	json_t *host = json_object_get(objects, "host");
+	uint64_t secret[2];
+
+	if (!*lab->probe_key) {
+		if (getrandom(secret, sizeof(secret), 0) != sizeof(secret))
+			return lab_fail(lab, errno, "getrandom: %m");
+		snprintf(lab->probe_key, sizeof(lab->probe_key), "%016" PRIx64 "%016" PRIx64,
+			secret[0], secret[1]);
+	}
+	if (!host)
+		json_object_set_new(objects, "host", host = json_object());
+	if (!json_object_get(host, "probe_key"))
+		json_object_set_new(host, "probe_key", json_string(lab->probe_key));
+	return 0;
+}
+
 static int apply(struct lab *lab, struct node *node)
 {
 	json_t *objects = host_objects(lab, node);
 	char path[PATH_MAX], why[LAB_WHY_LEN];
-	int err = 0;
+	int err = give_probe_key(lab, objects);
 
 	node_path(lab, node, "objects.json", path);
-	if (json_object_size(objects)) {
+	if (!err)
 		err = json_dump_file(objects, path, JSON_INDENT(2))
 			      ? lab_fail(lab, EIO, "cannot write %s", path)
 			      : host_ctl(lab, node, (char *[]){"apply", path, NULL}, NULL);
-	}
 	json_decref(objects);
 	if (err == -EREMOTEIO && node->objects) {
 		strcpy(why, lab->why);

@@ -112,6 +112,7 @@ struct lab {
 	char dir[64];          // LAB_ROOT/NAME
 	int lock;              // held while the lab is built or taken down; -1
 	int journal;           // -1
+	char probe_key[33];    // of all hosts that have none of their own; made when it is wanted
 	char why[LAB_WHY_LEN]; // one sentence, when a function failed
 };
 
