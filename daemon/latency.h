@@ -15,6 +15,9 @@ void latency_follow(struct weftd *weftd);
 void latency_port_sampled(struct weftd *weftd, u32 was, u32 below);
 // Is the underlay's traffic timed? Then P3 is asked for, whoever decapsulates.
 bool latency_sees_underlay(struct weftd *weftd);
+
+// --- latency_show.c
+
 void latency_forget(struct weftd *weftd, u32 place); // of a port or peer that goes
 
 // A histogram in words, as `latency show` has it.
