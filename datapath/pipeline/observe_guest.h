@@ -75,13 +75,15 @@ weft_inline void guest_listen(struct tables *tables, const struct packet *p,
 	struct weft_guest_row *row = TABLE_ROW(tables, guest, &index);
 	seen->asks = seen->sampled && verdict->action == WEFT_ACTION_forward &&
 		     guest_question(p, key, layout, &seen->question);
-	if (!row || !seen->answering || !row->out_ns || !seen->in_ns)
+	if (!row || !seen->answering || !seen->in_ns)
+		return;
+	u64 out_ns = *(volatile u64 *)&row->out_ns; // once: it is anybody's
+	if (out_ns <= GUEST_ASKING)
 		return;
 	row->heard++;
-	if (!guest_answers(p, key, layout, row))
-		return;
-	u64 out_ns = row->out_ns;
-	row->out_ns = 0;
-	observe_span(tables, row->from, key->in_port, WEFT_SPAN_guest,
-		histogram_between(out_ns, seen->in_ns));
+	u32 from = row->from;
+	if (guest_answers(p, key, layout, row) &&
+		__sync_val_compare_and_swap(&row->out_ns, out_ns, 0) == out_ns)
+		observe_span(tables, from, key->in_port, WEFT_SPAN_guest,
+			histogram_between(out_ns, seen->in_ns));
 }

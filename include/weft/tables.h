@@ -304,7 +304,7 @@ enum { WEFT_LATENCY_CPUS = 8 };
 // guest: a question that was handed to a port and waits for the guest's answer. Index: port id.
 // Written by the datapath alone, but for `asked`.
 #define WEFT_ROW_guest(F) \
-	F(u64, out_ns, ) /* when it was handed over; 0: none waits. Written last */ \
+	F(u64, out_ns, ) /* when it was handed over; 0: none waits, 1: not all is here yet */ \
 	F(be32, src, )   /* low words of its addresses */ \
 	F(be32, dst, ) \
 	F(u32, from, )     /* where it came from */ \

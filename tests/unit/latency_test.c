@@ -4,6 +4,7 @@
 #include "tests/unit/expect.h"
 
 #include <math.h>
+#include <pthread.h>
 #include "daemon/filter.h"
 #include "daemon/latency.h"
 #include "datapath/card.h"
@@ -17,6 +18,7 @@ static u32 cpu; // that counts
 #undef OBSERVE_INSERT
 #define OBSERVE_INSERT(tables, key) table_insert((tables)->latency, (key), &no_latency)
 #include "datapath/pipeline/observe.h"
+#include "datapath/pipeline/observe_guest.h"
 
 // --- buckets
 
@@ -332,6 +334,64 @@ static void a_full_table_counts_what_it_loses(void **state)
 	table_free(tables.port_usage);
 }
 
+// --- a guest's answers, by several CPUs
+
+enum { ASKED_OF = 2, GUEST_ROUNDS = 300000 };
+
+static u64 monotonic_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
+}
+
+static void *asks(void *tables)
+{
+	struct observation seen = {.asks = true, .question = {.protocol = WEFT_IP_UDP}};
+	for (u32 i = 0; i < GUEST_ROUNDS; i++)
+		guest_asked(tables, 1, ASKED_OF, &seen, monotonic_ns());
+	return NULL;
+}
+
+static void *listens(void *tables)
+{
+	const struct weft_key answer = {
+		.in_port = ASKED_OF, .protocol = WEFT_IP_UDP, .flags = WEFT_KEY_L4};
+	const struct weft_layout layout = {0};
+	const struct weft_verdict verdict = {0};
+	const struct packet p = {0};
+	for (u32 i = 0; i < GUEST_ROUNDS; i++) {
+		struct observation seen = {.answering = true, .in_ns = monotonic_ns()};
+		guest_listen(tables, &p, &answer, &layout, &verdict, &seen);
+	}
+	return NULL;
+}
+
+// Each question has one answer, however many CPUs see one.
+static void guests_answer_once(void **state)
+{
+	struct tables tables = {
+		.latency = table_new(WEFT_TABLE_HASH, sizeof(struct weft_latency_key),
+			sizeof(struct weft_latency_row), 8),
+		.guest = table_new(
+			WEFT_TABLE_ARRAY, sizeof(u32), sizeof(struct weft_guest_row), ASKED_OF + 1),
+	};
+	const struct weft_latency_key key = {1, ASKED_OF, WEFT_SPAN_guest, 0};
+	void *(*const work[])(void *) = {asks, listens, listens, listens};
+	pthread_t threads[WEFT_ARRAY_SIZE(work)];
+	(void)state;
+	table_insert(tables.latency, &key, &no_latency); // it has one writer at a time
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(work); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, work[i], &tables), 0);
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(work); i++)
+		pthread_join(threads[i], NULL);
+	const struct weft_latency_row *row = table_get(tables.latency, &key);
+	assert_true(row->count > 0);
+	assert_true(row->max_ns < 10000000000ull);
+	table_free(tables.latency);
+	table_free(tables.guest);
+}
+
 // --- filters
 
 static struct weft_postcard card_of(bool tagged)
@@ -448,6 +508,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_port_s_word_beats_the_host_s, observing, rig_teardown),
 		cmocka_unit_test(a_full_table_counts_what_it_loses),
+		cmocka_unit_test(guests_answer_once),
 		cmocka_unit_test(filters_see_the_frame),
 		cmocka_unit_test(filters_that_are_none),
 		cmocka_unit_test(filters_ask_no_resolver),
