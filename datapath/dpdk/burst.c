@@ -391,6 +391,7 @@ static void enter_frame(struct dpdk_worker *worker, struct rte_mbuf *frame)
 	line_locate(&line);
 	line_match(&line, (u32)line_generation(worker, 0), flow_time(worker->now_ns));
 	observed->frame = NULL;
+	observed->told = false;
 	observe_in(&worker->tables, &observed->seen, OBSERVE_TRACING,
 		worker_time(worker, rte_rdtsc()));
 	observed->seen.flags = WEFT_POSTCARD_PROBE;

@@ -157,6 +157,7 @@ static void left(struct dpdk_worker *worker, struct observed *observed, bool los
 	if (!lost && flies(observed))
 		fly(worker, observed);
 	observed->frame = NULL;
+	observed->told = true;
 }
 
 void observe_left(struct dpdk_worker *worker, u32 slot, u32 frames, u32 lost)

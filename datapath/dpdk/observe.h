@@ -32,7 +32,8 @@ enum {
 // A packet of the burst that runs.
 struct observed {
 	struct observation seen;
-	struct rte_mbuf *frame; // that left for it; NULL: none yet. For comparing only.
+	struct rte_mbuf *frame; // that is to leave for it; NULL: none. For comparing only.
+	bool told;              // one has left
 	u32 slot;               // where it left
 	u32 from, to;
 	u32 index; // of the frame in the list that is being sent

@@ -69,6 +69,7 @@ static struct observation *observe_frame(
 	bool tracing = (s64)(host->trace_until_ns - worker->now_ns) > 0;
 	bool sampled = worker->observe.sampled >> index & 1;
 	observed->frame = NULL;
+	observed->told = false;
 	bool answering = guest_owes(&worker->guests[line->in_port]);
 	observe_in(&worker->tables, &observed->seen,
 		(sampled ? OBSERVE_SAMPLED : 0) | (tracing ? OBSERVE_TRACING : 0) |
@@ -106,11 +107,11 @@ static void observe_card(struct pipeline *line)
 		line->seen->flags |= WEFT_POSTCARD_SUPER;
 }
 
-// Of a frame cut into several, the first counts; of a flood, the last copy.
+// Of a frame cut into several, the first counts; of a flood, the last copy of the first list.
 static void observe_staged(struct pipeline *line, u32 slot, struct rte_mbuf *frame)
 {
 	struct observed *observed = observed_of(line->seen);
-	if (observed->frame && line->verdict->action != WEFT_ACTION_flood)
+	if (observed->told || (observed->frame && line->verdict->action != WEFT_ACTION_flood))
 		return;
 	observed->frame = frame;
 	observed->slot = slot;
