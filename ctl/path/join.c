@@ -259,7 +259,7 @@ static void read_words(struct join *join, const json_t *words, const json_t *com
 		.fd = -1,
 		.aim =
 			{
-				.count = count ? (unsigned)strtoul(count, NULL, 10) : 0,
+				.count = requests_count(count),
 				.netns = words_value(words, command, "netns"),
 				.with = words_value(words, command, "with"),
 			},

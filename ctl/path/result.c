@@ -33,9 +33,9 @@ static struct way_times remainder_of(struct way_times whole, struct way_times pa
 	};
 }
 
-static int by_port(const void *a, const void *b)
+static int by_number(const void *a, const void *b)
 {
-	unsigned x = ((const struct way_turn *)a)->port, y = ((const struct way_turn *)b)->port;
+	unsigned x = ((const struct way_turn *)a)->number, y = ((const struct way_turn *)b)->number;
 
 	return (x > y) - (x < y);
 }
@@ -51,13 +51,13 @@ static struct way_times service_of(const struct way *way, const struct way *conn
 
 	if (!ns)
 		abort();
-	qsort(connect->turns, connect->requests, sizeof(*connect->turns), by_port);
+	qsort(connect->turns, connect->requests, sizeof(*connect->turns), by_number);
 	for (size_t i = 0; i < way->requests; i++) {
 		const struct way_turn *turn = &way->turns[i];
-		const struct way_turn *accepted = bsearch(
-			turn, connect->turns, connect->requests, sizeof(*connect->turns), by_port);
+		const struct way_turn *accepted = bsearch(turn, connect->turns, connect->requests,
+			sizeof(*connect->turns), by_number);
 
-		if (turn->port && accepted)
+		if (turn->number && accepted)
 			ns[count++] = turn->ns - accepted->ns;
 	}
 	took = way_times(ns, count);
@@ -80,30 +80,37 @@ static void split_guest(struct path_result *path, const struct way *way, const s
 		add_step(path, step->host, "service", service_of(way, connect, step, kernel), true);
 }
 
-// What the hosts did not see of it. Where each request is known by its place in the row, of each
-// that the steps tell of; else what all took must do.
+// What the hosts did not see of it, of each request that the steps tell of: it is known by its
+// number, or, where somebody changes that before the first host, by its place in the row. Where
+// neither says which is which, nothing is said.
 static void add_client(
 	struct path_result *path, const struct way *way, const struct requests_seen *seen)
 {
 	double *first_ns = calloc(seen->count, sizeof(*first_ns));
 	double *own_ns = calloc(seen->count, sizeof(*own_ns));
-	bool each = seen->count == way->requests + way->others;
+	bool in_row = seen->count == way->requests + way->others;
 	size_t count = 0;
-	struct way_times own;
 
 	if (!first_ns || !own_ns)
 		abort();
+	qsort(way->turns, way->requests, sizeof(*way->turns), by_number);
 	for (size_t i = 0; i < seen->count; i++) {
-		if (each && isnan(way->spans_ns[i]))
+		const struct way_turn wanted = {.number = seen->numbers[i]};
+		const struct way_turn *turn =
+			bsearch(&wanted, way->turns, way->requests, sizeof(wanted), by_number);
+		double span_ns = turn ? turn->span_ns : in_row ? way->spans_ns[i] : NAN;
+
+		if (isnan(span_ns))
 			continue;
 		first_ns[count] = seen->first[i];
-		own_ns[count++] = each ? seen->first[i] - way->spans_ns[i] : NAN;
+		own_ns[count++] = seen->first[i] - span_ns;
 	}
-	path->whole = way_times(first_ns, count);
-	own = each ? way_times(own_ns, count) : remainder_of(path->whole, way->took);
-	if (!each)
-		own.p99_ns = NAN;
-	add_step(path, path->from, "client and its wire", own, false);
+	if (count) {
+		path->whole = way_times(first_ns, count);
+		add_step(path, path->from, "client and its wire", way_times(own_ns, count), false);
+	} else {
+		path->whole = way_times(seen->first, seen->count);
+	}
 	free(first_ns);
 	free(own_ns);
 }

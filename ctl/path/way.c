@@ -277,6 +277,14 @@ static struct way_times times_between(const struct exchange *exchanges, size_t p
 	return took;
 }
 
+static unsigned number_of(const struct walk_packet *question, const char *to)
+{
+	const char *sequence = strrchr(question->echo, '.'); // "identifier.sequence"
+
+	return sequence ? (unsigned)strtoul(sequence + 1, NULL, 10)
+			: port_of(ends_of(question, to)->src);
+}
+
 static void note_turns(struct way *way, const struct exchange *exchanges, size_t pairs,
 	const struct pattern *pattern, const char *to)
 {
@@ -292,8 +300,9 @@ static void note_turns(struct way *way, const struct exchange *exchanges, size_t
 		if (e->pattern != pattern)
 			continue;
 		way->turns[count++] = (struct way_turn){
-			.port = port_of(ends_of(e->question, to)->src),
+			.number = number_of(e->question, to),
 			.ns = (double)(point_at(e, last + 1)->ns - point_at(e, last)->ns),
+			.span_ns = (double)(point_at(e, way->count)->ns - point_at(e, 0)->ns),
 		};
 	}
 }

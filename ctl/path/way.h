@@ -19,10 +19,10 @@ struct way_step {
 	bool between;  // two clocks: below zero it is their error
 };
 
-// How long the guest took for one of them.
+// One of them: how long the guest took, and from the first point to the last.
 struct way_turn {
-	unsigned port; // the client's; 0: it has none
-	double ns;
+	unsigned number; // the client's port, or the ping's sequence; 0: neither
+	double ns, span_ns;
 };
 
 struct way {

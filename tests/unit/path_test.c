@@ -312,6 +312,35 @@ static void a_service_takes_what_its_kernel_does_not(void **state)
 	}
 }
 
+// The third ping's answer was lost on the client's wire: it is in the hosts' steps alone.
+static void a_client_is_held_against_its_own_requests(void **state)
+{
+	double first[] = {200, 5100}, none[2][2] = {{0}};
+	unsigned numbers[] = {1, 2};
+	struct requests_seen seen = {.connect = none[0],
+		.first = first,
+		.total = none[1],
+		.numbers = numbers,
+		.count = 2};
+	struct path_result path = {.from = "c1"};
+	struct walk *walk = hosts(1);
+	struct way connect = {0};
+	struct way way;
+
+	(void)state;
+	ping(walk, 1, 1000000, 100, 0, 0);
+	ping(walk, 2, 1100000, 5000, 0, 0);
+	ping(walk, 3, 1200000, 200, 0, 0);
+	walk_align(walk);
+	way = way_find(walk, &(struct way_aim){.from = "", .to = "10.1.0.2"});
+	path_make(&path, &way, &connect, &seen);
+	assert_string_equal(path.steps[0].what, "client and its wire");
+	assert_true(path.steps[0].took.p50_ns == 20 && path.steps[0].took.mean_ns == 20);
+	free(path.steps);
+	way_free(&way);
+	walk_free(walk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +348,7 @@ int main(void)
 		cmocka_unit_test(what_was_not_seen_is_no_guest),
 		cmocka_unit_test(other_requests_are_not_meant),
 		cmocka_unit_test(a_service_takes_what_its_kernel_does_not),
+		cmocka_unit_test(a_client_is_held_against_its_own_requests),
 		cmocka_unit_test(clocks_are_brought_together),
 		cmocka_unit_test(below_zero_stays_below_zero),
 		cmocka_unit_test(one_clock_is_left_alone),
