@@ -23,8 +23,8 @@ void latency_forget(struct weftd *weftd, u32 place); // of a port or peer that g
 // A histogram in words, as `latency show` has it.
 json_t *latency_numbers(const struct weft_latency_row *row);
 u64 latency_quantile(const struct weft_latency_row *row, double quantile);
-// Every histogram, by the names of its ends (`to` empty: flooded), in the order of `latency show`.
+// Every histogram and its ends (`to` NULL: flooded), in the order of `latency show`.
 typedef void latency_fn(const struct weft_latency_key *key, const struct weft_latency_row *row,
-	const char *from, const char *to, void *context);
+	const struct object *from, const struct object *to, void *context);
 int latency_each(struct weftd *weftd, latency_fn *fn, void *context); // -ENOMEM
 const char *latency_span(u32 span);                                   // "residence"

@@ -101,12 +101,8 @@ static bool fits(const struct collected *c, const struct weft_latency_key *key)
 		return false;
 	if (!has_ends(key, &c->ends))
 		return false;
-	if (!c->ends.network)
-		return true;
-	// A peer is in every network of its host's: who is a port says which it was.
-	if (place_is_peer(from) && to && !place_is_peer(to))
-		from = to;
-	return place_in(c->weftd, from, c->ends.network, &tag);
+	return !c->ends.network || (place_in(c->weftd, from, c->ends.network, &tag) &&
+					   (!to || place_in(c->weftd, to, c->ends.network, &tag)));
 }
 
 static int collect(const void *key, const void *row, void *context)
@@ -236,8 +232,8 @@ int latency_each(struct weftd *weftd, latency_fn *fn, void *context)
 	struct collected c = {.weftd = weftd};
 	int error = collect_all(&c);
 	for (u32 i = 0; !error && i < c.count; i++) {
-		const char *to = name_of(weftd, c.kept[i].key.to);
-		fn(&c.kept[i].key, &c.kept[i].row, name_of(weftd, c.kept[i].key.from), to ? to : "",
+		const struct weft_latency_key *key = &c.kept[i].key;
+		fn(key, &c.kept[i].row, place_at(weftd, key->from), place_at(weftd, key->to),
 			context);
 	}
 	free(c.kept);

@@ -29,6 +29,10 @@ static const struct family families[] = {
 	{"port", "tx_bytes", "weft_port_tx_bytes", "name", "Bytes that went out to the port"},
 	{"port", "tx_dropped", "weft_port_tx_dropped", "name",
 		"Packets to the port that were dropped"},
+	{"port", "samples_lost", "weft_port_samples_lost", "name",
+		"Timed packets for which the table latency had no room"},
+	{"peer", "samples_lost", "weft_peer_samples_lost", "name",
+		"Timed packets for which the table latency had no room"},
 	{"peer", "rx_packets", "weft_peer_rx_packets", "name",
 		"Packets that came encapsulated from the peer"},
 	{"peer", "rx_bytes", "weft_peer_rx_bytes", "name", "Bytes that came from the peer"},
@@ -170,13 +174,16 @@ static void put_tables(FILE *out, struct weftd *weftd, bool capacity)
 }
 
 static void put_histogram(const struct weft_latency_key *key, const struct weft_latency_row *row,
-	const char *from, const char *to, void *context)
+	const struct object *from, const struct object *to, void *context)
 {
 	FILE *out = context;
 	u64 count = 0;
 	char labels[256];
 
-	snprintf(labels, sizeof(labels), "from=\"%s\",to=\"%s\",hop=\"%s\"", from, to,
+	// A port and a peer may have one name.
+	snprintf(labels, sizeof(labels),
+		"from=\"%s\",from_type=\"%s\",to=\"%s\",to_type=\"%s\",hop=\"%s\"", from->name,
+		from->noun->name, to ? to->name : "", to ? to->noun->name : "",
 		latency_span(key->span));
 	// One bucket per power of two: OpenMetrics wants the same ones each time.
 	for (u32 i = 0, octave = 8; octave <= 36; octave++) {

@@ -151,6 +151,7 @@ void place_show_numbers(struct weftd *weftd, u32 id, u64 tx_dropped, json_t *sho
 		{"moves_refused", usage.moves_refused},
 		{"bindings", usage.bindings},
 		{"bindings_refused", usage.bindings_refused},
+		{"samples_lost", usage.samples_lost},
 	};
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(numbers); i++)
 		json_object_set_new(

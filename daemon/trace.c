@@ -99,7 +99,7 @@ static char *point_text(const json_t *line)
 			     ? text_of("%s  service %s, %s", verdict, service,
 				       spec_text(line, "backend", ""))
 			     : text_of("%s%s%s", verdict, reason ? " " : "", reason ? reason : "");
-	char *text = text_of("%-16s%s%s%s", spec_text(line, "port", spec_text(line, "peer", "-")),
+	char *text = text_of("%-15s %s%s%s", spec_text(line, "port", spec_text(line, "peer", "-")),
 		what, *path ? "  " : "", path);
 	free(what);
 	return text;

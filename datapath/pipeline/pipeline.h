@@ -249,6 +249,8 @@ weft_inline bool pipeline_run(struct pipeline *line, u32 in_port, struct weft_re
 	if (line->seen)
 		pipeline_observe(line);
 	bool probe = pipeline_probe(line), answer = pipeline_answer(line);
+	if (answer && line->seen)
+		line->seen->sampled = false; // weftd has asked: it is nobody's traffic
 	u32 action = v->action;
 	bool too_big = pipeline_too_big(line);
 	if (too_big) {

@@ -101,7 +101,7 @@ awk -F '[{} ]' '{
 		if ($1 ~ /_sum/ && $4 <= 0) bad++
 	}
 	END { exit !(rows && !bad) }' "$WORK/metrics" || die "histograms of /metrics: $(cat "$WORK/metrics")"
-equal "$(shown residence count)" "$(sed -n 's/^weft_latency_seconds_count{from="t1",to="t2",hop="residence"} //p' "$WORK/metrics")" "count of /metrics"
+equal "$(shown residence count)" "$(sed -n 's/^weft_latency_seconds_count{from="t1",from_type="port",to="t2",to_type="port",hop="residence"} //p' "$WORK/metrics")" "count of /metrics"
 
 ctl a -j latency show | jq -e 'length > 0 and all(.count == ([.buckets[][1]] | add) and
 	.buckets == (.buckets | sort) and .buckets[-1][0] > .p999_ns)' >/dev/null || die "histograms as JSON: $(ctl a -j latency show)"
