@@ -50,7 +50,7 @@ static void count_order(struct probe_session *s, u32 number, const struct weft_p
 	else
 		s->highest = number + 1;
 	u32 count = weft_ntoh32(answer->sequence);
-	if (count >= r->last_count) {
+	if (count > r->last_count || (count == r->last_count && number > r->last_asked)) {
 		r->last_count = count;
 		r->last_asked = number;
 	}

@@ -34,7 +34,9 @@ bool probe_guest_card(struct weftd *weftd, const struct weft_postcard *card);
 struct probe_asker {
 	u32 session, from; // from: the place, a peer or a port
 	u64 seen_ns;       // 0: none
-	u32 sequence;      // of the next answer
+	u32 sequence;      // of the next answer: first ones, so it is how many probes have come
+	u32 asked_next;    // the highest question that has come, and one more
+	u64 asked;         // of the 64 up to it, bits: which have come; bit 0: the highest
 	u64 sent_ns;
 	u32 last, last_late, last_out; // of the answer that has left last
 	u8 last_seen;

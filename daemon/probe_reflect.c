@@ -52,6 +52,23 @@ int probe_send(struct weftd *weftd, u32 port, const struct probe_way *way,
 	return weftd->engine_ops->send(weftd->engine, ENGINE_SEND_FROM, port, frame, length);
 }
 
+// Has the question come before? (As RFC 4303 section 3.4.3 keeps its window.) One that is overtaken
+// by 64 others is taken for a first one.
+static bool comes_again(struct probe_asker *asker, u32 number)
+{
+	u32 behind = asker->asked_next - number; // 1: the highest
+	if (number >= asker->asked_next) {
+		u32 ahead = number + 1 - asker->asked_next;
+		asker->asked = (ahead < 64 ? asker->asked << ahead : 0) | 1;
+		asker->asked_next = number + 1;
+		return false;
+	}
+	u64 bit = behind <= 64 ? 1ull << (behind - 1) : 0;
+	bool again = asker->asked & bit;
+	asker->asked |= bit;
+	return again;
+}
+
 static void fill_answer(struct probe_asker *asker, const struct weft_probe *asked,
 	const struct weft_postcard *card, struct weft_probe *answer)
 {
@@ -107,7 +124,10 @@ static void reflect(struct weftd *weftd, const struct weft_probe *asked, const s
 	if (!port || !place_in(weftd, port, card->network, &way.tag) ||
 		weftd->engine_ops->send(weftd->engine, ENGINE_SEND_FROM, 0, NULL, 0))
 		return;
+	bool again = comes_again(asker, weft_ntoh32(asked->sequence));
 	fill_answer(asker, asked, card, &answer);
+	if (again && asker->sequence) // a twin is answered, and not counted
+		answer.sequence = weft_hton32(asker->sequence - 1);
 	if (asked->seen & WEFT_PROBE_GUEST)
 		ask_guest(weftd, asker, to, way.tag, card, &answer);
 	asker->seen_ns = clock_ns();
@@ -123,7 +143,7 @@ static void reflect(struct weftd *weftd, const struct weft_probe *asked, const s
 			    : probe_send(weftd, card->to, &way, &answer, bytes);
 	if (error)
 		log_debug("no answer to a probe port=%s: %s", port->name, strerror(-error));
-	else
+	else if (!again)
 		asker->sequence++;
 }
 

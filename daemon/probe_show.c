@@ -359,12 +359,14 @@ char *probe_text(const json_t *line)
 				us(line, "back_ns"));
 		fprintf(out, "\n");
 	} else {
-		fprintf(out,
-			"%lld probes, %lld lost (%lld there, %lld back), %lld twice, "
-			"%lld out of order",
+		fprintf(out, "%lld probes, %lld lost (%lld there, %lld back",
 			spec_number(line, "sent", 0), spec_number(line, "lost", 0),
-			spec_number(line, "lost_forward", 0), spec_number(line, "lost_back", 0),
-			spec_number(line, "duplicates", 0), spec_number(line, "reordered", 0));
+			spec_number(line, "lost_forward", 0), spec_number(line, "lost_back", 0));
+		if (spec_number(line, "lost_last", 0))
+			fprintf(out, ", %lld since the last answer",
+				spec_number(line, "lost_last", 0));
+		fprintf(out, "), %lld twice, %lld out of order", spec_number(line, "duplicates", 0),
+			spec_number(line, "reordered", 0));
 		print_clock(out, line);
 		fprintf(out, "\n");
 		if (spec_number(line, "received", 0))
