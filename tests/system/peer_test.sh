@@ -46,7 +46,7 @@ else
 	carrier_is '' || die "a carrier that the engine does not use"
 fi
 expect a '["h2","192.0.2.2",null,["u0"],1500]' '.[0] | [.name,.address,.networks,.devices,.mtu]' peer show
-expect a '["address","bindings","bindings_refused","devices","id","learn_refused","mac_limit","macs","moves","moves_refused","mtu","name","networks","nexthops","rx_bytes","rx_dropped","rx_packets","state","storm_limit_pps","tx_bytes","tx_dropped","tx_packets","why"]' \
+expect a '["address","bindings","bindings_refused","devices","id","learn_refused","mac_limit","macs","moves","moves_refused","mtu","name","networks","nexthops","rx_bytes","rx_dropped","rx_packets","samples_lost","state","storm_limit_pps","tx_bytes","tx_dropped","tx_packets","why"]' \
 	'.[0] | keys' peer show
 equal "$CARRIER" "$(json a '.[0].carrier' host show)" "carrier in host show"
 expect a '["u0",1500]' '.[0] | [.underlay[],.underlay_mtu]' host show
