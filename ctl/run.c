@@ -239,6 +239,11 @@ static void finish_those_that_are(CURLM *multi)
 
 static volatile sig_atomic_t interrupted;
 
+bool run_interrupted(void)
+{
+	return interrupted;
+}
+
 static void note_interrupt(int signal)
 {
 	(void)signal;

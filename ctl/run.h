@@ -27,5 +27,6 @@ int run_points(struct client *clients, int *statuses, size_t count, const json_t
 // For takers. Have all hosts begun to answer, but those that refused?
 bool run_all_begun(const int *statuses, size_t count, size_t begun);
 int64_t run_now_ms(void);
+bool run_interrupted(void); // who takes lines was told to end
 // Says that no host has the port; returns the status.
 int run_no_port(const struct client *client, const char *port);

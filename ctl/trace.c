@@ -10,18 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
+#include <weft/control.h>
 #include "ctl/segment.h"
 #include "ctl/words.h"
 
 enum {
 	HOLD_MS = 150,
 	HOLD_MOST_MS = 5000,
-	TRANSIT_NS = 20000000, // between hosts, as a rule
-	START_MS = 50,         // what comes so soon may have passed a host before that began
-	END_MS = 700,          // for the last packet's way
-	POINTS_MOST = 24,      // of one packet that are held
-	PACKETS_MOST = 16384,  // that are known; the oldest are forgotten
-	WHOLES_MOST = 1024     // superpackets that are remembered
+	TRANSIT_NS = 20000000,  // between hosts, as a rule
+	START_MS = 50,          // what comes so soon may have passed a host before that began
+	END_MS = 700,           // for the last packet's way
+	POINTS_MOST = 24,       // of one packet that are held
+	PACKETS_MOST = 16384,   // that are known; the oldest are forgotten
+	WHOLES_MOST = 1024,     // superpackets that are remembered
+	COUNT_MOST = 1000000000 // as weftd has it
 };
 
 struct seen {
@@ -319,7 +321,7 @@ static long take_count(json_t *words, const json_t *command)
 	char *end;
 	long count = at ? strtol(words_at(words, at), &end, 10) : 0;
 
-	if (count <= 0 || *end)
+	if (count <= 0 || count > COUNT_MOST || *end)
 		return 0;
 	json_array_remove(words, at);
 	json_array_remove(words, at - 1);
@@ -348,6 +350,7 @@ int trace_run(struct client *clients, int *statuses, size_t count, const json_t 
 {
 	struct trace *trace = calloc(1, sizeof(*trace));
 	json_t *asked = json_copy((json_t *)words);
+	struct client self = *clients;
 	int status;
 
 	if (!trace)
@@ -361,6 +364,10 @@ int trace_run(struct client *clients, int *statuses, size_t count, const json_t 
 	while (trace->packets)
 		forget(trace, trace->packets);
 	put_sums(trace);
+	self.many = false;
+	if (!status && trace->counted < trace->wanted && !run_interrupted())
+		status = client_fail(&self, WEFT_EXIT_PARTIAL, "timed_out", NULL,
+			"%ld of %ld packets came", trace->counted, trace->wanted);
 	json_decref(asked);
 	free(trace);
 	return status;

@@ -183,7 +183,7 @@ static int show(const struct join *join, const struct requests_seen *seen)
 
 	path.clock = walk_align(join->walk);
 	path.left_out = join->walk->left_out;
-	path.sent = join->requests.aim.count;
+	path.sent = seen->cut_short ? seen->count : join->requests.aim.count;
 	snprintf(path.from, sizeof(path.from), "%s", join->from);
 	snprintf(path.to, sizeof(path.to), "%s", join->to);
 	aim.port_count = aim.ports && aim.ports[0] ? seen->count : 0;
@@ -199,7 +199,8 @@ static int show(const struct join *join, const struct requests_seen *seen)
 	if (way.requests && (seen->count || !join->requests.aim.count)) {
 		path_make(&path, &way, &connect, seen);
 		status = print(join, &path);
-		if (status == WEFT_EXIT_DONE && seen->count < join->requests.aim.count)
+		if (status == WEFT_EXIT_DONE && !seen->cut_short &&
+			seen->count < join->requests.aim.count)
 			status = client_fail(&join->self, WEFT_EXIT_PARTIAL, "not_answered",
 				"`drops show` of each host may say more",
 				"%zu of %u requests got no answer",

@@ -68,6 +68,7 @@ static int run(const struct requests_aim *aim)
 	words[n] = NULL;
 	pid = fork();
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM); // of run_all
 		execvp(words[0], (char *const *)words);
 		fprintf(stderr, "weftctl: %s: %s\n", words[0], strerror(errno));
 		_exit(EXIT_FAILURE);
@@ -106,6 +107,7 @@ void requests_begin(struct requests *requests)
 	}
 	close(ends[1]);
 	requests->fd = ends[0];
+	fcntl(requests->fd, F_SETFL, O_NONBLOCK); // hosts tell meanwhile
 }
 
 bool requests_read(struct requests *requests)
@@ -120,7 +122,7 @@ bool requests_read(struct requests *requests)
 	if (bytes > 0)
 		requests->length += (size_t)bytes;
 	larger[requests->length] = '\0';
-	if (bytes > 0)
+	if (bytes > 0 || (bytes < 0 && (errno == EAGAIN || errno == EINTR)))
 		return true;
 	close(requests->fd);
 	requests->fd = -1;
@@ -177,6 +179,7 @@ struct requests_seen requests_end(struct requests *requests)
 		abort();
 	if (requests->pid) {
 		if (requests->fd >= 0) {
+			seen.cut_short = true;
 			kill(requests->pid, SIGTERM);
 			close(requests->fd);
 		}

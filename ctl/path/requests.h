@@ -28,6 +28,7 @@ struct requests_seen {
 	double *connect, *first, *total;
 	unsigned *ports;   // the client's; pings: 0
 	unsigned *numbers; // way_turn's
+	bool cut_short;    // there were to be more
 	size_t count;
 };
 

@@ -83,6 +83,19 @@ equal "$(jq -c '.[1:]' <<<"$WAY")" "$(steps)" "the steps of the packets"
 equal true "$(jq '.requests > 5 and (.dry | length) > 2' "$WORK/path")" "requests by chance: $(jq -c '[.requests, .dry]' "$WORK/path")"
 drawn "$WORK/way.svg"
 
+# who ends it early hears of what was sent until then, and nothing goes on
+pings() { ip netns pids "$(node_netns c1)" | xargs -r ps -o comm= -p | grep -qx ping; }
+no_pings() { ! pings; }
+"$BUILD/weftctl" "${SOCKETS[@]}" path c1 10.1.0.2 request 2000 netns "$(node_netns c1)" >"$WORK/early" 2>&1 &
+early=$!
+HELPERS+=("$early")
+wait_for 10 pings
+in_lab c1 ping -c 5 -i 0.1 10.1.0.2 >/dev/null
+kill -INT "$early"
+wait "$early" || die "ended early: $(cat "$WORK/early")"
+grep -q '^[1-9][0-9]* requests of' "$WORK/early" || die "ended early: $(cat "$WORK/early")"
+wait_for 2 no_pings
+
 # the hosts of a lab know each other's probes
 "$BUILD/weftctl" "${SOCKETS[@]}" -j probe c1 c2 count 3 | tail -n 1 >"$WORK/probed"
 equal '[3,0]' "$(jq -c '[.received, .lost]' "$WORK/probed")" "probes: $(cat "$WORK/probed")"

@@ -44,6 +44,11 @@ HELPERS+=("$tracer")
 until ! kill -0 "$tracer" 2>/dev/null; do in_lab c1 ping -c 1 -W 1 10.1.0.2 >/dev/null; done
 jq -e -s '[.[] | select(.point == "P6").since_ns] | length > 0 and all(. == null)' "$WORK/trace" >/dev/null || die "the trace as JSON: $(cat "$WORK/trace")"
 
+# fewer than were asked for
+status=0
+"$BUILD/weftctl" "${SOCKETS[@]}" trace tcp port 81 count 1 for 1s >"$WORK/trace" 2>&1 || status=$?
+equal "4 1" "$status $(grep -c '0 of 1 packets came' "$WORK/trace")" "no packet: $(cat "$WORK/trace")"
+
 # datagrams that are alike have one identity: each is a packet, and counted as seen again
 in_lab c1 ping -c 1 -W 2 fd00::2 >/dev/null || die "c1 does not reach c2 by IPv6"
 timeout 20 "$BUILD/weftctl" "${SOCKETS[@]}" trace udp dst port 7777 count 3 >"$WORK/trace" &
