@@ -17,13 +17,12 @@
 enum {
 	HOLD_MS = 150,
 	HOLD_MOST_MS = 5000,
-	TRANSIT_NS = 20000000,  // between hosts, as a rule
-	START_MS = 50,          // what comes so soon may have passed a host before that began
-	END_MS = 700,           // for the last packet's way
-	POINTS_MOST = 24,       // of one packet that are held
-	PACKETS_MOST = 16384,   // that are known; the oldest are forgotten
-	WHOLES_MOST = 1024,     // superpackets that are remembered
-	COUNT_MOST = 1000000000 // as weftd has it
+	TRANSIT_NS = 20000000, // between hosts, as a rule
+	START_MS = 50,         // what comes so soon may have passed a host before that began
+	END_MS = 700,          // for the last packet's way
+	POINTS_MOST = 24,      // of one packet that are held
+	PACKETS_MOST = 16384,  // that are known; the oldest are forgotten
+	WHOLES_MOST = 1024     // superpackets that are remembered
 };
 
 struct seen {
@@ -318,10 +317,9 @@ bool trace_wanted(const struct client *client, const json_t *commands, const jso
 static long take_count(json_t *words, const json_t *command)
 {
 	size_t at = words_key_at(words, command, "count");
-	char *end;
-	long count = at ? strtol(words_at(words, at), &end, 10) : 0;
+	long count = at ? words_count(words_at(words, at), WEFT_TRACE_COUNT_MAX) : 0;
 
-	if (count <= 0 || count > COUNT_MOST || *end)
+	if (!count)
 		return 0;
 	json_array_remove(words, at);
 	json_array_remove(words, at - 1);

@@ -2,6 +2,7 @@
 // Words and the table of commands: which word is the value of what.
 #include "ctl/words.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const char *words_at(const json_t *words, size_t i)
@@ -98,6 +99,14 @@ static bool ends_with_output(const json_t *words, const json_t *command)
 			!strcmp(json_string_value(json_object_get(argument, "word")), last))
 			return true;
 	return false;
+}
+
+long words_count(const char *text, long most)
+{
+	char *end = NULL;
+	long count = text ? strtol(text, &end, 10) : 0;
+
+	return count > 0 && count <= most && !*end ? count : 0;
 }
 
 void words_complete(json_t *words, const json_t *commands)

@@ -24,5 +24,7 @@ size_t words_value_at(const json_t *words, const json_t *command, const json_t *
 size_t words_key_at(const json_t *words, const json_t *command, const char *key);
 // The value itself; NULL: none.
 const char *words_value(const json_t *words, const json_t *command, const char *key);
+// A number from 1 to most; 0: none (NULL), or one that weftd refuses.
+long words_count(const char *text, long most);
 // The file to write may be left out where the word for it is the last: then it is "-".
 void words_complete(json_t *words, const json_t *commands);

@@ -125,15 +125,9 @@ static int run_show(struct request *request)
 	return 0;
 }
 
-static const struct argument show_arguments[] = {
-	{"port", NULL, ARGUMENT_NAME, 0, NULL, "port", 0, 0, NULL, "only of this port"},
-	{"peer", NULL, ARGUMENT_NAME, 0, NULL, "peer", 0, 0, NULL, "only of this peer"},
-	{0},
-};
-
 extern const struct command drops_commands[];
 const struct command drops_commands[] = {
-	{"drops", "show", show_arguments, "Show what was dropped, why and where",
+	{"drops", "show", place_arguments, "Show what was dropped, why and where",
 		"reason,port,peer,hop,packets,why", run_show, NULL, "reason port peer hop"},
 	{0},
 };

@@ -321,12 +321,6 @@ static int run_reset(struct request *request)
 	return place_answer_flush(request, forget(request->weftd, &ends));
 }
 
-static const struct argument reset_arguments[] = {
-	{"port", NULL, ARGUMENT_NAME, 0, NULL, "port", 0, 0, NULL, "only of this port"},
-	{"peer", NULL, ARGUMENT_NAME, 0, NULL, "peer", 0, 0, NULL, "only of this peer"},
-	{0},
-};
-
 extern const struct command latency_commands[];
 const struct command latency_commands[] = {
 	{"latency", "show", place_filter_arguments,
@@ -334,7 +328,7 @@ const struct command latency_commands[] = {
 		"port's queue, in the guest",
 		"from,to,hop,count,min_ns,p50_ns,p90_ns,p99_ns,p999_ns,max_ns", run_show, NULL,
 		.identity = "from,to,hop"},
-	{"latency", "reset", reset_arguments, "Forget what `latency show` shows", NULL, run_reset,
+	{"latency", "reset", place_arguments, "Forget what `latency show` shows", NULL, run_reset,
 		NULL},
 	{0},
 };

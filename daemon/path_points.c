@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weft/control.h>
 #include <weft/wire.h>
 #include "daemon/address.h"
 #include "daemon/command_table.h"
@@ -17,7 +18,7 @@
 #include "daemon/trace.h"
 #include "daemon/value.h"
 
-enum { REQUESTS_MAX = 2000, BACKENDS_MAX = 256 };
+enum { BACKENDS_MAX = 256 };
 
 struct ends {
 	const struct object *from, *to; // ports of this host; NULL: they are elsewhere
@@ -210,7 +211,7 @@ static const struct argument arguments[] = {
 		.kind = ARGUMENT_NUMBER,
 		.flags = ARGUMENT_REQUIRED,
 		.min = 1,
-		.max = REQUESTS_MAX,
+		.max = WEFT_PATH_REQUESTS_MAX,
 		.help = "how many requests weftctl sends: HTTP to a port, else pings"},
 	{.word = "netns",
 		.kind = ARGUMENT_TEXT,

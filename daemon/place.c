@@ -99,6 +99,12 @@ const struct argument place_filter_arguments[] = {
 	{0},
 };
 
+const struct argument place_arguments[] = {
+	{"port", NULL, ARGUMENT_NAME, 0, NULL, "port", 0, 0, NULL, "only of this port"},
+	{"peer", NULL, ARGUMENT_NAME, 0, NULL, "peer", 0, 0, NULL, "only of this peer"},
+	{0},
+};
+
 struct weft_usage_row *place_usage(struct weftd *weftd, u32 id)
 {
 	return weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_port_usage, id);

@@ -27,6 +27,7 @@ bool place_fits(const struct place_filter *filter, u32 network, u32 place);
 int place_filter(struct weftd *weftd, const json_t *spec, struct place_filter *filter,
 	struct failure *failure);
 extern const struct argument place_filter_arguments[];     // network, port, peer: for commands
+extern const struct argument place_arguments[];            // port, peer
 int place_answer_flush(struct request *request, u64 rows); // {"forgotten": rows}
 // What is taken of its quotas, shared with the datapath. NULL: no such row.
 struct weft_usage_row *place_usage(struct weftd *weftd, u32 id);

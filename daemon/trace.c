@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
+#include <weft/control.h>
 #include "daemon/cards.h"
 #include "daemon/command_table.h"
 #include "daemon/fdb.h"
@@ -369,7 +370,7 @@ static char *trace_line(const struct request *request, const json_t *line)
 static const struct argument trace_arguments[] = {
 	{"filter", NULL, ARGUMENT_TEXT, ARGUMENT_POSITIONAL | ARGUMENT_REST, NULL, NULL, 0, 0, NULL,
 		"which packets, in the words of pcap-filter(7)"},
-	{"count", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, 1000000000, NULL,
+	{"count", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, WEFT_TRACE_COUNT_MAX, NULL,
 		"end after so many packets"},
 	{"for", "for_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 1, 86400, NULL,
 		"end after this time"},

@@ -177,7 +177,7 @@ static const char *advice(const struct requests_aim *aim)
 static int show(const struct join *join, const struct requests_seen *seen)
 {
 	struct path_result path = {.lost = join->lost, .dry = join->dry, .hosts = join->begun};
-	struct way_aim aim = {.from = join->from_address, .to = join->to, .ports = seen->ports};
+	struct way_aim aim = {.from = join->from_address, .to = join->to, .ports = seen->numbers};
 	struct way way, connect;
 	int status;
 
@@ -186,7 +186,7 @@ static int show(const struct join *join, const struct requests_seen *seen)
 	path.sent = seen->cut_short ? seen->count : join->requests.aim.count;
 	snprintf(path.from, sizeof(path.from), "%s", join->from);
 	snprintf(path.to, sizeof(path.to), "%s", join->to);
-	aim.port_count = aim.ports && aim.ports[0] ? seen->count : 0;
+	aim.port_count = join->requests.aim.http ? seen->count : 0;
 	way = way_find(join->walk, &aim);
 	if (!way.requests && aim.port_count) { // somebody translates them before the first host
 		aim.port_count = 0;
@@ -260,7 +260,7 @@ static void read_words(struct join *join, const json_t *words, const json_t *com
 		.fd = -1,
 		.aim =
 			{
-				.count = requests_count(count),
+				.count = (unsigned)words_count(count, WEFT_PATH_REQUESTS_MAX),
 				.netns = words_value(words, command, "netns"),
 				.with = words_value(words, command, "with"),
 			},

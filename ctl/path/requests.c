@@ -31,13 +31,6 @@ static void enter(const char *netns)
 	_exit(EXIT_FAILURE);
 }
 
-unsigned requests_count(const char *text)
-{
-	long count = text ? strtol(text, NULL, 10) : 0;
-
-	return count > 0 && count <= REQUESTS_MOST ? (unsigned)count : 0;
-}
-
 // No word needs quotes: `with` may lead through another shell.
 static int run(const struct requests_aim *aim)
 {
@@ -144,7 +137,7 @@ static void read_http(struct requests_seen *seen, const char *text, size_t most)
 		text += used;
 		if (!answer)
 			continue;
-		seen->ports[seen->count] = seen->numbers[seen->count] = port;
+		seen->numbers[seen->count] = port;
 		seen->connect[seen->count] = connect * 1e9;
 		seen->first[seen->count] = (first - connect) * 1e9;
 		seen->total[seen->count++] = total * 1e9;
@@ -153,14 +146,15 @@ static void read_http(struct requests_seen *seen, const char *text, size_t most)
 
 static void read_pings(struct requests_seen *seen, const char *text, size_t most)
 {
-	const char *number;
+	unsigned number;
+	double took_ms;
 
-	while (seen->count < most && (number = strstr(text, "icmp_seq=")) &&
-		(text = strstr(number, "time="))) {
-		text += strlen("time=");
-		seen->numbers[seen->count] =
-			(unsigned)strtoul(number + strlen("icmp_seq="), NULL, 10);
-		seen->first[seen->count++] = strtod(text, NULL) * 1e6;
+	// One that is unreachable has a number, too, and no time.
+	for (; seen->count < most && (text = strstr(text, "seq=")); text++) {
+		if (sscanf(text, "seq=%u ttl=%*u time=%lf", &number, &took_ms) != 2)
+			continue;
+		seen->numbers[seen->count] = number;
+		seen->first[seen->count++] = took_ms * 1e6;
 	}
 }
 
@@ -171,11 +165,10 @@ struct requests_seen requests_end(struct requests *requests)
 		.connect = calloc(most + 1, sizeof(double)),
 		.first = calloc(most + 1, sizeof(double)),
 		.total = calloc(most + 1, sizeof(double)),
-		.ports = calloc(most + 1, sizeof(*seen.ports)),
 		.numbers = calloc(most + 1, sizeof(*seen.numbers)),
 	};
 
-	if (!seen.ports || !seen.numbers || !seen.connect || !seen.first || !seen.total)
+	if (!seen.numbers || !seen.connect || !seen.first || !seen.total)
 		abort();
 	if (requests->pid) {
 		if (requests->fd >= 0) {
@@ -198,6 +191,5 @@ void requests_free(struct requests_seen *seen)
 	free(seen->connect);
 	free(seen->first);
 	free(seen->total);
-	free(seen->ports);
 	free(seen->numbers);
 }

@@ -26,14 +26,11 @@ struct requests {
 // Of those that were answered, in nanoseconds, one of each; pings have only the first.
 struct requests_seen {
 	double *connect, *first, *total;
-	unsigned *ports;   // the client's; pings: 0
 	unsigned *numbers; // way_turn's
 	bool cut_short;    // there were to be more
 	size_t count;
 };
 
-enum { REQUESTS_MOST = 2000 };             // as weftd has it
-unsigned requests_count(const char *text); // 0: none, or a word that weftd refuses
 void requests_begin(struct requests *requests);
 // Takes what is there. False: that was all.
 bool requests_read(struct requests *requests);

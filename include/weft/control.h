@@ -41,6 +41,9 @@
 enum {
 	WEFT_REQUEST_MAX_BYTES = 16 << 20,
 	WEFT_DATA_MAX_BYTES = 8 << 20, // of a file that goes in base64
+	// Counts that a client of joined commands minds itself.
+	WEFT_PATH_REQUESTS_MAX = 2000,
+	WEFT_TRACE_COUNT_MAX = 1000000000,
 };
 
 enum weft_exit {
