@@ -193,8 +193,7 @@ weft_inline struct flow_slot *flow_look(struct pipeline *line, struct flow_frame
 	if (!slot || !flow_equal(slot, look, f)) {
 		look->set = flow_other_set(look);
 		slot = flow_place(look);
-		look->known = slot && flow_equal(slot, look, f);
-		if (!look->known) {
+		if (!slot || !flow_equal(slot, look, f)) {
 			look->set = flow_other_set(look);
 			return NULL;
 		}
