@@ -25,12 +25,35 @@ struct run {
 	char *text; // of a stream: the line that is not complete yet
 	size_t length;
 	bool running;
-	bool last; // the line that ends a stream was there
+	bool last;  // the line that ends a stream was there
+	bool ended; // weftd was asked to come to the end
 	int socket;
 	int process; // weftd's; -1: not seen from here
 	int *status;
 	struct curl_slist *headers;
 };
+
+static volatile sig_atomic_t interrupted;
+
+bool run_interrupted(void)
+{
+	return interrupted;
+}
+
+static void note_interrupt(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+// What comes in lines has a sum at its end. The second time ends weftctl.
+static void end_by_interrupt(void)
+{
+	struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
+
+	if (!interrupted)
+		sigaction(SIGINT, &action, NULL);
+}
 
 static void read_headers(struct run *run)
 {
@@ -45,6 +68,8 @@ static void read_headers(struct run *run)
 				    strncmp(type, "text/plain", 10) == 0)
 			    ? LINES
 			    : WHOLE;
+	if (run->form == LINES)
+		end_by_interrupt();
 }
 
 static int note_socket(void *context, curl_socket_t socket, curlsocktype purpose)
@@ -237,25 +262,16 @@ static void finish_those_that_are(CURLM *multi)
 	}
 }
 
-static volatile sig_atomic_t interrupted;
-
-bool run_interrupted(void)
+// weftd sums up what there is, and ends.
+static void ask_for_end(struct run *runs, size_t count)
 {
-	return interrupted;
-}
+	for (size_t i = 0; i < count; i++) {
+		struct run *run = &runs[i];
 
-static void note_interrupt(int signal)
-{
-	(void)signal;
-	interrupted = 1;
-}
-
-// Who takes lines has something to say of those that were there.
-static void end_by_interrupt(void)
-{
-	struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
-
-	sigaction(SIGINT, &action, NULL);
+		if (run->running && run->form == LINES && !run->ended)
+			run->ended = send(run->socket, WEFT_END_OF_STREAM, 1,
+					     MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+	}
 }
 
 static void wait_for_all(CURLM *multi, struct run *runs, size_t count, struct run_taker *taker)
@@ -271,8 +287,10 @@ static void wait_for_all(CURLM *multi, struct run *runs, size_t count, struct ru
 		give_up(runs, count, began);
 		if (taker)
 			wait_ms = taker->turn(taker, &wake.fd);
-		if (wait_ms < 0 || interrupted)
+		if (wait_ms < 0 || (interrupted && taker))
 			return;
+		if (interrupted)
+			ask_for_end(runs, count);
 		if (any_running(runs, count))
 			curl_multi_poll(multi, &wake, wake.fd >= 0, wait_ms, NULL);
 	}

@@ -274,6 +274,10 @@ static int set_timeout(struct client *client, const char *text)
 
 static int add_socket(struct invocation *invocation, const char *path)
 {
+	for (size_t i = 0; i < invocation->count; i++)
+		if (!strcmp(invocation->sockets[i], path))
+			return fail(&invocation->client, WEFT_EXIT_WORDS, "bad_words",
+				"-s names one socket twice: each weftd is asked once");
 	if (invocation->count == SOCKETS_MAX)
 		return fail(&invocation->client, WEFT_EXIT_WORDS, "bad_words", "too many sockets");
 	if (!invocation->count)

@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <utlist.h>
+#include <weft/control.h>
 
 // Who takes nothing for so long, though there is something, is gone.
 enum { STALLED_SECONDS = 300 };
@@ -17,6 +18,7 @@ struct stream {
 	struct streams *streams;
 	struct evhttp_request *request;
 	struct evhttp_connection *connection; // known longer than the request knows it
+	struct event *end;                    // the client wants it
 	struct stream *prev, *next;
 };
 
@@ -25,22 +27,37 @@ static struct bufferevent *wire(const struct stream *stream)
 	return evhttp_connection_get_bufferevent(stream->connection);
 }
 
-// What a client says while it is answered is nothing to keep; and reading must go on, for only so
-// it is seen that the client hangs up.
-static void forget_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *context)
+// What a client says while it is answered is nothing to keep, but that it wants the end; and
+// reading must go on, for only so it is seen that the client hangs up.
+static void take_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *context)
 {
-	(void)context;
-	if (info->n_added)
-		evbuffer_drain(input, evbuffer_get_length(input));
+	struct stream *stream = context;
+
+	if (!info->n_added)
+		return;
+	if (evbuffer_search(input, WEFT_END_OF_STREAM, 1, NULL).pos >= 0)
+		event_active(stream->end, EV_TIMEOUT, 0); // later: evhttp is reading
+	evbuffer_drain(input, evbuffer_get_length(input));
+}
+
+static void on_end(evutil_socket_t fd, short what, void *context)
+{
+	struct stream *stream = context;
+
+	(void)fd;
+	(void)what;
+	pending_interrupt(&stream->outlet);
 }
 
 // evhttp reads on while it answers, but newer ones do not, and would not see that the client hangs
 // up; and its time limit is for clients that are to say something.
-static void watch_client(const struct stream *stream)
+static void watch_client(struct stream *stream)
 {
 	const struct timeval stalled = {.tv_sec = STALLED_SECONDS};
 
-	if (!evbuffer_add_cb(bufferevent_get_input(wire(stream)), forget_input, NULL))
+	stream->end = evtimer_new(evhttp_connection_get_base(stream->connection), on_end, stream);
+	if (!stream->end ||
+		!evbuffer_add_cb(bufferevent_get_input(wire(stream)), take_input, stream))
 		abort();
 	bufferevent_set_timeouts(wire(stream), NULL, &stalled);
 	bufferevent_enable(wire(stream), EV_READ);
@@ -90,12 +107,20 @@ static void flush(struct bufferevent *bufferevent)
 	evbuffer_freeze(output, 1);
 }
 
+// Before the stream goes: its connection may live on for a while.
+static void unwatch_client(struct stream *stream)
+{
+	evbuffer_remove_cb(bufferevent_get_input(wire(stream)), take_input, stream);
+	event_free(stream->end);
+}
+
 static void close_stream(struct outlet *outlet)
 {
 	struct stream *stream = (struct stream *)outlet;
 	struct bufferevent *bufferevent = wire(stream);
 
 	DL_DELETE(stream->streams->first, stream);
+	unwatch_client(stream);
 	evhttp_send_reply_end(stream->request);
 	if (stream->streams->stopping)
 		flush(bufferevent);
@@ -139,6 +164,7 @@ void streams_connection_closed(struct streams *streams, const struct evhttp_conn
 	if (!stream)
 		return;
 	DL_DELETE(streams->first, stream);
+	unwatch_client(stream);
 	pending_gone(&stream->outlet);
 	// evhttp has let go of a request that it still answered; it is ours to free.
 	if (!evhttp_request_get_connection(stream->request))

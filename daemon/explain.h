@@ -50,6 +50,7 @@ struct explain_station {
 	bool mac_known, ip_known;
 	struct weft_mac mac;
 	struct weft_ip ip;
+	const struct weft_ip *talks_to; // its address is one that can; NULL: any
 };
 // By the neighbour table, else (the MAC) by the FDB; whoever was heard last. v6: of that family.
 bool explain_know_ip(struct weftd *weftd, bool v6, struct explain_station *station);

@@ -165,6 +165,27 @@ int explain_frame_place(
 	return 0;
 }
 
+static bool is_gateway(const struct explain_frame *f, const struct weft_ip *ip)
+{
+	return f->network && network_is_gateway(f->network->spec, ip);
+}
+
+// Near the destination, and nobody's: with that of another the walk would be another.
+static struct weft_ip free_address(struct weftd *weftd, const struct explain_frame *f)
+{
+	struct weft_neighbour_key key = {.network = f->network ? f->network->id : 0};
+	struct weft_neighbour_row row;
+	struct weft_ip ip = f->ip_dst;
+	for (u32 bits = 1; bits < 256; bits++) {
+		ip.byte[15] = f->ip_dst.byte[15] ^ (u8)bits;
+		memcpy(key.ip, &ip, sizeof(key.ip));
+		bool host = !address_v4(&ip) || (u8)(ip.byte[15] + 1) > 1; // not .0, .255
+		if (host && !is_gateway(f, &ip) && engine_get(weftd, neighbour, &key, &row))
+			break;
+	}
+	return ip;
+}
+
 // Who sends: as given, else who was heard last behind the place, else the port's own NIC.
 static void find_sender(struct weftd *weftd, const json_t *words, struct explain_frame *f)
 {
@@ -174,7 +195,8 @@ static void find_sender(struct weftd *weftd, const json_t *words, struct explain
 		.place = f->place->id,
 		.mac_known = given,
 		.ip_known = ip_given,
-		.ip = f->ip_src};
+		.ip = f->ip_src,
+		.talks_to = f->ip ? &f->ip_dst : NULL};
 	char text[MAC_TEXT_BYTES];
 	if (given)
 		s.mac = mac_read(given);
@@ -185,24 +207,11 @@ static void find_sender(struct weftd *weftd, const json_t *words, struct explain
 		assume(f, "src");
 	}
 	if (f->ip && !s.ip_known) {
-		s.ip = f->ip_dst;
-		s.ip.byte[15] ^= 1;
+		s.ip = free_address(weftd, f);
 		assume(f, "ip_src");
 	}
 	f->src = s.mac;
 	f->ip_src = s.ip;
-}
-
-static bool is_gateway(const struct explain_frame *f)
-{
-	size_t i;
-	json_t *item;
-	json_array_foreach (f->network ? spec_list(f->network->spec, "gateway") : NULL, i, item) {
-		struct weft_ip ip = address_read(json_string_value(item));
-		if (address_same(&ip, &f->ip_dst))
-			return true;
-	}
-	return false;
 }
 
 // Group addresses of Ethernet follow from those of IP (RFC 1112, RFC 2464, RFC 4291).
@@ -264,7 +273,7 @@ static int find_destination(
 		assume(f, "dst");
 		return 0;
 	}
-	if (is_gateway(f)) {
+	if (is_gateway(f, &f->ip_dst)) {
 		f->dst = WEFT_GATEWAY_MAC;
 		return 0;
 	}

@@ -28,6 +28,13 @@ static bool heard_later(struct search *s, u64 seen_ns)
 	return true;
 }
 
+// RFC 6724 rule 2: an address of the link is for others of it.
+static bool same_scope(const struct weft_ip *ip, const struct weft_ip *talks_to)
+{
+	bool multicast = talks_to->byte[0] == 0xff;
+	return multicast || address_link_local(ip) == address_link_local(talks_to);
+}
+
 static int look_at_binding(const void *key, const void *data, void *context)
 {
 	struct search *s = context;
@@ -40,6 +47,7 @@ static int look_at_binding(const void *key, const void *data, void *context)
 	memcpy(&ip, at.ip, sizeof(ip));
 	if (at.network != wanted->network || (wanted->place && row.port != wanted->place) ||
 		address_v4(&ip) == s->v6 ||
+		(wanted->talks_to && !same_scope(&ip, wanted->talks_to)) ||
 		(wanted->mac_known && !same_mac(&row.mac, &wanted->mac)) ||
 		(wanted->ip_known && !address_same(&ip, &wanted->ip)) ||
 		!heard_later(s, row.seen_ns))

@@ -28,6 +28,8 @@ u32 network_suppress_seconds(const json_t *spec);    // 0: never
 // The MTU that holds: the words', or what the underlay carries (largest), the smaller.
 struct weft_usage_row *network_usage(struct weftd *weftd, u32 id); // as place_usage
 bool network_inner_tags(const json_t *spec);                       // tags are payload
+const char *network_gateway(const json_t *spec, bool v4); // NULL: it has none of the family
+bool network_is_gateway(const json_t *spec, const struct weft_ip *ip);
 u32 network_mtu(struct weftd *weftd, const json_t *spec);
 u32 network_mtu_settled(
 	struct weftd *weftd, const json_t *spec); // 0: hangs on an underlay not known

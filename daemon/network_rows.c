@@ -71,6 +71,25 @@ struct weft_usage_row *network_usage(struct weftd *weftd, u32 id)
 	return weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_network_usage, id);
 }
 
+const char *network_gateway(const json_t *spec, bool v4)
+{
+	json_t *item;
+	size_t i;
+	json_array_foreach (spec_list(spec, "gateway"), i, item) {
+		struct weft_ip ip = address_read(json_string_value(item));
+		if (address_v4(&ip) == v4)
+			return json_string_value(item);
+	}
+	return NULL;
+}
+
+bool network_is_gateway(const json_t *spec, const struct weft_ip *ip)
+{
+	const char *gateway = network_gateway(spec, address_v4(ip));
+	struct weft_ip address = gateway ? address_read(gateway) : (struct weft_ip){0};
+	return gateway && address_same(&address, ip);
+}
+
 bool network_inner_tags(const json_t *spec)
 {
 	return spec_bool(spec, "inner_tags", false);

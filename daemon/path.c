@@ -31,9 +31,9 @@ struct path {
 static void add_step(struct path *p, const char *step, const char *does, const char *why)
 {
 	json_array_append_new(p->steps,
-		json_pack("{s:i, s:s, s:s, s:s, s:s?, s:n, s:n, s:n}", "step",
+		json_pack("{s:i, s:s, s:s, s:s, s:s?, s:[], s:n, s:n, s:n}", "step",
 			(int)json_array_size(p->steps) + 1, "host", host_name(p->weftd), "what",
-			step, "verdict", does, "why", why, "hop", "p50_ns", "p99_ns"));
+			step, "verdict", does, "why", why, "assumed", "hop", "p50_ns", "p99_ns"));
 }
 
 bool path_target(const char *text, struct target *target)
@@ -179,6 +179,23 @@ static void aim_at_port(struct path *p, const struct object *to, u32 network)
 	json_object_set_new(p->words, "dst", json_string(text));
 }
 
+// The step says what of the frame is a guess.
+static void add_assumed(struct path *p, const json_t *assumed)
+{
+	json_t *step = json_array_get(p->steps, json_array_size(p->steps) - 1), *word;
+	char text[EXPLAIN_SAYS_BYTES];
+	size_t i, used;
+	json_object_set(step, "assumed", (json_t *)assumed);
+	if (!json_array_size(assumed))
+		return;
+	used = (size_t)snprintf(text, sizeof(text), "%.400s", spec_text(step, "why", ""));
+	json_array_foreach (assumed, i, word)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s",
+			i ? ", " : " (assumed: ", json_string_value(word));
+	snprintf(text + used, sizeof(text) - used, ")");
+	json_object_set_new(step, "why", json_string(text));
+}
+
 // One frame, and a step for it.
 static int ask(struct path *p, const char *what, json_t **shown)
 {
@@ -191,6 +208,7 @@ static int ask(struct path *p, const char *what, json_t **shown)
 		explain_free(&e);
 		add_step(p, what, spec_text(*shown, "verdict", ""),
 			spec_text(*shown, "note", spec_text(*shown, "why", "")));
+		add_assumed(p, frame.assumed);
 	}
 	explain_frame_free(&frame);
 	return error;

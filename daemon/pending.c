@@ -18,6 +18,7 @@ struct pending {
 	bool open;             // the outlet was opened
 	bool later;            // run has returned
 	bool cancelling;
+	bool interrupted; // by its client, who knows
 	struct event *deadline;
 	unsigned long long deadline_ms;
 	unsigned long long lines, dropped;
@@ -133,8 +134,10 @@ static json_t *last_object(const struct pending *pending, const struct failure *
 		failure = &slow;
 	}
 	last = json_pack("{s:b, s:i, s:I, s:I}", "done", 1, "exit",
-		failure ? failure->exit_status : WEFT_EXIT_DONE, "lines",
-		(json_int_t)pending->lines, "dropped", (json_int_t)pending->dropped);
+		failure                ? failure->exit_status
+		: pending->interrupted ? WEFT_EXIT_PARTIAL
+				       : WEFT_EXIT_DONE,
+		"lines", (json_int_t)pending->lines, "dropped", (json_int_t)pending->dropped);
 	if (failure)
 		json_object_set_new(last, "error", failure_json(failure));
 	return last;
@@ -219,6 +222,17 @@ void pending_gone(struct outlet *outlet)
 	pending->outlet = NULL;
 	cancel(pending);
 	pending_free(pending);
+}
+
+void pending_interrupt(struct outlet *outlet)
+{
+	struct pending *pending = outlet->pending;
+
+	if (!pending)
+		return;
+	pending->interrupted = true;
+	cancel(pending);
+	finish(pending, NULL);
 }
 
 void pending_stop(struct weftd *weftd)

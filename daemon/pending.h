@@ -8,10 +8,11 @@
 //                     fail() returned: then it keeps nothing.
 //   request_line()    any number of times, from run on.
 //   request_done()    once, later, when the work has come to its end: the request is freed.
-//   cancelled         instead of request_done, once: the client is gone, the deadline is over, or
-//                     weftd stops. It ends the work and frees request->context. What it still
-//                     puts out by request_line() reaches a client that is there; who asked is then
-//                     told why it was cut short, and the request is freed.
+//   cancelled         instead of request_done, once: the client is gone or wants the end, the
+//                     deadline is over, or weftd stops. It ends the work and frees
+//                     request->context. What it still puts out by request_line() reaches a client
+//                     that is there; who asked is then told why it was cut short, and the request
+//                     is freed.
 //
 // A client that reads slowly never makes weftd wait or grow: beyond PENDING_OUTPUT_MAX_BYTES that
 // it has not taken, lines are dropped, and the last object says how many.
@@ -50,5 +51,7 @@ struct outlet_ops {
 json_t *pending_run(const struct request *request, struct outlet *outlet);
 // The outlet's client is gone; the outlet is not used any more.
 void pending_gone(struct outlet *outlet);
+// The outlet's client wants the end: what there is, is summed up.
+void pending_interrupt(struct outlet *outlet);
 // weftd stops: every pending request ends with a sentence.
 void pending_stop(struct weftd *weftd);

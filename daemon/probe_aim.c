@@ -17,6 +17,27 @@ static int no_station(struct failure *failure, const char *whom, const char *net
 	return fail_hint(failure, "let it send something, a ping for one, and try again");
 }
 
+// Some addresses are weft's own.
+static int no_guest(struct weftd *weftd, const char *text, const struct object *network,
+	const struct weft_ip *ip, struct failure *failure)
+{
+	struct weft_service_key key = {.scope = network->id};
+	struct weft_service_row row;
+	memcpy(key.address, ip, sizeof(key.address));
+	if (network_is_gateway(network->spec, ip)) {
+		fail(failure, -EINVAL, "bad_value",
+			"%s is the gateway of network %s: weft itself answers there", text,
+			network->name);
+		return fail_hint(failure, "probe a guest: `neighbour show` lists them");
+	}
+	if (engine_get(weftd, service, &key, &row))
+		return no_station(failure, text, network->name);
+	fail(failure, -EINVAL, "bad_value",
+		"%s is the address of a service: no guest has it, and probes are not balanced",
+		text);
+	return fail_hint(failure, "probe one of its backends: `backend show` lists them");
+}
+
 // A station behind the port: heard last, else its own NIC.
 static void station_of(struct weftd *weftd, const struct object *port, struct explain_station *s)
 {
@@ -51,7 +72,7 @@ static int read_target(struct weftd *weftd, const char *text, const struct objec
 		json_decref(value);
 		return explain_know_ip(weftd, !address_v4(&s->ip), s)
 			       ? 0
-			       : no_station(failure, text, network->name);
+			       : no_guest(weftd, text, network, &s->ip, failure);
 	}
 	value = value_parse(&mac, text, NULL);
 	if (!value) {

@@ -22,26 +22,6 @@ static bool in_network(const json_t *spec, const char *network)
 	return strcmp(spec_text(spec, "network", ""), network) == 0;
 }
 
-// NULL: the network has none of the family.
-static const char *gateway_of(const json_t *network, bool v4)
-{
-	json_t *item;
-	size_t i;
-	json_array_foreach (spec_list(network, "gateway"), i, item) {
-		struct weft_ip ip = address_read(json_string_value(item));
-		if (address_v4(&ip) == v4)
-			return json_string_value(item);
-	}
-	return NULL;
-}
-
-static bool is_gateway(const json_t *network, const struct weft_ip *ip)
-{
-	const char *gateway = gateway_of(network, address_v4(ip));
-	struct weft_ip address = gateway ? address_read(gateway) : (struct weft_ip){0};
-	return gateway && address_same(&address, ip);
-}
-
 // --- services
 
 static int check_vip(
@@ -53,7 +33,7 @@ static int check_vip(
 	if (!address_usable(&vip) || address_link_local(&vip))
 		return fail(failure, -EINVAL, "bad_value",
 			"%s is not an address that a service can have", text);
-	if (is_gateway(network, &vip)) {
+	if (network_is_gateway(network, &vip)) {
 		fail(failure, -EINVAL, "bad_value", "%s is the gateway of network %s", text, name);
 		return fail_hint(failure, "give the service an address of its own");
 	}
@@ -138,7 +118,7 @@ static int check_uplinks(
 			"in their own network");
 		return fail_hint(failure, "use mode nat or host-dsr");
 	}
-	if (!gateway_of(network, address_v4(&vip))) {
+	if (!network_gateway(network, address_v4(&vip))) {
 		fail(failure, -EINVAL, "bad_value",
 			"network %s has no %s gateway: what comes by an uplink could not be "
 			"answered",
@@ -250,7 +230,7 @@ static int check_checks(struct weftd *weftd, const struct object *old, const jso
 {
 	struct object *object = old ? backends_first(weftd, old) : NULL;
 	struct weft_ip vip = vip_of(spec);
-	int error = check_words(spec, gateway_of(network, address_v4(&vip)), failure);
+	int error = check_words(spec, network_gateway(network, address_v4(&vip)), failure);
 	for (; object && !error; object = backends_next(object))
 		error = check_backend_words(spec, object->spec, failure);
 	return error;
@@ -299,7 +279,7 @@ static int check_address(struct weftd *weftd, const struct object *service, cons
 		return fail(failure, -EINVAL, "bad_value",
 			"%s and %s, the address of service %s, are not of one family", text,
 			spec_text(service->spec, "vip", ""), service->name);
-	if (network && is_gateway(network->spec, &address))
+	if (network && network_is_gateway(network->spec, &address))
 		return fail(failure, -EINVAL, "bad_value", "%s is the gateway of network %s", text,
 			name);
 	if (subnet && address_v4(&address) == !strchr(subnet, ':') &&
@@ -411,12 +391,12 @@ int service_check_network(struct weftd *weftd, const struct object *network, con
 	struct names users = {0};
 	for (; service; service = service->hh.next) {
 		struct weft_ip vip = vip_of(service->spec);
-		const char *gateway = spec ? gateway_of(spec, address_v4(&vip)) : NULL;
+		const char *gateway = spec ? network_gateway(spec, address_v4(&vip)) : NULL;
 		if (!in_network(service->spec, network->name))
 			continue;
 		if (!spec) {
 			add_user(&users, service);
-		} else if (is_gateway(spec, &vip)) {
+		} else if (network_is_gateway(spec, &vip)) {
 			return fail(failure, -EINVAL, "bad_value",
 				"gateway %s is the address of service %s", gateway, service->name);
 		} else if (!gateway && spec_list(service->spec, "uplink")) {

@@ -95,11 +95,15 @@ static char *point_text(const json_t *line)
 	const char *reason = spec_text(line, "reason", NULL), *src = spec_text(line, "src", NULL);
 	const char *verdict = spec_text(line, "verdict", ""), *path = spec_text(line, "path", "");
 	const char *service = spec_text(line, "service", NULL);
-	char *what = src ? frame_text(line, src)
-		     : service && *verdict
-			     ? text_of("%s  service %s, %s", verdict, service,
-				       spec_text(line, "backend", ""))
-			     : text_of("%s%s%s", verdict, reason ? " " : "", reason ? reason : "");
+	char *what =
+		src ? frame_text(line, src)
+		: spec_text(line, "eth_src", NULL)
+			? text_of("%s > %s ethertype %s", spec_text(line, "eth_src", ""),
+				  spec_text(line, "eth_dst", ""), spec_text(line, "ethertype", ""))
+		: service && *verdict
+			? text_of("%s  service %s, %s", verdict, service,
+				  spec_text(line, "backend", ""))
+			: text_of("%s%s%s", verdict, reason ? " " : "", reason ? reason : "");
 	char *text = text_of("%-15s %s%s%s", spec_text(line, "port", spec_text(line, "peer", "-")),
 		what, *path ? "  " : "", path);
 	free(what);
@@ -189,6 +193,10 @@ static void put_card(
 		return;
 	}
 	put_point(trace, followed, card, card->in_point, card->in_ns, NULL);
+	if (card->out_point == card->in_point + 1) { // decided, that was all
+		put_point(trace, followed, card, card->out_point, card->decided_ns, verdict);
+		return;
+	}
 	put_point(trace, followed, card, card->in_point + 1u, card->decided_ns,
 		drop ? NULL : verdict);
 	put_point(trace, followed, card, card->out_point, card->out_ns, drop ? verdict : NULL);

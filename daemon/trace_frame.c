@@ -48,6 +48,31 @@ static void put_translated(struct weftd *weftd, const struct weft_postcard *card
 		line, "becomes_dst", dst ? &to.dst : &key->ip_dst, dst ? to.dst_port : key->l4_dst);
 }
 
+// Of any frame, whatever is wrong with it.
+static void put_ethernet(const struct weft_postcard *card, json_t *line)
+{
+	struct eth_header eth;
+	struct vlan_header tag;
+	char src[MAC_TEXT_BYTES], dst[MAC_TEXT_BYTES];
+	u32 vlan = card->tagged ? card->tci & WEFT_VID_MASK : 0;
+	if (card->captured < sizeof(eth))
+		return;
+	memcpy(&eth, card->frame, sizeof(eth));
+	u16 type = weft_ntoh16(eth.type);
+	if (!card->tagged && type == WEFT_ETH_8021Q &&
+		card->captured >= sizeof(eth) + sizeof(tag)) {
+		memcpy(&tag, card->frame + sizeof(eth), sizeof(tag));
+		vlan = weft_ntoh16(tag.tci) & WEFT_VID_MASK;
+		type = weft_ntoh16(tag.type);
+	}
+	mac_text(&eth.src, src);
+	mac_text(&eth.dst, dst);
+	json_object_set_new(line, "eth_src", json_string(src));
+	json_object_set_new(line, "eth_dst", json_string(dst));
+	json_object_set_new(line, "ethertype", json_sprintf("0x%04x", type));
+	json_object_set_new(line, "vlan", vlan ? json_integer(vlan) : json_null());
+}
+
 void trace_frame(struct weftd *weftd, const struct weft_postcard *card, json_t *line)
 {
 	static const char letters[] = "FSRPAUEC";
@@ -57,6 +82,7 @@ void trace_frame(struct weftd *weftd, const struct weft_postcard *card, json_t *
 	u32 sequence;
 	char flags[sizeof(letters)] = "";
 	size_t length = 0;
+	put_ethernet(card, line);
 	if (!card_parse(card, &key, &layout))
 		return;
 	const char *protocol = protocol_of(&key);

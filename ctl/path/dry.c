@@ -131,11 +131,11 @@ static json_t *go_on(const struct ask_hosts *hosts, const json_t *step)
 	shown = ask(client, list);
 	note = words_text(json_array_get(shown, 0), "note");
 	if (shown)
-		next = json_pack("{s:O, s:s, s:s, s:s, s:s, s:n, s:n, s:n}", "step",
+		next = json_pack("{s:O, s:s, s:s, s:s, s:s, s:[], s:n, s:n, s:n}", "step",
 			json_object_get(step, "step"), "host", client_host(client), "what",
 			"the packet", "verdict", words_text(json_array_get(shown, 0), "verdict"),
-			"why", *note ? note : words_text(json_array_get(shown, 0), "why"), "hop",
-			"p50_ns", "p99_ns");
+			"why", *note ? note : words_text(json_array_get(shown, 0), "why"),
+			"assumed", "hop", "p50_ns", "p99_ns");
 	json_decref(shown);
 	return next;
 }

@@ -174,6 +174,50 @@ static const char *advice(const struct requests_aim *aim)
 	return "does it answer at all? `drops show` of each host may say more";
 }
 
+// Weft's own answers, the gateway's, lead nowhere.
+static bool answered_by_weft(const json_t *dry)
+{
+	const json_t *last = json_array_get(dry, json_array_size(dry) - 1);
+
+	return !strcmp(words_text(last, "verdict"), "reply");
+}
+
+// There is no way to show, and why.
+static int fail_unseen(
+	const struct join *join, const struct path_result *path, const struct requests_seen *seen)
+{
+	const struct requests_aim *aim = &join->requests.aim;
+
+	if (!join->self.json)
+		dry_print(stdout, path->dry);
+	if (aim->count && !seen->count && !seen->cut_short && !seen->not_sent)
+		return client_fail(&join->self, WEFT_EXIT_PARTIAL, "not_answered", advice(aim),
+			"no request from %s to %s got an answer", path->from, path->to);
+	if (answered_by_weft(path->dry))
+		return client_fail(&join->self, WEFT_EXIT_REFUSED, "not_seen",
+			"`latency show` has what answers take",
+			"weft itself answers for %s: no way leads on", path->to);
+	return client_fail(&join->self, WEFT_EXIT_REFUSED, "not_seen", advice(aim),
+		"no host saw a request from %s to %s and its answer", path->from, path->to);
+}
+
+// The way is known, but was it what was asked for?
+static int judge(const struct join *join, const struct requests_seen *seen)
+{
+	unsigned count = join->requests.aim.count;
+
+	if (!seen->cut_short && seen->count < count)
+		return client_fail(&join->self, WEFT_EXIT_PARTIAL, "not_answered",
+			"`drops show` of each host may say more",
+			"%zu of %u requests got no answer", count - seen->count, count);
+	if (seen->errors)
+		return client_fail(&join->self, WEFT_EXIT_PARTIAL, "http_error",
+			"the way is that of these answers: ask the service why",
+			"%zu of %zu answers were HTTP errors, the first was %u", seen->errors,
+			seen->count, seen->error);
+	return WEFT_EXIT_DONE;
+}
+
 static int show(const struct join *join, const struct requests_seen *seen)
 {
 	struct path_result path = {.lost = join->lost, .dry = join->dry, .hosts = join->begun};
@@ -199,18 +243,10 @@ static int show(const struct join *join, const struct requests_seen *seen)
 	if (way.requests && (seen->count || !join->requests.aim.count)) {
 		path_make(&path, &way, &connect, seen);
 		status = print(join, &path);
-		if (status == WEFT_EXIT_DONE && !seen->cut_short &&
-			seen->count < join->requests.aim.count)
-			status = client_fail(&join->self, WEFT_EXIT_PARTIAL, "not_answered",
-				"`drops show` of each host may say more",
-				"%zu of %u requests got no answer",
-				join->requests.aim.count - seen->count, join->requests.aim.count);
+		if (status == WEFT_EXIT_DONE)
+			status = judge(join, seen);
 	} else {
-		if (!join->self.json)
-			dry_print(stdout, path.dry);
-		status = client_fail(&join->self, WEFT_EXIT_REFUSED, "not_seen",
-			advice(&join->requests.aim),
-			"no host saw a request from %s to %s and its answer", path.from, path.to);
+		status = fail_unseen(join, &path, seen);
 	}
 	free(path.steps);
 	way_free(&way);

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORDS_MAX = 24, IN_VAIN_MOST = 3 };
+enum { WORDS_MAX = 24, IN_VAIN_MOST = 3, NOT_SENT = 3 };
 
 static void enter(const char *netns)
 {
@@ -28,7 +28,7 @@ static void enter(const char *netns)
 		return;
 	}
 	fprintf(stderr, "weftctl: cannot enter the namespace %s: %s\n", netns, strerror(errno));
-	_exit(EXIT_FAILURE);
+	_exit(NOT_SENT);
 }
 
 // No word needs quotes: `with` may lead through another shell.
@@ -137,6 +137,8 @@ static void read_http(struct requests_seen *seen, const char *text, size_t most)
 		text += used;
 		if (!answer)
 			continue;
+		if (answer >= 400 && !seen->errors++)
+			seen->error = answer;
 		seen->numbers[seen->count] = port;
 		seen->connect[seen->count] = connect * 1e9;
 		seen->first[seen->count] = (first - connect) * 1e9;
@@ -167,6 +169,7 @@ struct requests_seen requests_end(struct requests *requests)
 		.total = calloc(most + 1, sizeof(double)),
 		.numbers = calloc(most + 1, sizeof(*seen.numbers)),
 	};
+	int status;
 
 	if (!seen.numbers || !seen.connect || !seen.first || !seen.total)
 		abort();
@@ -176,7 +179,8 @@ struct requests_seen requests_end(struct requests *requests)
 			kill(requests->pid, SIGTERM);
 			close(requests->fd);
 		}
-		waitpid(requests->pid, NULL, 0);
+		waitpid(requests->pid, &status, 0);
+		seen.not_sent = WIFEXITED(status) && WEXITSTATUS(status) == NOT_SENT;
 	}
 	if (requests->text)
 		(requests->aim.http ? read_http : read_pings)(&seen, requests->text, most);

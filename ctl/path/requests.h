@@ -28,6 +28,9 @@ struct requests_seen {
 	double *connect, *first, *total;
 	unsigned *numbers; // way_turn's
 	bool cut_short;    // there were to be more
+	bool not_sent;     // any, and why was said
+	size_t errors;     // of HTTP: answered with a status of 400 or more
+	unsigned error;    // the first of these
 	size_t count;
 };
 

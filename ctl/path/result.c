@@ -33,13 +33,6 @@ static struct way_times remainder_of(struct way_times whole, struct way_times pa
 	};
 }
 
-static int by_number(const void *a, const void *b)
-{
-	unsigned x = ((const struct way_turn *)a)->number, y = ((const struct way_turn *)b)->number;
-
-	return (x > y) - (x < y);
-}
-
 // What each request took longer than its own connection did. Where not each has one (it was there
 // before, or was not seen), all of them together must do, and nothing is said of single ones.
 static struct way_times service_of(const struct way *way, const struct way *connect,
@@ -51,13 +44,11 @@ static struct way_times service_of(const struct way *way, const struct way *conn
 
 	if (!ns)
 		abort();
-	qsort(connect->turns, connect->requests, sizeof(*connect->turns), by_number);
-	for (size_t i = 0; i < way->requests; i++) {
-		const struct way_turn *turn = &way->turns[i];
-		const struct way_turn *accepted = bsearch(turn, connect->turns, connect->requests,
-			sizeof(*connect->turns), by_number);
+	for (size_t i = 0; i < way->requests + way->others; i++) {
+		const struct way_turn *turn = &way->turns[i],
+				      *accepted = way_turn(connect, turn->number);
 
-		if (turn->number && accepted)
+		if (!isnan(turn->ns) && accepted)
 			ns[count++] = turn->ns - accepted->ns;
 	}
 	took = way_times(ns, count);
@@ -93,12 +84,9 @@ static void add_client(
 
 	if (!first_ns || !own_ns)
 		abort();
-	qsort(way->turns, way->requests, sizeof(*way->turns), by_number);
 	for (size_t i = 0; i < seen->count; i++) {
-		const struct way_turn wanted = {.number = seen->numbers[i]};
-		const struct way_turn *turn =
-			bsearch(&wanted, way->turns, way->requests, sizeof(wanted), by_number);
-		double span_ns = turn ? turn->span_ns : in_row ? way->spans_ns[i] : NAN;
+		const struct way_turn *turn = way_turn(way, seen->numbers[i]);
+		double span_ns = turn ? turn->span_ns : in_row ? way->turns[i].span_ns : NAN;
 
 		if (isnan(span_ns))
 			continue;

@@ -288,23 +288,27 @@ static unsigned number_of(const struct walk_packet *question, const char *to)
 static void note_turns(struct way *way, const struct exchange *exchanges, size_t pairs,
 	const struct pattern *pattern, const char *to)
 {
-	size_t count = 0;
-
-	way->turns = calloc(way->requests, sizeof(*way->turns));
+	way->turns = calloc(pairs, sizeof(*way->turns));
 	if (!way->turns)
 		abort();
 	for (size_t i = 0; i < pairs; i++) {
 		const struct exchange *e = &exchanges[i];
 		size_t last = e->question->count - 1;
 
+		way->turns[i] = (struct way_turn){number_of(e->question, to), NAN, NAN};
 		if (e->pattern != pattern)
 			continue;
-		way->turns[count++] = (struct way_turn){
-			.number = number_of(e->question, to),
-			.ns = (double)(point_at(e, last + 1)->ns - point_at(e, last)->ns),
-			.span_ns = (double)(point_at(e, way->count)->ns - point_at(e, 0)->ns),
-		};
+		way->turns[i].ns = (double)(point_at(e, last + 1)->ns - point_at(e, last)->ns);
+		way->turns[i].span_ns = (double)(point_at(e, way->count)->ns - point_at(e, 0)->ns);
 	}
+}
+
+const struct way_turn *way_turn(const struct way *way, unsigned number)
+{
+	for (size_t i = 0; number && i < way->requests + way->others; i++)
+		if (way->turns[i].number == number && !isnan(way->turns[i].ns))
+			return &way->turns[i];
+	return NULL;
 }
 
 static void make_steps(struct way *way, const struct exchange *exchanges, size_t pairs,
@@ -329,14 +333,6 @@ static void make_steps(struct way *way, const struct exchange *exchanges, size_t
 	}
 	way->took = times_between(exchanges, pairs, pattern, 0, way->count);
 	note_turns(way, exchanges, pairs, pattern, to);
-	way->spans_ns = calloc(pairs, sizeof(*way->spans_ns));
-	if (!way->spans_ns)
-		abort();
-	for (size_t i = 0; i < pairs; i++)
-		way->spans_ns[i] = exchanges[i].pattern != pattern
-					   ? NAN
-					   : (double)(point_at(&exchanges[i], way->count)->ns -
-						      point_at(&exchanges[i], 0)->ns);
 }
 
 struct way way_find(const struct walk *walk, const struct way_aim *aim)
@@ -369,6 +365,5 @@ struct way way_find(const struct walk *walk, const struct way_aim *aim)
 void way_free(struct way *way)
 {
 	free(way->steps);
-	free(way->spans_ns);
 	free(way->turns);
 }

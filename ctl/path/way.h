@@ -19,7 +19,8 @@ struct way_step {
 	bool between;  // two clocks: below zero it is their error
 };
 
-// One of them: how long the guest took, and from the first point to the last.
+// One of them, or of the others (NAN): how long the guest took, and from the first point to the
+// last.
 struct way_turn {
 	unsigned number; // the client's port, or the ping's sequence; 0: neither
 	double ns, span_ns;
@@ -32,8 +33,7 @@ struct way {
 	size_t others;          // that had other points
 	size_t again;           // packets that are left out: they came more than once
 	struct way_times took;  // from the first point to the last
-	double *spans_ns;       // the same of each, these and others (NAN), in order
-	struct way_turn *turns; // of these
+	struct way_turn *turns; // these and others, in order
 };
 
 struct way_aim {
@@ -46,6 +46,8 @@ struct way_aim {
 
 // From each question to the first answer. requests 0: nothing was seen. After walk_align().
 struct way way_find(const struct walk *walk, const struct way_aim *aim);
+// NULL: none with that number is among those of which the steps tell.
+const struct way_turn *way_turn(const struct way *way, unsigned number);
 void way_free(struct way *way);
 
 struct way_times way_times(double *values_ns, size_t count); // sorts them

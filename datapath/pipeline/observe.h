@@ -120,7 +120,9 @@ weft_inline void observe_write(struct observation *seen, const struct weft_key *
 	card->reason = drop;
 	card->action = drop ? WEFT_ACTION_drop : (u8)v->action;
 	card->in_point = key->vni ? WEFT_POINT_P3 : WEFT_POINT_P0; // also of a cached verdict
-	card->out_point = v->action == WEFT_ACTION_encap ? WEFT_POINT_P2 : WEFT_POINT_P5;
+	card->out_point = v->action == WEFT_ACTION_encap  ? WEFT_POINT_P2
+			  : v->action == WEFT_ACTION_drop ? card->in_point + 1
+							  : WEFT_POINT_P5;
 	card->flags = seen->flags;
 	card->backend = seen->backend;
 }

@@ -16,8 +16,9 @@
 // text/plain. The last line is an object in both, and of text the only line that begins with '{':
 //   {"done": true, "exit": 0, "lines": 12, "dropped": 0} and, if it is so, "error": as above
 // "dropped" lines came faster than the client read (then "exit" is 4). An answer without that last
-// line was cut off. Who hangs up ends the command. A request with "stream": true is refused if its
-// answer would not be a stream.
+// line was cut off. Who hangs up ends the command; who sends the byte WEFT_END_OF_STREAM meanwhile
+// ends it, too, and gets what it has to say at its end ("exit" is 4, no "error"). A request with
+// "stream": true is refused if its answer would not be a stream.
 //
 // Commands whose "joined" is true are about packets that several hosts see. A request of theirs
 // with "points": true is answered by the packets themselves, for the client to join (ctl/path): one
@@ -32,11 +33,12 @@
 // The body carries the truth; the status follows it. Each answer names its host in a header.
 #pragma once
 
-#define WEFT_RUN_DIR     "/run/weft"
-#define WEFT_STATE_DIR   "/var/lib/weft"
-#define WEFT_BPF_DIR     "/sys/fs/bpf"
-#define WEFT_SOCKET_NAME "weftd.sock"
-#define WEFT_HOST_HEADER "Weft-Host"
+#define WEFT_RUN_DIR       "/run/weft"
+#define WEFT_STATE_DIR     "/var/lib/weft"
+#define WEFT_BPF_DIR       "/sys/fs/bpf"
+#define WEFT_SOCKET_NAME   "weftd.sock"
+#define WEFT_HOST_HEADER   "Weft-Host"
+#define WEFT_END_OF_STREAM "\003" // ETX, as Ctrl-C
 
 enum {
 	WEFT_REQUEST_MAX_BYTES = 16 << 20,

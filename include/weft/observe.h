@@ -105,7 +105,7 @@ struct weft_postcard {
 	u32 bytes;    // of the frame
 	u8 action;    // enum weft_action
 	u8 in_point;  // enum weft_point: P0, P3
-	u8 out_point; // P2, P5, P6
+	u8 out_point; // P2, P5, P6; P1, P4: the decision was to drop it
 	u8 flags;     // enum weft_postcard_flag
 	u32 captured; // bytes of the frame below
 	u16 tci;      // of a tag that is beside the frame

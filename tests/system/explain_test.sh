@@ -39,6 +39,8 @@ expect a '["flood",["v2","v3",null],["h2"]]' \
 expect a '[["flood",null],["wait",null]]' '[.[] | [.verdict, .p50_ns]]' path v1 10.1.0.2:80
 refused a 1 'nobody is known to have 10.1.0.2' explain port v1 ip-dst 10.1.0.2
 expect a '["src","ip_src"]' '.[0].assumed | sort | reverse' explain port v1 dst 02:00:00:00:00:02 ip-dst 10.1.0.2
+expect a '["src","ip_src"]' '.[0].assumed' path v1 10.1.0.2
+expect a true '.[0].why | endswith("(assumed: src, ip_src)")' path v1 10.1.0.2
 expect a '[]' . fdb show
 
 on g1 ping -q -c 2 -W 2 10.1.0.2 >/dev/null
@@ -119,6 +121,18 @@ expect a '[["reply","a"],["forward","a"]]' 'map([.verdict,.host])' path 10.1.0.1
 refused a 1 "'v9' is no port, and no address that comes in by a port" path v9 v1
 refused a 1 'no address that comes in by a port' path 198.51.100.1 v1
 refused a 1 'is no port, and no address' path v1 10.1.0.2:none
+
+# a silent port's address is a guess, and nobody's: not 10.1.0.2 and .1
+expect a '[["ip_src","src"],"10.1.0.7"]' '.[0] | [(.assumed | sort),.frame.ip_src]' \
+	explain port v3 vlan 10 dst 02:00:00:00:00:02 ip-dst 10.1.0.3
+# and who was heard with an address of the link alone has none that talks to others
+for guest in g1 g2; do
+	on $guest sysctl -q -w net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth0.disable_ipv6=0
+done
+wait_for 5 on g1 ping -c 1 -W 1 fe80::ff:fe00:2%eth0 >/dev/null
+expect a '[["ip_src"],"02:00:00:00:00:01","fd00::8"]' '.[0] | [.assumed,.frame.src,.frame.ip_src]' \
+	explain port v1 dst 02:00:00:00:00:02 ip-dst fd00::9
+expect a '[[],"fe80::ff:fe00:1"]' '.[0] | [.assumed,.frame.ip_src]' explain port v1 ip-dst fe80::ff:fe00:2
 
 # a port whose device has gone
 ctl a fdb add 02:00:00:00:00:55 network blue port v2

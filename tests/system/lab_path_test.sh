@@ -176,7 +176,8 @@ got=0
 equal 2 $got "status of a port 0"
 got=0
 "$BUILD/weftlab" path "$LAB:c1" 10.1.0.99 count 1 2>"$WORK/said" || got=$?
-equal 1 $got "status when nobody answers"
+equal 4 $got "status when nobody answers"
+grep -q 'no request from c1 to 10.1.0.99 got an answer' "$WORK/said" || die "when nobody answers: $(cat "$WORK/said")"
 refuses() { # refuses STATUS SENTENCE WORDS...
 	got=0
 	"$BUILD/weftctl" "${SOCKETS[@]}" path "${@:3}" >"$WORK/said" 2>&1 || got=$?
@@ -188,6 +189,10 @@ refuses 1 'address of nobody' c1 nobody request 1
 refuses 1 'is no port, and no address' c1 10.1.0.2:0 request 1
 refuses 1 'namespace nowhere' c1 10.1.0.2 request 1 netns nowhere
 refuses 1 "'nobody' is no port, and no address" c1 nobody
+refuses 1 'weft itself answers for 10.1.0.254' c1 10.1.0.254 request 2 netns "$(node_netns c1)"
+SOCKETS+=("${SOCKETS[@]:0:2}")
+refuses 2 'one socket twice' c1 c2
+SOCKETS=("${SOCKETS[@]:0:4}")
 refuses 1 'is no port, and no address or address:port' c1 10.1.0.2:99999
 refuses 1 'has a port 10.1.0.77, or knows where that comes in' 10.1.0.77 10.1.0.2
 SOCKETS+=(-s "$WORK/nobody.sock")
@@ -196,10 +201,10 @@ refuses 4 'nobody.sock' c1 c2 request 2 netns "$(node_netns c1)"
 SOCKETS=("${SOCKETS[@]:0:4}")
 # a service that closes one connection of three without an answer: the others are measured, and it is said
 cat >"$WORK/flaky.py" <<'END'
-import socket
+import socket, sys
 s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-s.bind(("10.1.0.2", 81))
+s.bind(("10.1.0.2", int(sys.argv[1])))
 s.listen(16)
 n = 0
 while True:
@@ -207,14 +212,19 @@ while True:
     n += 1
     c.recv(1000)
     if n % 3:
-        c.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        c.sendall(sys.argv[2].encode() + b"\r\nContent-Length: 2\r\n\r\nok")
     c.close()
 END
-spawn_in c2 /usr/bin/python3 "$WORK/flaky.py"
+spawn_in c2 /usr/bin/python3 "$WORK/flaky.py" 81 "HTTP/1.0 200 OK"
 wait_for 5 in_lab c2 sh -c 'ss -Hltn sport = :81 | grep -q .'
 in_lab c1 env HTTP_PROXY=http://127.0.0.1:9 ALL_PROXY=http://127.0.0.1:9 "$BUILD/weftctl" "${SOCKETS[@]}" -j path c1 c2:81 request 9 >"$WORK/path" 2>"$WORK/said" && die "no status says that requests were not answered: $(jq -c "[.sent, .requests, .seen_otherwise]" "$WORK/path") $(cat "$WORK/said")"
 grep -q '3 of 9 requests got no answer' "$WORK/said" || die "what is said of lost requests: $(cat "$WORK/said")"
 equal '[9,6]' "$(jq -c '[.sent, .requests + .seen_otherwise]' "$WORK/path")" "requests of which six were answered"
+# one that answers, but by errors
+spawn_in c2 /usr/bin/python3 "$WORK/flaky.py" 82 "HTTP/1.0 503 Service Unavailable"
+wait_for 5 in_lab c2 sh -c 'ss -Hltn sport = :82 | grep -q .'
+refuses 4 '2 of 2 answers were HTTP errors, the first was 503' c1 c2:82 request 2 netns "$(node_netns c1)"
+grep -q '^2 requests of' "$WORK/said" || die "no way of answers that are errors: $(cat "$WORK/said")"
 refuses 2 'from every packet' c1 10.1.0.2 measure 1s sample 2
 weftlab down "$LAB" >/dev/null
 none_left "$LAB"

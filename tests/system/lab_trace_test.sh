@@ -49,6 +49,26 @@ status=0
 "$BUILD/weftctl" "${SOCKETS[@]}" trace tcp port 81 count 1 for 1s >"$WORK/trace" 2>&1 || status=$?
 equal "4 1" "$status $(grep -c '0 of 1 packets came' "$WORK/trace")" "no packet: $(cat "$WORK/trace")"
 
+# whatever is no IP, or is broken, by its Ethernet header; what is dropped, at the point at which that was decided
+timeout 20 "$BUILD/weftctl" "${SOCKETS[@]}" trace ether src 02:00:00:00:00:77 count 2 >"$WORK/trace" &
+tracer=$!
+HELPERS+=("$tracer")
+until ! kill -0 "$tracer" 2>/dev/null; do
+	in_lab c1 /usr/bin/python3 -c 'import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("eth0", 0))
+s.send(bytes.fromhex("0180c200000e02000000007788cc") + bytes(46))
+s.send(bytes.fromhex("ffffffffffff0200000000770800") + bytes(46))'
+done
+for frame in 'reserved_address 01:80:c2:00:00:0e 0x88cc' 'bad_ipv4 ff:ff:ff:ff:ff:ff 0x0800'; do
+	read -r reason dst type <<<"$frame"
+	id=$(awk -v dst="$dst" '$3 == "P0" && index($0, dst) { print $2; exit }' "$WORK/trace")
+	equal "P0 02:00:00:00:00:77 > $dst ethertype $type" "$(awk -v id="$id" '$2 == id && $3 == "P0" { print $3, $7, $8, $9, $10, $11; exit }' "$WORK/trace")" "$reason: $(cat "$WORK/trace")"
+	equal "P1 drop $reason" "$(awk -v id="$id" '$2 == id && $3 != "P0" { print $3, $7, $8; exit }' "$WORK/trace")" "$reason: $(cat "$WORK/trace")"
+done
+! "$BUILD/weftctl" "${SOCKETS[@]}" trace count 1 count 2 >"$WORK/trace" 2>&1 || die "two counts are taken"
+grep -q "'count' is given twice" "$WORK/trace" || die "two counts: $(cat "$WORK/trace")"
+
 # datagrams that are alike have one identity: each is a packet, and counted as seen again
 in_lab c1 ping -c 1 -W 2 fd00::2 >/dev/null || die "c1 does not reach c2 by IPv6"
 timeout 20 "$BUILD/weftctl" "${SOCKETS[@]}" trace udp dst port 7777 count 3 >"$WORK/trace" &

@@ -54,17 +54,17 @@ guest_new g4
 guest_veth a g4 v4
 ctl a port add v4 type device trunk blue:7
 cat >"$WORK/tagged.py" <<'END'
-from scapy.all import ARP, ICMP, IP, Dot1Q, Ether, get_if_hwaddr, sendp, sniff
+from scapy.all import ARP, ICMP, IP, Dot1Q, Ether, conf, get_if_hwaddr, sniff
 mac = get_if_hwaddr("eth0")
+out = conf.L2socket(iface="eth0")
 def answer(p):
     if p.src == mac or Dot1Q not in p:
         return
     head = Ether(src=mac, dst=p.src) / Dot1Q(vlan=7)
     if ARP in p and p[ARP].op == 1 and p[ARP].pdst == "10.1.0.4":
-        sendp(head / ARP(op=2, hwsrc=mac, psrc="10.1.0.4", hwdst=p.src, pdst=p[ARP].psrc), iface="eth0", verbose=0)
+        out.send(head / ARP(op=2, hwsrc=mac, psrc="10.1.0.4", hwdst=p.src, pdst=p[ARP].psrc))
     if ICMP in p and p[ICMP].type == 8 and p[IP].dst == "10.1.0.4":
-        sendp(head / IP(src="10.1.0.4", dst=p[IP].src, id=p[IP].id) / ICMP(type=0, id=p[ICMP].id, seq=p[ICMP].seq) / p[ICMP].payload,
-              iface="eth0", verbose=0)
+        out.send(head / IP(src="10.1.0.4", dst=p[IP].src, id=p[IP].id) / ICMP(type=0, id=p[ICMP].id, seq=p[ICMP].seq) / p[ICMP].payload)
 open("READY", "w")
 sniff(iface="eth0", prn=answer, store=0)
 END

@@ -61,6 +61,10 @@ on g4 ping -c 1 -W 2 10.2.0.254 >/dev/null || die "no echo from the gateway"
 tagged=02:00:00:00:00:33
 send g3 --src $tagged --vlan 7
 wait_for 5 json_is a '"v3"' ".[] | select(.mac == \"$tagged\").port | tojson" fdb show
+refused a 1 "10.2.0.254 is the gateway of network red: weft itself answers" probe v4 10.2.0.254
+ctl a service add web vip 10.2.0.200 port 80 proto tcp network red mode nat
+refused a 1 "10.2.0.200 is the address of a service" probe v4 10.2.0.200
+ctl a service del web
 refused a 2 "bytes at least" probe v1 v2 size 60
 watch_guest g1 g2 g3 g4
 on g1 ip neigh replace 10.1.0.2 lladdr "$(mac_of g2 eth0)" dev eth0 nud permanent
@@ -72,6 +76,15 @@ summary_is '[30,30,0,0,0]' '[.sent, .received, .lost, .duplicates, .reordered]'
 summary_is '["one",0]' '[.clock, .clock_error_ns]'
 summary_is 'true' '.rtt.count == 30 and .forward.min_ns > 0 and .back.min_ns > 0 and .rtt.min_ns <= .rtt.p50_ns'
 equal 31 "$(wc -l <"$WORK/probe")" "lines of 30 probes and the sum"
+# Ctrl-C: what there is by then
+"$BUILD/weftctl" -s "$(socket_of a)" -j probe v1 v2 count 100000 interval 5 guests off >"$WORK/probe" &
+helper $!
+wait_for 10 grep -q '"sequence":9,' "$WORK/probe"
+status=0
+kill -INT $!
+wait $! || status=$?
+equal 4 $status "a probe that Ctrl-C has ended: $(tail -n 1 "$WORK/probe")"
+summary_is 'true' '.sequence == null and .sent >= 10 and .sent < 1000 and .received >= .sent - 1 and .rtt.count == .received'
 probe a v1 $tagged count 5 interval 5 size 1400 guests off
 probe a v3 v1 count 5 interval 5 guests off
 refused a 4 'were not answered' probe v1 v2 count 3 interval 5 size 2000 guests off
