@@ -112,7 +112,7 @@ equal 00 "$(json a 'map(select(.name == "both")) | length' network)$(json b 'map
 many 1 'b: the sim engine has no workers' -s "$A" -s "$B" watch cpu
 many 4 "$WORK/none: no weftd answers" -s "$A" -s "$WORK/none" watch network count 1
 many 4 "$WORK/none: no weftd answers" -s "$WORK/none" -s "$A" watch network count 1
-many 3 "$WORK/none: no weftd answers" -s "$WORK/none" -s "$WORK/none" watch network count 1
+many 3 "$WORK/none: no weftd answers" -s "$WORK/none" -s "$WORK/nobody" watch network count 1
 many 1 '"host": "b"' -s "$A" -s "$B" -j watch cpu
 
 # --- clients that go: Ctrl-C, kill -9, and a reader that has enough; nothing of them stays
