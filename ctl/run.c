@@ -339,7 +339,7 @@ int run_request(struct client *clients, int *statuses, size_t count, const json_
 	curl_global_cleanup();
 	free(body);
 	free(runs);
-	return status_of_all(statuses, count);
+	return interrupted && !taker ? 128 + SIGINT : status_of_all(statuses, count);
 }
 
 int run_points(struct client *clients, int *statuses, size_t count, const json_t *words,

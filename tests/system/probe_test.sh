@@ -83,7 +83,7 @@ wait_for 10 grep -q '"sequence":9,' "$WORK/probe"
 status=0
 kill -INT $!
 wait $! || status=$?
-equal 4 $status "a probe that Ctrl-C has ended: $(tail -n 1 "$WORK/probe")"
+equal 130 $status "a probe that Ctrl-C has ended: $(tail -n 1 "$WORK/probe")"
 summary_is 'true' '.sequence == null and .sent >= 10 and .sent < 1000 and .received >= .sent - 1 and .rtt.count == .received'
 probe a v1 $tagged count 5 interval 5 size 1400 guests off
 probe a v3 v1 count 5 interval 5 guests off
