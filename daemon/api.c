@@ -43,17 +43,6 @@ struct api {
 	struct sockaddr_un address;
 };
 
-static void reply(struct evhttp_request *request, struct api_answer answer)
-{
-	struct evbuffer *buffer = evhttp_request_get_output_buffer(request);
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-
-	evhttp_add_header(headers, "Content-Type", answer.type);
-	evbuffer_add(buffer, answer.body, strlen(answer.body));
-	free(answer.body);
-	evhttp_send_reply(request, answer.status, NULL, buffer);
-}
-
 // `host stop` was asked for: leave when its answer is out.
 static void answered(struct evhttp_request *request, void *context)
 {
@@ -87,7 +76,7 @@ static void serve(struct evhttp_request *request, void *context)
 	event_base_update_cache_time(api->weftd->base);
 	if (answer.body) {
 		stream_free(outlet);
-		reply(request, answer);
+		api_reply(request, answer);
 	}
 	if (api->weftd->stopping) // even if the client does not wait for the answer
 		event_base_loopexit(api->weftd->base, &(struct timeval){.tv_sec = 1});

@@ -14,7 +14,8 @@ struct api_answer {
 	const char *type; // Content-Type
 	char *body;       // malloc; NULL: the answer goes to the outlet, in lines
 };
-struct outlet; // pending.h; NULL: none
+struct outlet;                                       // pending.h; NULL: none
+struct api_answer api_answer_to_run(json_t *answer); // takes it
 struct api_answer api_answer(struct weftd *weftd, bool post, const char *path, const char *body,
 	size_t length, struct outlet *outlet);
 

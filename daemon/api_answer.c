@@ -39,12 +39,16 @@ static int status_of(const json_t *answer)
 	return 200;
 }
 
+struct api_answer api_answer_to_run(json_t *answer)
+{
+	return answer_json(status_of(answer), answer);
+}
+
 static struct api_answer answer_post(struct weftd *weftd, const char *path, const char *body,
 	size_t length, struct outlet *outlet)
 {
 	json_t *request = json_loadb(body, length, JSON_REJECT_DUPLICATES, NULL);
 	json_t *answer;
-	int status;
 
 	if (!json_is_object(request)) {
 		json_decref(request);
@@ -58,8 +62,7 @@ static struct api_answer answer_post(struct weftd *weftd, const char *path, cons
 	json_decref(request);
 	if (!answer)
 		return (struct api_answer){0};
-	status = status_of(answer);
-	return answer_json(status, answer);
+	return api_answer_to_run(answer);
 }
 
 // GET /v1/OBJECT[/NAME]: what `OBJECT show [NAME]` returns, the bare array.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Answers that come in lines, by evhttp: chunks, who hangs up meanwhile, who reads nothing.
+// Answers that come later, by evhttp: lines in chunks, or one; who hangs up meanwhile, who reads
+// nothing.
 
 #include "daemon/api_stream.h"
 
@@ -7,6 +8,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 #include <weft/control.h>
 
@@ -65,18 +67,25 @@ static void watch_client(struct stream *stream)
 	bufferevent_set_max_single_write(wire(stream), PENDING_OUTPUT_MAX_BYTES);
 }
 
+static void wait_whole(struct outlet *outlet)
+{
+	struct stream *stream = (struct stream *)outlet;
+
+	DL_APPEND(stream->streams->first, stream);
+	watch_client(stream);
+}
+
 static void open_stream(struct outlet *outlet, bool json)
 {
 	struct stream *stream = (struct stream *)outlet;
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(stream->request);
 
-	DL_APPEND(stream->streams->first, stream);
 	evhttp_add_header(headers, "Content-Type",
 		json ? "application/x-ndjson" : "text/plain; charset=utf-8");
 	// So nothing that was said meanwhile is the next request.
 	evhttp_add_header(headers, "Connection", "close");
 	evhttp_send_reply_start(stream->request, HTTP_OK, NULL);
-	watch_client(stream);
+	wait_whole(outlet);
 }
 
 static void put_line(struct outlet *outlet, const char *text, size_t length)
@@ -114,17 +123,48 @@ static void unwatch_client(struct stream *stream)
 	event_free(stream->end);
 }
 
+static void leave(struct stream *stream)
+{
+	DL_DELETE(stream->streams->first, stream);
+	unwatch_client(stream);
+}
+
+static void stream_end(struct stream *stream, struct bufferevent *bufferevent)
+{
+	if (stream->streams->stopping)
+		flush(bufferevent);
+	free(stream);
+}
+
 static void close_stream(struct outlet *outlet)
 {
 	struct stream *stream = (struct stream *)outlet;
 	struct bufferevent *bufferevent = wire(stream);
 
-	DL_DELETE(stream->streams->first, stream);
-	unwatch_client(stream);
+	leave(stream);
 	evhttp_send_reply_end(stream->request);
-	if (stream->streams->stopping)
-		flush(bufferevent);
-	free(stream);
+	stream_end(stream, bufferevent);
+}
+
+void api_reply(struct evhttp_request *request, struct api_answer answer)
+{
+	struct evbuffer *buffer = evhttp_request_get_output_buffer(request);
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+
+	evhttp_add_header(headers, "Content-Type", answer.type);
+	evbuffer_add(buffer, answer.body, strlen(answer.body));
+	free(answer.body);
+	evhttp_send_reply(request, answer.status, NULL, buffer);
+}
+
+static void answer_whole(struct outlet *outlet, json_t *answer)
+{
+	struct stream *stream = (struct stream *)outlet;
+	struct bufferevent *bufferevent = wire(stream);
+
+	leave(stream);
+	api_reply(stream->request, api_answer_to_run(answer));
+	stream_end(stream, bufferevent);
 }
 
 static const struct outlet_ops stream_ops = {
@@ -132,6 +172,8 @@ static const struct outlet_ops stream_ops = {
 	.put = put_line,
 	.held = held_bytes,
 	.close = close_stream,
+	.wait = wait_whole,
+	.whole = answer_whole,
 };
 
 struct outlet *stream_new(struct streams *streams, struct evhttp_request *request)
@@ -163,8 +205,7 @@ void streams_connection_closed(struct streams *streams, const struct evhttp_conn
 		break;
 	if (!stream)
 		return;
-	DL_DELETE(streams->first, stream);
-	unwatch_client(stream);
+	leave(stream);
 	pending_gone(&stream->outlet);
 	// evhttp has let go of a request that it still answered; it is ours to free.
 	if (!evhttp_request_get_connection(stream->request))

@@ -108,24 +108,31 @@ static json_t *answer_done(struct request *request)
 	return answer;
 }
 
-static json_t *run(struct request *request)
+json_t *command_answer(struct request *request, const struct failure *failure)
 {
 	json_t *answer;
-	int err = request->command->run(request);
 
 	if (!request->result && request->json)
 		request->result = json_array();
-	if (!err) {
+	if (!failure) {
 		answer = answer_done(request);
-	} else if (request->failure.exit_status == WEFT_EXIT_PARTIAL) {
+	} else if (failure->exit_status == WEFT_EXIT_PARTIAL) {
 		answer = answer_done(request);
 		json_object_set_new(answer, "exit", json_integer(WEFT_EXIT_PARTIAL));
-		json_object_set_new(answer, "error", failure_json(&request->failure));
+		json_object_set_new(answer, "error", failure_json(failure));
 	} else {
-		answer = answer_failure(&request->failure);
+		answer = answer_failure(failure);
 	}
 	if (request->weftd->stopping)
 		json_object_set_new(answer, "ending", json_true());
+	return answer;
+}
+
+static json_t *run(struct request *request)
+{
+	int err = request->command->run(request);
+	json_t *answer = command_answer(request, err ? &request->failure : NULL);
+
 	json_decref(request->result);
 	free(request->text);
 	return answer;
@@ -172,10 +179,12 @@ json_t *command_start(struct weftd *weftd, const json_t *request, struct outlet 
 		.points =
 			parsed.command->joined && json_is_true(json_object_get(request, "points")),
 	};
-	if (parsed.command->cancelled)
+	if (many && (!parsed.command->cancelled || parsed.command->whole))
+		answer = refuse_many();
+	else if (parsed.command->cancelled && (outlet || !parsed.command->whole))
 		answer = pending_run(&to_run, outlet);
 	else
-		answer = many ? refuse_many() : run(&to_run);
+		answer = run(&to_run);
 	json_decref(parsed.arguments);
 	return answer;
 }

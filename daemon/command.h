@@ -81,6 +81,8 @@ struct command {
 	// A command that takes its time answers in lines, as they come. It has this, and pending.h
 	// is its contract. Called once, when the answer is wanted no more or its time is over.
 	void (*cancelled)(struct request *request);
+	// It takes its time, but its answer is one, by `result`, as of those that do not.
+	bool whole;
 	// The text of one line, malloc. NULL: a table of `columns` that grows.
 	char *(*line)(const struct request *request, const json_t *object);
 	bool joined; // it answers in points if it is asked to: weft/control.h
@@ -92,5 +94,7 @@ struct command {
 json_t *command_run(struct weftd *weftd, const json_t *request);
 // The same for a client that takes lines as well: NULL when the answer goes there.
 json_t *command_start(struct weftd *weftd, const json_t *request, struct outlet *outlet);
+// Of a request that has run; failure NULL: it is done. Takes the text.
+json_t *command_answer(struct request *request, const struct failure *failure);
 json_t *command_complete(struct weftd *weftd, const json_t *request);
 json_t *command_list(const char *object); // GET /v1/commands; not NULL: /v1/commands/OBJECT

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The commands about connections: show, flush, and who would serve whom.
 #include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
 #include <string.h>
 #include <weft/wire.h>
 #include "daemon/address.h"
@@ -17,6 +19,9 @@
 
 // More in one answer would be more memory than weftd should take for a question.
 enum { SHOWN_MAX = 65536 };
+
+// A large table is walked in parts, as connection_walk.c has it.
+enum { FIRST_US = 2000, PART_US = 250 };
 
 #define FILTER_ARGUMENTS \
 	{"service", NULL, ARGUMENT_NAME, 0, NULL, "service", 0, 0, NULL, "only of this service"}, \
@@ -52,11 +57,14 @@ static int read_filter(struct request *request, struct connection_filter *filter
 }
 
 struct shown {
+	struct request *request;
 	struct weftd *weftd;
+	struct event *next; // the walk's next part
+	u32 cursor;
 	struct connection_filter filter;
 	u64 now_ns;
-	size_t limit; // one more stops the walk
-	json_t *result;
+	size_t limit;   // one more stops the walk
+	json_t *result; // the request's
 };
 
 static json_t *ip_json(const u8 address[16])
@@ -116,26 +124,85 @@ static int visit(const void *at, const void *data, void *context)
 	return 0;
 }
 
+static void shown_free(struct shown *s)
+{
+	if (s->next)
+		event_free(s->next);
+	free(s);
+}
+
+static int show_all(struct shown *s)
+{
+	struct failure *failure = &s->request->failure;
+	bool all = !json_object_get(s->request->arguments, "limit");
+	if (!all || json_array_size(s->result) <= SHOWN_MAX)
+		return 0;
+	json_array_clear(s->result);
+	fail(failure, -E2BIG, "too_many", "there are more than %d connections", SHOWN_MAX);
+	return fail_hint(
+		failure, "say `limit N` for some of them, or `service NAME` for those of one");
+}
+
+// For so long; what cannot be walked is at its end. True: that was all of it, or enough.
+static bool show_part(struct shown *s, u64 most_us)
+{
+	u64 start_ns = clock_ns();
+	int error;
+	do
+		error = s->weftd->engine_ops->table_walk_part(
+			s->weftd->engine, WEFT_TABLE_connection, &s->cursor, visit, s);
+	while (!error && s->cursor && clock_ns() - start_ns < most_us * 1000);
+	return error || !s->cursor;
+}
+
+static void show_on(evutil_socket_t fd, short what, void *context)
+{
+	static const struct timeval at_once = {0};
+	struct shown *s = context;
+	struct request *request = s->request;
+	(void)fd, (void)what;
+	if (!show_part(s, PART_US)) {
+		event_add(s->next, &at_once);
+		return;
+	}
+	int error = show_all(s);
+	shown_free(s);
+	request_done(request, error ? &request->failure : NULL);
+}
+
+static void show_cancelled(struct request *request)
+{
+	shown_free(request->context);
+}
+
 static int run_show(struct request *request)
 {
 	struct weftd *weftd = request->weftd;
-	struct shown s = {.weftd = weftd, .now_ns = clock_ns()};
-	int error = read_filter(request, &s.filter);
+	struct connection_filter filter;
+	int error = read_filter(request, &filter);
 	if (error)
 		return error;
-	size_t limit = (size_t)spec_number(request->arguments, "limit", 0);
-	s.limit = limit ? limit : SHOWN_MAX;
-	s.result = json_array();
-	int more = weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_connection, visit, &s);
-	if (more > 0 && !limit) {
-		json_decref(s.result);
-		fail(&request->failure, -E2BIG, "too_many", "there are more than %d connections",
-			SHOWN_MAX);
-		return fail_hint(&request->failure,
-			"say `limit N` for some of them, or `service NAME` for those of one");
+	struct shown *s = calloc(1, sizeof(*s));
+	if (!s)
+		abort();
+	request->result = json_array();
+	*s = (struct shown){.request = request,
+		.weftd = weftd,
+		.filter = filter,
+		.now_ns = clock_ns(),
+		.limit = (size_t)spec_number(request->arguments, "limit", SHOWN_MAX + 1),
+		.result = request->result};
+	if (show_part(s, request->pending ? FIRST_US : UINT64_MAX / 1000)) {
+		error = show_all(s);
+		shown_free(s);
+		return error;
 	}
-	request->result = s.result;
-	return 0;
+	request->context = s;
+	s->next = evtimer_new(weftd->base, show_on, s);
+	if (!s->next)
+		abort();
+	event_active(s->next, EV_TIMEOUT, 0);
+	return request_later(request, 0);
 }
 
 static void flushed(void *context, u64 connections)
@@ -290,10 +357,16 @@ const struct command connection_commands[] = {
 	{"service", "who", who_arguments,
 		"Say which backend serves a client, or would: nothing is sent",
 		"service,from,backend,port,by,slot", run_who, NULL},
-	{"connection", "show", show_arguments, "Show the connections of services",
-		"service,backend,proto,client,client_port,vip,vip_port,source,source_port,"
-		"idle_seconds,state",
-		run_show, NULL, "vip vip_port proto client client_port"},
+	{.object = "connection",
+		.verb = "show",
+		.arguments = show_arguments,
+		.help = "Show the connections of services",
+		.columns = "service,backend,proto,client,client_port,vip,vip_port,source,"
+			   "source_port,idle_seconds,state",
+		.run = run_show,
+		.identity = "vip vip_port proto client client_port",
+		.cancelled = show_cancelled,
+		.whole = true},
 	{.object = "connection",
 		.verb = "flush",
 		.arguments = flush_arguments,

@@ -150,7 +150,7 @@ json_t *command_json(const struct command *command)
 {
 	json_t *object = json_pack("{s:s, s:o, s:s, s:b, s:b, s:[]}", "object", command->object,
 		"verb", text_or_null(command->verb), "help", command->help, "stream",
-		!!command->cancelled, "joined", command->joined, "arguments");
+		command->cancelled && !command->whole, "joined", command->joined, "arguments");
 
 	for (const struct argument *a = command->arguments; a && a->word; a++)
 		json_array_append_new(json_object_get(object, "arguments"), argument_json(a));

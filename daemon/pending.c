@@ -143,8 +143,22 @@ static json_t *last_object(const struct pending *pending, const struct failure *
 	return last;
 }
 
+static void finish_whole(struct pending *pending, const struct failure *failure)
+{
+	struct outlet *outlet = pending->outlet;
+	json_t *answer = outlet ? command_answer(&pending->request, failure) : NULL;
+
+	pending_free(pending);
+	if (outlet)
+		outlet->ops->whole(outlet, answer);
+}
+
 static void finish(struct pending *pending, const struct failure *failure)
 {
+	if (pending->request.command->whole) {
+		finish_whole(pending, failure);
+		return;
+	}
 	struct outlet *outlet = pending->outlet;
 	json_t *last = outlet ? last_object(pending, failure) : NULL;
 	char *line;
@@ -289,8 +303,13 @@ json_t *pending_run(const struct request *request, struct outlet *outlet)
 	request->weftd->pending_count++;
 	err = request->command->run(&pending->request);
 	pending->later = true;
-	if (err == COMMAND_PENDING) {
+	if (err == COMMAND_PENDING && request->command->whole) {
+		outlet->ops->wait(outlet);
+	} else if (err == COMMAND_PENDING) {
 		open_outlet(pending);
+	} else if (request->command->whole) {
+		answer = command_answer(&pending->request, err ? &pending->request.failure : NULL);
+		pending_free(pending);
 	} else if (err == 0 || pending->open) {
 		finish(pending, err ? &pending->request.failure : NULL);
 	} else {

@@ -3,6 +3,9 @@
 //
 // Such a command has `cancelled` (command.h). Its life, all of it in the event loop's thread:
 //
+// One that is `whole` (command.h) says nothing by request_line(): its result is answered at the
+// end. Without a pending request (request->pending NULL) it runs to its end at once.
+//
 //   run               checks, starts the work, keeps what it needs in request->context, and says
 //                     `return request_later(request, deadline_ms);`. Or 0: that was all. Or what
 //                     fail() returned: then it keeps nothing.
@@ -45,6 +48,10 @@ struct outlet_ops {
 	void (*put)(struct outlet *outlet, const char *text, size_t length);
 	size_t (*held)(const struct outlet *outlet); // bytes that the client has not taken yet
 	void (*close)(struct outlet *outlet);        // nothing more comes; it may free itself
+	// Instead of these: there is to be one answer, later. It comes by whole(), which takes it,
+	// and is the last that happens.
+	void (*wait)(struct outlet *outlet);
+	void (*whole)(struct outlet *outlet, json_t *answer);
 };
 
 // For command.c. NULL: the outlet was opened, the answer goes there. The request is copied.

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LARGE_ROWS = 200000 };
+enum { LARGE_ROWS = 200000, COUNT_SECONDS = 60 };
 
 int ebpf_table_open(struct ebpf_table *table)
 {
@@ -176,14 +176,16 @@ static int count_row(const void *key, const void *row, void *context)
 	return 0;
 }
 
-// The kernel does not tell how full a hash is, and counting reads it all: at most once a second.
+// The kernel does not tell how full a hash is, and counting reads it all: of a small one at most
+// once a second, of a large one, where that takes a second itself, once a minute.
 static u32 table_used_rows(struct ebpf_table *table)
 {
 	u64 now = now_ns();
 	if (now >= table->used_till_ns) {
 		table->used = 0;
 		ebpf_map_walk(&table->live, count_row, &table->used);
-		table->used_till_ns = now + 1000000000;
+		table->used_till_ns =
+			now + (table->used < LARGE_ROWS ? 1 : COUNT_SECONDS) * 1000000000ull;
 	}
 	return table->used;
 }
@@ -194,7 +196,7 @@ void ebpf_table_counted(struct engine *engine, enum weft_table id, u32 rows)
 	if (rows < LARGE_ROWS) // they are counted in no time, and exactly
 		return;
 	table->used = rows;
-	table->used_till_ns = now_ns() + 60 * 1000000000ull;
+	table->used_till_ns = now_ns() + COUNT_SECONDS * 1000000000ull;
 }
 
 void ebpf_table_status(struct engine *engine, enum weft_table id, struct engine_table_status *out)

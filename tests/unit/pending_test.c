@@ -14,7 +14,8 @@ struct sink {
 	struct outlet outlet;
 	char *text;
 	size_t length, held;
-	int opened, closed;
+	int opened, closed, waits;
+	json_t *answer; // one, of a command that answers whole
 };
 
 // What the command of this test does, and what became of it.
@@ -53,7 +54,19 @@ static void sink_close(struct outlet *outlet)
 	((struct sink *)outlet)->closed++;
 }
 
-static const struct outlet_ops sink_ops = {sink_open, sink_put, sink_held, sink_close};
+static void sink_wait(struct outlet *outlet)
+{
+	((struct sink *)outlet)->waits++;
+}
+
+static void sink_whole(struct outlet *outlet, json_t *answer)
+{
+	assert_null(outlet->pending);
+	((struct sink *)outlet)->answer = answer;
+}
+
+static const struct outlet_ops sink_ops = {
+	sink_open, sink_put, sink_held, sink_close, sink_wait, sink_whole};
 
 static int run_work(struct request *request)
 {
@@ -76,26 +89,46 @@ static void cancel_work(struct request *request)
 	request_done(request, &failure); // is not heard
 }
 
-static const struct command command = {
+static const struct command in_lines = {
 	.object = "work",
 	.columns = "word,number",
 	.run = run_work,
 	.cancelled = cancel_work,
 };
 
-static json_t *start(struct rig *rig, struct sink *sink, bool json)
+static void cancel_whole(struct request *request)
+{
+	free(request->context);
+	work.cancelled++;
+}
+
+static const struct command in_one = {
+	.object = "work",
+	.columns = "word,number",
+	.run = run_work,
+	.cancelled = cancel_whole,
+	.whole = true,
+};
+
+static json_t *start_one(
+	struct rig *rig, struct sink *sink, const struct command *command, bool json)
 {
 	json_t *arguments = json_object();
 	json_t *answer;
 
 	*sink = (struct sink){.outlet.ops = &sink_ops};
 	answer = pending_run(&(struct request){.weftd = &rig->weftd,
-				     .command = &command,
+				     .command = command,
 				     .arguments = arguments,
 				     .json = json},
 		&sink->outlet);
 	json_decref(arguments);
 	return answer;
+}
+
+static json_t *start(struct rig *rig, struct sink *sink, bool json)
+{
+	return start_one(rig, sink, &in_lines, json);
 }
 
 static void done(struct request *request, const struct failure *failure)
@@ -295,6 +328,72 @@ static void slow_and_failed(void **state)
 	expect_last(&sink, WEFT_EXIT_REFUSED, "broken", 1);
 }
 
+// The end of one must say this, and be all that there was.
+static void expect_whole(struct sink *sink, int status, const char *code)
+{
+	assert_non_null(sink->answer);
+	assert_int_equal(json_integer_value(json_object_get(sink->answer, "exit")), status);
+	assert_string_equal(rig_error(sink->answer, "code"), code);
+	assert_true(sink->waits == 1 && !sink->opened && !sink->closed);
+	json_decref(sink->answer);
+}
+
+static void one_answer_later(void **state)
+{
+	struct rig *rig = *state;
+	struct sink sink;
+	json_t *row;
+
+	assert_null(start_one(rig, &sink, &in_one, true));
+	assert_true(sink.waits == 1 && !sink.answer);
+	work.last->result = json_pack("[{s:s}]", "word", "a");
+	done(work.last, NULL);
+	row = json_array_get(json_object_get(sink.answer, "result"), 0);
+	assert_string_equal(json_string_value(json_object_get(row, "word")), "a");
+	expect_whole(&sink, WEFT_EXIT_DONE, "");
+	assert_null(start_one(rig, &sink, &in_one, false));
+	work.last->result = json_pack("[{s:s, s:i}]", "word", "a", "number", 1);
+	done(work.last, NULL);
+	assert_string_equal(
+		json_string_value(json_object_get(sink.answer, "text")), "WORD  NUMBER\na     1\n");
+	expect_whole(&sink, WEFT_EXIT_DONE, "");
+	assert_int_equal(work.cancelled, 0);
+}
+
+static void one_answer_cut_short(void **state)
+{
+	struct rig *rig = *state;
+	struct failure failure;
+	struct sink sink;
+
+	assert_null(start_one(rig, &sink, &in_one, true));
+	(fail)(&failure, -1, "broken", "it broke");
+	done(work.last, &failure);
+	expect_whole(&sink, WEFT_EXIT_REFUSED, "broken");
+	assert_null(start_one(rig, &sink, &in_one, true));
+	pending_gone(&sink.outlet);
+	assert_true(work.cancelled == 1 && !sink.answer);
+	assert_null(start_one(rig, &sink, &in_one, true));
+	rig_stop(rig);
+	assert_int_equal(work.cancelled, 2);
+	expect_whole(&sink, WEFT_EXIT_PARTIAL, "stopping");
+}
+
+// What its client has still to hear goes before the end, which is no error.
+static void interrupted(void **state)
+{
+	struct rig *rig = *state;
+	struct sink sink;
+
+	assert_null(start(rig, &sink, true));
+	line("a", 1);
+	pending_interrupt(&sink.outlet);
+	assert_int_equal(work.cancelled, 1);
+	assert_non_null(strstr(sink.text, "{\"word\":\"cancelled\"}\n"));
+	expect_last(&sink, WEFT_EXIT_PARTIAL, "", 0);
+	pending_interrupt(&sink.outlet); // there is nothing any more
+}
+
 static int refuse(struct request *request)
 {
 	free(request->context);
@@ -399,6 +498,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(slow_reader, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(slow_and_failed, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(answers_of_run, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(one_answer_later, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(one_answer_cut_short, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(interrupted, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(no_outlet, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(only_streams, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(watch_takes_every_show, setup, rig_teardown),
