@@ -2,6 +2,10 @@
 // A command at one weftd, for its answer alone.
 #include "ctl/ask.h"
 
+#include <stdio.h>
+#include <string.h>
+#include <weft/control.h>
+
 static json_t *request_of(const char *const *words)
 {
 	json_t *request = json_pack("{s:[], s:b}", "words", "json", 1);
@@ -35,6 +39,25 @@ int ask_aloud(struct client *client, const char *const *words)
 	json_decref(answer);
 	json_decref(request);
 	return status;
+}
+
+bool ask_many_have(const struct ask_hosts *hosts, const char *port)
+{
+	struct client self = *hosts->clients;
+	char name[80];
+	size_t one, other;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(port, ":"), port);
+	one = ask_port(hosts, 0, name, NULL);
+	other = one < hosts->count ? ask_port(hosts, one + 1, name, NULL) : one;
+	if (one == other)
+		return false;
+	self.many = false;
+	client_fail(&self, WEFT_EXIT_REFUSED, "ambiguous",
+		"name it by the address of its guest, or ask fewer hosts",
+		"hosts %s and %s both have a port %s", client_host(&hosts->clients[one]),
+		client_host(&hosts->clients[other]), name);
+	return true;
 }
 
 size_t ask_port(const struct ask_hosts *hosts, size_t first, const char *port, json_t **shown)

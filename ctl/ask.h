@@ -18,3 +18,5 @@ int ask_aloud(struct client *client, const char *const *words);
 // The host that has the port, the first to be asked before others; count: none. shown (or NULL):
 // `port show` of it, the caller's; NULL: none.
 size_t ask_port(const struct ask_hosts *hosts, size_t first, const char *port, json_t **shown);
+// Several hosts have a port of that name (or "NAME:PORT"), and that was said.
+bool ask_many_have(const struct ask_hosts *hosts, const char *port);

@@ -171,11 +171,21 @@ struct curl_slist *client_prepare_post(struct client *client, const char *body)
 	return headers;
 }
 
+void client_read_host(struct client *client)
+{
+	struct curl_header *header;
+
+	if (curl_easy_header(client->curl, WEFT_HOST_HEADER, 0, CURLH_HEADER, -1, &header) ==
+		CURLHE_OK)
+		snprintf(client->host, sizeof(client->host), "%s", header->value);
+}
+
 int client_finish(struct client *client, int code, const char *body, size_t length, json_t **answer)
 {
 	long status = 0;
 
 	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+	client_read_host(client);
 	*answer = body ? json_loadb(body, length, 0, NULL) : NULL;
 	if (!*answer && status == 413)
 		return client_fail(client, WEFT_EXIT_REFUSED, "too_large", NULL,

@@ -23,6 +23,8 @@ int client_post(struct client *client, const char *path, const json_t *request, 
 struct curl_slist;
 int client_prepare(struct client *client, const char *path); // 0 or an exit status after a message
 struct curl_slist *client_prepare_post(struct client *client, const char *body); // to be freed
+// Who has answered, by the answer's header: client_host().
+void client_read_host(struct client *client);
 // Once it is over, with curl's code and the body (NULL: none): as client_get.
 int client_finish(
 	struct client *client, int code, const char *body, size_t length, json_t **answer);

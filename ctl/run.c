@@ -57,12 +57,9 @@ static void end_by_interrupt(void)
 
 static void read_headers(struct run *run)
 {
-	struct curl_header *header;
 	char *type = NULL;
 
-	if (curl_easy_header(run->client->curl, WEFT_HOST_HEADER, 0, CURLH_HEADER, -1, &header) ==
-		CURLHE_OK)
-		snprintf(run->client->host, sizeof(run->client->host), "%s", header->value);
+	client_read_host(run->client);
 	curl_easy_getinfo(run->client->curl, CURLINFO_CONTENT_TYPE, &type);
 	run->form = type && (strcmp(type, "application/x-ndjson") == 0 ||
 				    strncmp(type, "text/plain", 10) == 0)

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Hosts tell of a packet at moments of their own. Its lines are held until those of the others are
 // there, too; then they are put out by time, counted from the first point that any of them saw.
-// Hosts with other clocks are counted apart: what lies between them, `path` can tell. It is for the
-// same packets that all must look, so one that was seen before the last of them began is left
-// out, and packets are counted here.
+// Hosts with other clocks count from a first point of their own: what lies between them, `path` can
+// tell. It is for the same packets that all must look, so one that was seen before the last of them
+// began is left out, and packets are counted here.
 #include "ctl/trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
+#include <utlist.h>
 #include <weft/control.h>
-#include "ctl/segment.h"
+#include "ctl/trace_packet.h"
 #include "ctl/words.h"
 
 enum {
@@ -20,35 +20,11 @@ enum {
 	TRANSIT_NS = 20000000, // between hosts, as a rule
 	START_MS = 50,         // what comes so soon may have passed a host before that began
 	END_MS = 700,          // for the last packet's way
-	POINTS_MOST = 24,      // of one packet that are held
-	PACKETS_MOST = 16384,  // that are known; the oldest are forgotten
 	WHOLES_MOST = 1024     // superpackets that are remembered
-};
-
-struct seen {
-	const struct client *client;
-	json_t *line;
-	int64_t ns; // 0: not observed
-};
-
-struct packet {
-	struct {
-		char id[24];
-		long long clock;
-	} key;
-	int64_t first_ns, last_ns;
-	int64_t due_ms;
-	uint64_t came[2]; // at which hosts: from a port (P0), from a peer (P3)
-	enum { UNKNOWN, SHOWN, LEFT_OUT } state;
-	struct segment segment;
-	size_t held;
-	struct seen seen[POINTS_MOST];
-	UT_hash_handle hh;
 };
 
 struct whole { // a superpacket, as a host took it from a peer
 	const struct client *client;
-	long long clock;
 	struct segment segment;
 	char id[24];
 };
@@ -61,17 +37,16 @@ struct trace {
 	struct {
 		long long clock;
 		int64_t began_ns;
-		int64_t newest_ns;     // of what it has told
-		int64_t told_ms;       // when it did
-	} host[SOCKETS_MAX];           // by client
-	int64_t ready_ms;              // 0: not all have begun
-	struct packet *packets;        // in the order in which they came
+		int64_t newest_ns; // of what it has told
+		int64_t told_ms;   // when it did
+	} host[SOCKETS_MAX];       // by client
+	int64_t ready_ms;          // 0: not all have begun
+	struct packets packets;
 	long wanted, counted;          // packets; wanted 0: all
 	int64_t end_ms;                // 0: more are wanted
 	struct seen ends[SOCKETS_MAX]; // the last words of hosts
 	size_t ended;
-	uint64_t again;            // packets that came with an identity that was there already
-	int64_t lost[SOCKETS_MAX]; // postcards, by client
+	int64_t lost[SOCKETS_MAX];        // postcards, by client
 	struct whole wholes[WHOLES_MOST]; // the oldest is overwritten
 	size_t whole_count;
 };
@@ -81,6 +56,8 @@ static int by_time(const void *a, const void *b)
 {
 	const struct seen *x = a, *y = b;
 
+	if (x->clock != y->clock)
+		return x->clock < y->clock ? -1 : 1;
 	if (!x->ns != !y->ns)
 		return x->ns ? -1 : 1;
 	if (x->ns != y->ns)
@@ -88,13 +65,17 @@ static int by_time(const void *a, const void *b)
 	return strcmp(words_text(x->line, "point"), words_text(y->line, "point"));
 }
 
-// Could all that share its clock see it from the start?
-static bool is_whole(const struct trace *trace, const struct packet *packet)
+// Could all see it from the start?
+static bool is_whole(const struct trace *trace, struct packet *packet)
 {
-	for (size_t i = 0; trace->hosts > 1 && i < trace->hosts; i++)
-		if (trace->host[i].clock == packet->key.clock &&
-			trace->host[i].began_ns + START_MS * 1000000ll > packet->first_ns)
+	for (size_t i = 0; trace->hosts > 1 && i < trace->hosts; i++) {
+		const struct packet_clock *clock =
+			&packet->clocks[packet_clock(packet, trace->host[i].clock)];
+
+		if (clock->first_ns &&
+			trace->host[i].began_ns + START_MS * 1000000ll > clock->first_ns)
 			return false;
+	}
 	return true;
 }
 
@@ -111,9 +92,10 @@ static void put_point(
 	char time[32] = "not observed";
 
 	if (seen->ns)
-		snprintf(time, sizeof(time), "%+lld ns", (long long)(seen->ns - packet->first_ns));
+		snprintf(time, sizeof(time), "%+lld ns",
+			(long long)(seen->ns - packet->clocks[seen->clock].first_ns));
 	put_host(trace, seen->client);
-	printf("%s  %s  %14s  %s\n", packet->key.id, words_text(seen->line, "point"), time,
+	printf("%s  %s  %14s  %s\n", packet->id, words_text(seen->line, "point"), time,
 		words_text(seen->line, "text"));
 }
 
@@ -124,10 +106,9 @@ static void put_merged(const struct trace *trace, const struct packet *packet)
 	for (size_t i = 0; i < WHOLES_MOST; i++) {
 		const struct whole *whole = &trace->wholes[i];
 
-		if (whole->clock != packet->key.clock ||
-			!segment_is_in(&packet->segment, &whole->segment))
+		if (!whole->client || !segment_is_in(&packet->segment, &whole->segment))
 			continue;
-		printf("%s: %s  P3  %14s  into %s\n", client_host(whole->client), packet->key.id,
+		printf("%s: %s  P3  %14s  into %s\n", client_host(whole->client), packet->id,
 			"merged", whole->id);
 		return;
 	}
@@ -141,16 +122,34 @@ static void note_segment(
 	segment_note(&packet->segment, line);
 	if (strcmp(words_text(line, "point"), "P3") != 0 || !packet->segment.super)
 		return;
-	*whole = (struct whole){client, packet->key.clock, packet->segment, ""};
-	snprintf(whole->id, sizeof(whole->id), "%s", packet->key.id);
+	*whole = (struct whole){client, packet->segment, ""};
+	snprintf(whole->id, sizeof(whole->id), "%s", packet->id);
 	trace->whole_count++;
+}
+
+// The clock of the host that sent it, whoever was quicker to tell.
+static void put_sender_first(struct packet *packet)
+{
+	struct packet_clock first = packet->clocks[0];
+	size_t sender = 0;
+
+	for (size_t i = 0; i < packet->held; i++)
+		if (!strcmp(words_text(packet->seen[i].line, "point"), "P0"))
+			sender = packet->seen[i].clock;
+	packet->clocks[0] = packet->clocks[sender];
+	packet->clocks[sender] = first;
+	for (size_t i = 0; sender && i < packet->held; i++) {
+		size_t *clock = &packet->seen[i].clock;
+
+		*clock = *clock == sender ? 0 : *clock ? *clock : sender;
+	}
 }
 
 static void put_out(struct trace *trace, struct packet *packet)
 {
+	put_sender_first(packet);
 	qsort(packet->seen, packet->held, sizeof(*packet->seen), by_time);
 	if (packet->state == UNKNOWN) {
-		packet->first_ns = packet->seen[0].ns;
 		packet->state = trace->end_ms || !is_whole(trace, packet) ? LEFT_OUT : SHOWN;
 		if (packet->state == SHOWN && ++trace->counted == trace->wanted)
 			trace->end_ms = run_now_ms() + END_MS;
@@ -170,60 +169,31 @@ static void forget(struct trace *trace, struct packet *packet)
 {
 	if (packet->held)
 		put_out(trace, packet);
-	HASH_DEL(trace->packets, packet);
-	free(packet);
+	packets_forget(&trace->packets, packet);
 }
 
-static struct packet *packet_of(struct trace *trace, const char *id, long long clock)
+static void note_time(struct trace *trace, struct packet *packet, size_t host, struct seen *seen)
 {
-	struct packet *packet, key = {.key.clock = clock};
+	struct packet_clock *clock;
 
-	snprintf(key.key.id, sizeof(key.key.id), "%s", id);
-	HASH_FIND(hh, trace->packets, &key.key, sizeof(key.key), packet);
-	if (packet)
-		return packet;
-	if (HASH_COUNT(trace->packets) == PACKETS_MOST)
-		forget(trace, trace->packets);
-	packet = calloc(1, sizeof(*packet));
-	if (!packet)
-		abort();
-	packet->key = key.key;
-	HASH_ADD(hh, trace->packets, key, sizeof(packet->key), packet);
-	return packet;
+	seen->clock = packet_clock(packet, trace->host[host].clock);
+	clock = &packet->clocks[seen->clock];
+	if (seen->ns && (!clock->first_ns || seen->ns < clock->first_ns) &&
+		packet->state == UNKNOWN)
+		clock->first_ns = seen->ns;
+	if (seen->ns > clock->last_ns)
+		clock->last_ns = seen->ns;
+	if (seen->ns > trace->host[host].newest_ns)
+		trace->host[host].newest_ns = seen->ns;
+	trace->host[host].told_ms = run_now_ms();
 }
 
-// A packet comes in at a host once: what does so again has only the identity of the first.
-static void note_arrival(
-	struct trace *trace, struct packet *packet, size_t host, const json_t *line)
+static void note_lost(struct trace *trace, size_t host, const json_t *line)
 {
-	const char *point = words_text(line, "point");
-	uint64_t *came = !strcmp(point, "P0")   ? &packet->came[0]
-			 : !strcmp(point, "P3") ? &packet->came[1]
-						: NULL;
 	int64_t lost = json_integer_value(json_object_get(line, "cards_lost"));
 
 	if (lost > trace->lost[host])
 		trace->lost[host] = lost;
-	if (came && *came >> host & 1) {
-		if (packet->held)
-			put_out(trace, packet);
-		packet->state = UNKNOWN;
-		packet->came[0] = packet->came[1] = 0;
-		packet->last_ns = 0;
-		packet->segment = (struct segment){0};
-		trace->again++;
-	}
-	if (came)
-		*came |= 1ull << host;
-}
-
-static void note_time(struct trace *trace, struct packet *packet, size_t host, int64_t ns)
-{
-	if (ns > packet->last_ns)
-		packet->last_ns = ns;
-	if (ns > trace->host[host].newest_ns)
-		trace->host[host].newest_ns = ns;
-	trace->host[host].told_ms = run_now_ms();
 }
 
 static void take_line(struct run_taker *taker, const struct client *client, const json_t *line)
@@ -243,31 +213,36 @@ static void take_line(struct run_taker *taker, const struct client *client, cons
 		trace->ends[trace->ended++] = (struct seen){client, json_incref((json_t *)line), 0};
 		return;
 	}
-	packet = packet_of(trace, id, trace->host[host].clock);
-	note_arrival(trace, packet, host, line);
+	if (trace->packets.count == PACKETS_MOST)
+		forget(trace, trace->packets.list);
+	packet = packets_find(&trace->packets, host, line, trace->host[host].clock);
+	note_lost(trace, host, line);
 	note_segment(trace, packet, client, line);
 	if (packet->held == POINTS_MOST)
 		put_out(trace, packet);
 	if (!packet->held)
 		packet->due_ms = run_now_ms() + (trace->hosts > 1 ? HOLD_MS : 0);
-	packet->seen[packet->held++] = (struct seen){client, json_incref((json_t *)line),
-		json_integer_value(json_object_get(line, "time_ns"))};
-	note_time(trace, packet, host, packet->seen[packet->held - 1].ns);
+	packet->seen[packet->held] = (struct seen){client, json_incref((json_t *)line),
+		json_integer_value(json_object_get(line, "time_ns")), 0};
+	note_time(trace, packet, host, &packet->seen[packet->held++]);
 }
 
 // Hosts that have much to tell are behind, each as far as it is: for what they may yet say of a
 // packet it waits, as long as they come.
-static bool is_due(const struct trace *trace, const struct packet *packet, int64_t now)
+static bool is_due(const struct trace *trace, struct packet *packet, int64_t now)
 {
 	if (now < packet->due_ms)
 		return false;
 	if (trace->hosts == 1 || now >= packet->due_ms + HOLD_MOST_MS)
 		return true;
-	for (size_t i = 0; i < trace->hosts; i++)
-		if (trace->host[i].clock == packet->key.clock &&
-			now - trace->host[i].told_ms < HOLD_MS &&
-			trace->host[i].newest_ns < packet->last_ns + TRANSIT_NS)
+	for (size_t i = 0; i < trace->hosts; i++) {
+		const struct packet_clock *clock =
+			&packet->clocks[packet_clock(packet, trace->host[i].clock)];
+
+		if (clock->last_ns && now - trace->host[i].told_ms < HOLD_MS &&
+			trace->host[i].newest_ns < clock->last_ns + TRANSIT_NS)
 			return false;
+	}
 	return true;
 }
 
@@ -285,7 +260,8 @@ static int take_turn(struct run_taker *taker, int *fd)
 		return HOLD_MS / 2;
 	if (trace->end_ms && now >= trace->end_ms)
 		return -1;
-	HASH_ITER (hh, trace->packets, packet, tmp) {
+	DL_FOREACH_SAFE(trace->packets.list, packet, tmp)
+	{
 		if (packet->held && is_due(trace, packet, now))
 			put_out(trace, packet);
 		else if (packet->held && packet->due_ms - now < next)
@@ -340,7 +316,7 @@ static void put_sums(struct trace *trace)
 		lost += trace->lost[i];
 	if (trace->begun && !trace->ended)
 		printf("# %ld packets, %llu seen again, %lld postcards lost\n", trace->counted,
-			(unsigned long long)trace->again, (long long)lost);
+			(unsigned long long)trace->packets.again, (long long)lost);
 }
 
 int trace_run(struct client *clients, int *statuses, size_t count, const json_t *commands,
@@ -364,8 +340,8 @@ int trace_run(struct client *clients, int *statuses, size_t count, const json_t 
 		json_array_extend(asked, (json_t *)words);
 	}
 	status = run_points(clients, statuses, count, asked, &trace->taker);
-	while (trace->packets)
-		forget(trace, trace->packets);
+	while (trace->packets.list)
+		forget(trace, trace->packets.list);
 	put_sums(trace);
 	self.many = false;
 	if (!status && trace->counted < trace->wanted && !run_interrupted())

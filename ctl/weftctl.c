@@ -189,6 +189,16 @@ static bool try_others(
 	return all;
 }
 
+// Ports go by their names, which a host has once.
+static bool names_two(const struct ask_hosts *hosts, const json_t *words)
+{
+	bool ports = !strcmp(words_at(words, 0), "path") || !strcmp(words_at(words, 0), "probe");
+
+	return ports && hosts->count > 1 &&
+	       (ask_many_have(hosts, words_at(words, 1)) ||
+		       ask_many_have(hosts, words_at(words, 2)));
+}
+
 static int run_at(struct client *clients, size_t count, json_t *words)
 {
 	int statuses[SOCKETS_MAX] = {0}, status;
@@ -203,7 +213,9 @@ static int run_at(struct client *clients, size_t count, json_t *words)
 		return statuses[0];
 	words_complete(words, commands);
 	all = try_others(clients, statuses, first, count, words);
-	if (join_wanted(commands, words, count))
+	if (names_two(&(struct ask_hosts){clients, statuses, count}, words))
+		status = WEFT_EXIT_REFUSED;
+	else if (join_wanted(commands, words, count))
 		status = join_run(clients, statuses, count, commands, words);
 	else if (dry_wanted(words, count))
 		status = dry_run(&(struct ask_hosts){clients, statuses, count}, words);

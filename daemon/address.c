@@ -49,6 +49,13 @@ bool address_usable(const struct weft_ip *ip)
 	return ip->byte[0] != 0xff && !address_same(ip, &none) && !address_same(ip, &loopback);
 }
 
+bool address_group(const struct weft_ip *ip)
+{
+	const u8 *last = ip->byte + MAPPED_BYTES;
+	bool all = (last[0] & last[1] & last[2] & last[3]) == 0xff;
+	return address_v4(ip) ? all || (last[0] & 0xf0) == 0xe0 : ip->byte[0] == 0xff;
+}
+
 bool address_link_local(const struct weft_ip *ip)
 {
 	const u8 *last = ip->byte + MAPPED_BYTES;

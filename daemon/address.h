@@ -12,6 +12,7 @@ bool address_v4(const struct weft_ip *ip);
 bool address_same(const struct weft_ip *a, const struct weft_ip *b);
 // Can it be that of a machine: not multicast, not unspecified, not loopback.
 bool address_usable(const struct weft_ip *ip);
+bool address_group(const struct weft_ip *ip);      // multicast, or all of the link
 bool address_link_local(const struct weft_ip *ip); // says nothing without a device
 // Do the first bits agree? At most 128; IPv4 is mapped: 96 more than its prefix says.
 bool address_in(const struct weft_ip *ip, const struct weft_ip *net, u32 bits);

@@ -214,6 +214,14 @@ static int ask(struct path *p, const char *what, json_t **shown)
 	return error;
 }
 
+// Nobody asks for a group's address, nor for what is behind an uplink.
+static bool is_asked_for(const struct path *p)
+{
+	const char *ip = spec_text(p->words, "ip_dst", NULL);
+	struct weft_ip address = ip ? address_read(ip) : (struct weft_ip){0};
+	return ip && !p->outside && !address_group(&address);
+}
+
 static int ask_question(struct path *p)
 {
 	json_t *shown = NULL, *words = p->words;
@@ -342,7 +350,7 @@ int path_dry(struct weftd *weftd, const json_t *arguments, json_t *steps,
 			json_object_set_new(p.words, "proto",
 				json_string(p.protocol == WEFT_IP_UDP ? "udp" : "tcp"));
 		}
-		if (json_object_get(p.words, "ip_dst") && !p.outside)
+		if (is_asked_for(&p))
 			error = ask_question(&p);
 	}
 	if (!error)

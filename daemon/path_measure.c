@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
+#include <weft/control.h>
 #include "daemon/cards.h"
 #include "daemon/command_table.h"
 #include "daemon/filter.h"
@@ -81,6 +82,12 @@ enum path_way path_way(const struct weft_postcard *card, u32 from, u32 to)
 	return card->to == from && (!to || card->from == to) ? PATH_BACK : PATH_WAYS;
 }
 
+// For an answer, to a question that is not too old to have one.
+static bool waits(const struct measure *m, const struct weft_postcard *card)
+{
+	return m->asked_ns && (s64)(card->out_ns - m->asked_ns) < (s64)GUEST_PATIENCE_NS;
+}
+
 static void take_card(const struct weft_postcard *card, void *context)
 {
 	struct measure *m = context;
@@ -98,7 +105,7 @@ static void take_card(const struct weft_postcard *card, void *context)
 	HASH_FIND(hh, m->flying, &card->identity, sizeof(card->identity), known);
 	if (card->out_point == WEFT_POINT_P5 && !known)
 		take_off(m, card, way);
-	if (way == THERE && !m->asked_ns && card_asks(card, &m->question)) {
+	if (way == THERE && !waits(m, card) && card_asks(card, &m->question)) {
 		m->asked_ns = card->out_ns;
 		m->peer = card->out_point == WEFT_POINT_P2;
 	} else if (way == BACK && m->asked_ns && card->in_ns && card_answers(card, &m->question)) {
@@ -123,11 +130,16 @@ static void put_hop(struct measure *m, u32 way, u32 hop)
 			(json_int_t)latency_quantile(row, 0.99), "why"));
 }
 
+static bool saw_any(const struct measure *m)
+{
+	return m->hops[THERE][HAND_OVER].count || m->hops[BACK][HAND_OVER].count;
+}
+
 static void put_all(struct measure *m)
 {
 	static const u32 order[][2] = {{THERE, DECIDE}, {THERE, HAND_OVER}, {THERE, QUEUE},
 		{THERE, BEYOND}, {BACK, DECIDE}, {BACK, HAND_OVER}, {BACK, QUEUE}};
-	if (!m->hops[THERE][HAND_OVER].count && !m->hops[BACK][HAND_OVER].count) {
+	if (!saw_any(m)) {
 		request_line(m->request,
 			json_pack("{s:n, s:s, s:s, s:s, s:n, s:i, s:n, s:n, s:s}", "step", "host",
 				host_name(m->request->weftd), "what", "measured", "verdict",
@@ -168,9 +180,13 @@ static void cancelled(struct request *request)
 static void on_end(evutil_socket_t fd, short what, void *context)
 {
 	struct request *request = ((struct measure *)context)->request;
+	bool any = saw_any(context);
+	struct failure failure;
 	(void)fd, (void)what;
 	cancelled(request);
-	request_done(request, NULL);
+	fail(&failure, -ETIMEDOUT, "not_seen", "nothing was seen to measure");
+	failure.exit_status = WEFT_EXIT_PARTIAL;
+	request_done(request, any ? NULL : &failure);
 }
 
 // "10.1.0.2:80" -> "host 10.1.0.2 and port 80"

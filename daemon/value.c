@@ -94,7 +94,7 @@ static bool in_range(const struct argument *argument, long long number)
 	return number >= argument->min && (argument->max == 0 || number <= argument->max);
 }
 
-// The unit that its key names, which may stand behind the number.
+// The unit that its key names, which may stand behind the number; of ms the larger one, too.
 static const char *unit_of(const struct argument *argument)
 {
 	size_t length = argument->key ? strlen(argument->key) : 0;
@@ -109,9 +109,12 @@ static json_t *parse_number(
 	const char *end, *unit = unit_of(argument);
 	long long number;
 
-	if (value_digits(text, &number, &end) && (*end == 0 || strcmp(end, unit) == 0) &&
-		in_range(argument, number))
-		return json_integer(number);
+	if (value_digits(text, &number, &end)) {
+		bool seconds = *unit && strcmp(end, "s") == 0 && number <= argument->max / 1000;
+		number = seconds ? number * 1000 : number;
+		if ((seconds || *end == 0 || strcmp(end, unit) == 0) && in_range(argument, number))
+			return json_integer(number);
+	}
 	if (argument->choices && strcmp(text, argument->choices) == 0)
 		return json_integer(argument->min);
 	if (argument->max)

@@ -154,12 +154,13 @@ static __noinline void probe_take(struct pipeline *line)
 	if (!scratch || weft_inject)
 		return;
 	struct observation *seen = &scratch->seen;
-	if (!line->seen || !seen->identity) { // not traced; of a probe there is no sample
+	if (!line->seen || !seen->identity) { // not traced
 		observe_in(NULL, seen, 0, 0);
 		seen->decided_ns = OBSERVE_NOW(line);
 		seen->identity = 1;
 		line->seen = seen;
 		observe_card(line);
 	}
+	seen->sampled = false; // it is nobody's traffic
 	seen->flags |= WEFT_POSTCARD_PROBE;
 }

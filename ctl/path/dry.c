@@ -180,6 +180,16 @@ bool dry_wanted(const json_t *words, size_t hosts)
 		       (json_array_size(words) == 5 && !strcmp(words_at(words, 3), "proto")));
 }
 
+static bool are_wrong(const char *to, const char *proto)
+{
+	const char *colon = *to == '[' ? strstr(to, "]:") : strchr(to, ':');
+	const char *port = !colon ? "" : *to == '[' ? colon + 2 : colon + 1;
+
+	if (proto && strcmp(proto, "tcp") != 0 && strcmp(proto, "udp") != 0)
+		return true;
+	return colon && !strchr(port, ':') && !words_count(port, 65535);
+}
+
 // Why no host could walk it: the one that has the sender can say, but of another host's port.
 static int fail_dry(const struct ask_hosts *hosts, const struct client *self, const char *from,
 	const char *to, const char *proto)
@@ -188,6 +198,8 @@ static int fail_dry(const struct ask_hosts *hosts, const struct client *self, co
 	size_t here = ask_port(hosts, 0, from, NULL), there;
 	char name[80];
 
+	if (are_wrong(to, proto)) // any host says what is wrong with them
+		return ask_aloud(&hosts->clients[here < hosts->count ? here : 0], words.word);
 	if (here == hosts->count)
 		return client_fail(self, WEFT_EXIT_REFUSED, "not_found",
 			"`port show` lists the ports of a host; an address is known once it has "

@@ -132,7 +132,7 @@ static int take_turn(struct run_taker *taker, int *fd)
 	}
 	*fd = requests->fd;
 	if (!join->end_ms)
-		return 1000;
+		return 500;
 	return run_now_ms() < join->end_ms ? (int)(join->end_ms - run_now_ms()) : -1;
 }
 
@@ -197,8 +197,9 @@ static int fail_unseen(
 		return client_fail(&join->self, WEFT_EXIT_REFUSED, "not_seen",
 			"`latency show` has what answers take",
 			"weft itself answers for %s: no way leads on", path->to);
-	return client_fail(&join->self, WEFT_EXIT_REFUSED, "not_seen", advice(aim),
-		"no host saw a request from %s to %s and its answer", path->from, path->to);
+	return client_fail(&join->self, aim->count ? WEFT_EXIT_REFUSED : WEFT_EXIT_PARTIAL,
+		"not_seen", advice(aim), "no host saw a request from %s to %s and its answer",
+		path->from, path->to);
 }
 
 // The way is known, but was it what was asked for?

@@ -13,8 +13,9 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "ctl/run.h"
 
-enum { WORDS_MAX = 24, IN_VAIN_MOST = 3, NOT_SENT = 3 };
+enum { WORDS_MAX = 24, IN_VAIN_MOST = 3, NOT_SENT = 3, SILENT_MS = 2000 };
 
 static void enter(const char *netns)
 {
@@ -31,25 +32,36 @@ static void enter(const char *netns)
 	_exit(NOT_SENT);
 }
 
-// No word needs quotes: `with` may lead through another shell.
+// "10.1.0.2:80", "[fd00::2]:80" -> the address.
+static void address_of(const char *to, char *address, size_t size)
+{
+	bool brackets = *to == '[';
+
+	snprintf(address, size, "%.*s", (int)strcspn(to + brackets, brackets ? "]" : ":"),
+		to + brackets);
+}
+
+// `with` may lead through another shell: no word has anything that one expands, but the brackets
+// of an IPv6 address, which most leave alone.
 static int run(const struct requests_aim *aim)
 {
 	static const char times[] =
 
 		"%{time_connect},%{time_starttransfer},%{time_total},%{local_port},%{http_code},";
 	const char *words[WORDS_MAX];
-	char count[16], url[128], *with = NULL;
+	char count[16], url[128], address[64], *with = NULL;
 	size_t n = 0;
 	int status;
 	pid_t pid;
 
 	snprintf(count, sizeof(count), "%u", aim->count);
 	snprintf(url, sizeof(url), "http://%s/", aim->to);
+	address_of(aim->to, address, sizeof(address));
 	if (aim->with && asprintf(&with, "%s \"$@\"", aim->with) < 0)
 		abort();
 	const char *const shell[] = {"sh", "-c", with, "sh"};
 	const char *const curl[] = {"curl", "-q", "-s", "-S", "-g", "-o", "/dev/null", "--noproxy",
-		"*", "--max-time", "10", "-w", times, url};
+		address, "--max-time", "10", "-w", times, url};
 	const char *const ping[] = {"ping", "-n", "-c", count, "-i", "0.02", "-W", "1", aim->to};
 
 	for (size_t i = 0; with && i < sizeof(shell) / sizeof(*shell); i++)
@@ -96,9 +108,12 @@ void requests_begin(struct requests *requests)
 	if (requests->pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		dup2(ends[1], STDOUT_FILENO);
+		if (!requests->aim.http) // one line of what ping complains of will do
+			dup2(ends[1], STDERR_FILENO);
 		run_all(&requests->aim);
 	}
 	close(ends[1]);
+	requests->heard_ms = run_now_ms();
 	requests->fd = ends[0];
 	fcntl(requests->fd, F_SETFL, O_NONBLOCK); // hosts tell meanwhile
 }
@@ -112,11 +127,16 @@ bool requests_read(struct requests *requests)
 		abort();
 	requests->text = larger;
 	bytes = read(requests->fd, larger + requests->length, PIPE_BUF);
-	if (bytes > 0)
+	if (bytes > 0) {
 		requests->length += (size_t)bytes;
+		requests->heard_ms = run_now_ms();
+	}
 	larger[requests->length] = '\0';
-	if (bytes > 0 || (bytes < 0 && (errno == EAGAIN || errno == EINTR)))
+	requests->in_vain = !requests->aim.http && run_now_ms() - requests->heard_ms > SILENT_MS;
+	if (!requests->in_vain && (bytes > 0 || (bytes < 0 && (errno == EAGAIN || errno == EINTR))))
 		return true;
+	if (requests->in_vain)
+		kill(requests->pid, SIGTERM);
 	close(requests->fd);
 	requests->fd = -1;
 	return false;
@@ -160,6 +180,19 @@ static void read_pings(struct requests_seen *seen, const char *text, size_t most
 	}
 }
 
+// The first of what it complains of: "ping: ...".
+static void say_complaint(const char *text)
+{
+	for (; text && *text; text = strchr(text, '\n'), text += text != NULL) {
+		size_t word = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+
+		if (!word || strncmp(text + word, ": ", 2) != 0)
+			continue;
+		fprintf(stderr, "%.*s\n", (int)strcspn(text, "\n"), text);
+		return;
+	}
+}
+
 struct requests_seen requests_end(struct requests *requests)
 {
 	size_t most = requests->aim.count;
@@ -184,6 +217,8 @@ struct requests_seen requests_end(struct requests *requests)
 	}
 	if (requests->text)
 		(requests->aim.http ? read_http : read_pings)(&seen, requests->text, most);
+	if (!requests->aim.http && !seen.count)
+		say_complaint(requests->text);
 	free(requests->text);
 	requests->text = NULL;
 	requests->pid = 0;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct requests_aim {
@@ -21,6 +22,8 @@ struct requests {
 	int fd;    // what it says; -1: it has said all
 	char *text;
 	size_t length;
+	int64_t heard_ms; // run_now_ms(), when it has said something
+	bool in_vain;     // it was ended: nobody answers
 };
 
 // Of those that were answered, in nanoseconds, one of each; pings have only the first.

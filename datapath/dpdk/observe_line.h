@@ -8,7 +8,7 @@
 // Frames until the next sample: at random, around 2^32 / below, or a pattern could hide.
 weft_inline u32 observe_next(struct dpdk_worker *worker, u32 below)
 {
-	u64 mean = below ? (1ull << 32) / ((u64)below + 1) : 0;
+	u64 mean = below ? (1ull << 32) / below : 0;
 	worker->random = worker->random * 1664525 + 1013904223;
 	return mean > 1 ? 1 + (u32)((u64)worker->random * (2 * mean - 1) >> 32) : 1;
 }

@@ -3,7 +3,8 @@
 // every observation point knows it again, encapsulated or not.
 //
 // TCP: sequence and acknowledgement numbers, the first 16 bytes of payload; a superpacket has that
-// of its first segment. Others: the IPv4 identification and the first 32 bytes of payload; ICMP's
+// of its first segment. Without payload, where nobody cuts or merges: flags, window, the first 16
+// bytes of options. Others: the IPv4 identification and the first 32 bytes of payload; ICMP's
 // begin after its checksum. Never addresses, ports, TTL, checksums, lengths.
 #pragma once
 
@@ -69,8 +70,12 @@ weft_inline u64 packet_identity(const struct packet *p, const struct weft_key *k
 	if (!l4) { // of IP: what is behind its header
 		hash = identity_bytes(p, hash, layout->header_bytes, end, 4);
 	} else if (key->protocol == WEFT_IP_TCP) {
+		bool bare = end <= layout->header_bytes;
+		u64 flags;
 		hash = identity_bytes(p, hash, l4 + 4, end, 1);
-		hash = identity_bytes(p, hash, layout->header_bytes, end, 2);
+		if (bare && packet_word(p, l4 + 12, &flags))
+			hash = identity_mix(hash, (u32)flags);
+		hash = identity_bytes(p, hash, bare ? l4 + 20 : layout->header_bytes, end, 2);
 	} else {
 		hash = identity_bytes(p, hash, icmp ? l4 + 4 : l4 + 8, end, 4);
 	}

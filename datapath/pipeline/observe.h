@@ -127,7 +127,6 @@ weft_inline void observe_write(struct observation *seen, const struct weft_key *
 	card->backend = seen->backend;
 }
 
-#define GUEST_PATIENCE_NS 1000000000ull
 enum { GUEST_ASKING = 1 }; // instead of out_ns: some CPU writes its question down
 
 // A question (observe_guest.h) is handed to its port.

@@ -91,6 +91,9 @@ enum weft_postcard_flag {
 	WEFT_POSTCARD_ANSWERED = WEFT_BIT(4), // dropped, and its sender was told
 };
 
+// So long a question waits for its answer.
+#define GUEST_PATIENCE_NS 1000000000ull
+
 // What one host has seen of one traced packet, from coming in to the hand-over or the drop. What
 // happens later (P6) is on a card of its own, with nothing but identity, places and out_ns.
 enum { WEFT_POSTCARD_FRAME = 176 }; // a tagged IPv6 probe is in it

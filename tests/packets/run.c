@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Runs the golden packets: sim; with root also the BPF programs by test run, and live over taps and
-// veths. `--bpf`: the BPF programs alone, as of another compiler; `--test-run`: those by test run.
+// veths. `--bpf`: the BPF programs alone, as of another compiler; of these, for a slow machine,
+// `--live`: live alone,
+// `--test-run`: by test run alone, on veths.
 #include "tests/packets/testrun.h"
 
 #include <errno.h>
@@ -371,7 +373,19 @@ static int run_ebpf_live(struct arena *arena, enum live_kind kind)
 	return failed;
 }
 
-static int run_ebpf(enum live_kind kind, const char *pin_root, bool live)
+static int run_ebpf_test_run(struct arena *arena, enum live_kind kind)
+{
+	arena->name = kind == LIVE_TAP ? "tc test run, taps" : "tc test run, veths";
+	int failed = run_arena(arena, golden_test);
+	failed += sequence_run(
+		&(struct sequence_arena){"tc test run, sequences", arena->ops, arena->engine});
+	failed += services_run(
+		&(struct sequence_arena){"tc test run, services", arena->ops, arena->engine});
+	return failed + refusals_run(&(struct sequence_arena){
+				"tc test run, refusals", arena->ops, arena->engine});
+}
+
+static int run_ebpf(enum live_kind kind, const char *pin_root, bool test_run, bool live)
 {
 	struct arena arena = {.ops = &engine_ebpf};
 	snprintf(arena.pin_root, sizeof(arena.pin_root), "%s/weft", pin_root);
@@ -379,14 +393,7 @@ static int run_ebpf(enum live_kind kind, const char *pin_root, bool live)
 	world_underlay = live_ifindex(0);
 	arena_start(&arena);
 	attach_ports(&arena);
-	arena.name = kind == LIVE_TAP ? "tc test run, taps" : "tc test run, veths";
-	int failed = run_arena(&arena, golden_test);
-	failed += sequence_run(
-		&(struct sequence_arena){"tc test run, sequences", arena.ops, arena.engine});
-	failed += services_run(
-		&(struct sequence_arena){"tc test run, services", arena.ops, arena.engine});
-	failed += refusals_run(
-		&(struct sequence_arena){"tc test run, refusals", arena.ops, arena.engine});
+	int failed = test_run ? run_ebpf_test_run(&arena, kind) : 0;
 	if (live)
 		failed += run_ebpf_live(&arena, kind);
 	engine_ebpf.purge(arena.engine);
@@ -448,7 +455,8 @@ static void remove_root(void) // however the program ends
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	bool test_run = !strcmp(what, "--test-run"), bpf = test_run || !strcmp(what, "--bpf");
+	bool test_run = !strcmp(what, "--test-run"), live = !strcmp(what, "--live"),
+	     bpf = test_run || live || !strcmp(what, "--bpf");
 	if (!strcmp(what, "--bench"))
 		return testrun_bench();
 	if (!strcmp(what, "--bench-services"))
@@ -468,8 +476,10 @@ int main(int argc, char **argv)
 		failed += run_dpdk((enum live_kind)kind);
 	if (!bpf)
 		failed += run_dpdk_xdp();
-	failed += run_xdp();
-	failed += run_ebpf(LIVE_TAP, root, !test_run);
-	failed += run_ebpf(LIVE_VETH, root, !test_run);
+	if (!live)
+		failed += run_xdp();
+	if (!test_run)
+		failed += run_ebpf(LIVE_TAP, root, !live, true);
+	failed += run_ebpf(LIVE_VETH, root, !live, !test_run);
 	return failed != 0;
 }

@@ -116,6 +116,8 @@ expect a '["to_host",null]' '.[0] | [.verdict,.reason]' explain port v3 vlan 11 
 # the way there, step by step
 expect a '[["reply","a"],["forward","a"]]' 'map([.verdict,.host])' path v1 10.1.0.2:80
 expect a '[["reply","a"],["forward","a"]]' 'map([.verdict,.host])' path v1 v2
+expect a '[["flood","the packet"]]' 'map([.verdict,.what])' path v1 255.255.255.255:67 proto udp # nobody asks for a group
+expect a '[["flood","the packet"]]' 'map([.verdict,.what])' path v1 ff02::1
 expect a '[["flood","a"],["wait","a"]]' 'map([.verdict,.host])' path v1 10.1.0.9
 expect a '[["reply","a"],["forward","a"]]' 'map([.verdict,.host])' path 10.1.0.1 v2
 refused a 1 "'v9' is no port, and no address that comes in by a port" path v9 v1

@@ -187,6 +187,22 @@ refuses() { # refuses STATUS SENTENCE WORDS...
 refuses 1 'has a port nobody' nobody 10.1.0.2 request 1
 refuses 1 'address of nobody' c1 nobody request 1
 refuses 1 'is no port, and no address' c1 10.1.0.2:0 request 1
+refuses 2 'is not one of tcp' c1 c2 proto icmp
+refuses 1 'is no port, and no address' c1 c2:http
+refuses 4 'no request from c1 to 10.1.0.99 got an answer' c1 10.1.0.99 request 300 netns "$(node_netns c1)" # ended early
+[ "$(wc -l <"$WORK/said")" -lt 10 ] || die "much is said of pings that nobody answers: $(cat "$WORK/said")"
+# names of ports are a host's own
+ctl h2 port add c1 type tap
+refuses 1 'hosts h1 and h2 both have a port c1' c1 c2 request 1
+refuses 1 'hosts h1 and h2 both have a port c1' c2:80 c1
+ctl h2 port del c1
+# words that lead through another shell, where `*` would be the names of files
+mkdir "$WORK/home"
+touch "$WORK/home/one" "$WORK/home/two"
+printf '#!/bin/sh\ncd %s && sh -c "ip netns exec %s $*"\n' "$WORK/home" "$(node_netns c1)" >"$WORK/as-ssh"
+chmod +x "$WORK/as-ssh"
+"$BUILD/weftctl" "${SOCKETS[@]}" -j path c1 c2:80 request 3 with "$WORK/as-ssh" >"$WORK/path" || die "through another shell: $(cat "$WORK/path")"
+equal 3 "$(jq .requests "$WORK/path")" "requests through another shell"
 refuses 1 'namespace nowhere' c1 10.1.0.2 request 1 netns nowhere
 refuses 1 "'nobody' is no port, and no address" c1 nobody
 refuses 1 'weft itself answers for 10.1.0.254' c1 10.1.0.254 request 2 netns "$(node_netns c1)"

@@ -85,6 +85,39 @@ equal "$(printf 'P0 P1 P2 P3 P4 P5 P6 %.0s' 1 2 3)" "$(awk '$3 ~ /^P/ { printf "
 equal 3 "$(grep -c ' P0  *+0 ns' "$WORK/trace")" "each from its own first point: $(cat "$WORK/trace")"
 grep -qE '^# 3 packets, [2-9] seen again, 0 postcards lost$' "$WORK/trace" || die "the sum: $(tail -n 1 "$WORK/trace")"
 
+# so close together that the hosts' lines of them mix, and a connection, whose packets all differ
+"$BUILD/weftctl" "${SOCKETS[@]}" trace udp dst port 7778 or tcp port 7779 for 3s >"$WORK/trace" &
+tracer=$!
+HELPERS+=("$tracer")
+in_lab c1 sleep 1
+in_lab c1 /usr/bin/python3 -c 'import socket, time
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(("fd00::1", 4000))
+for i in range(5):
+    s.sendto(b"alike", ("fd00::2", 7778))'
+"$BUILD/weftlab" exec "$LAB:c2" /usr/bin/python3 -c 'import socket
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("10.1.0.2", 7779))
+s.listen()
+c = s.accept()[0]
+c.recv(100)
+c.sendall(b"answer")
+c.recv(100)' &
+HELPERS+=($!)
+wait_for 5 in_lab c2 sh -c 'ss -Hltn sport = :7779 | grep -q .'
+in_lab c1 /usr/bin/python3 -c 'import socket
+s = socket.create_connection(("10.1.0.2", 7779))
+s.sendall(b"question")
+s.recv(100)
+s.close()'
+wait "$tracer" || die "trace: $(cat "$WORK/trace")"
+equal "$(printf 'P0 P1 P2 P3 P4 P5 P6 %.0s' 1 2 3 4 5)" "$(awk '/ > \[fd00::2\]:7778/ { mine[$2] = 1 } mine[$2] { printf "%s ", $3 }' "$WORK/trace")" \
+	"points of five that are alike: $(cat "$WORK/trace")"
+awk '$3 == "P0" { last = -1; n++ } $3 ~ /^P/ && $4 ~ /^[+]/ { if ($4 + 0 < last) bad++; last = $4 + 0 } $4 ~ /^-/ { bad++ }
+	END { exit !(n > 10 && !bad) }' "$WORK/trace" || die "not in their order: $(cat "$WORK/trace")"
+equal 1 "$(awk '/:7779 / && $3 == "P0" { again += seen[$2]++ } END { print !again }' "$WORK/trace")" "packets of a connection that are taken for one: $(cat "$WORK/trace")"
+
 "$BUILD/weftctl" "${SOCKETS[@]}" -j path c1 '[fd00::2]:7777' proto udp >"$WORK/path"
 jq -e '[.[-2].verdict, .[-1].verdict, (.[-1].why | contains("port c2"))] == ["encap", "forward", true]' "$WORK/path" >/dev/null || die "the walk of UDP: $(cat "$WORK/path")"
 [ "$ENGINE" != ebpf ] || jq -e '.[-2].why | contains("by weft itself")' "$WORK/path" >/dev/null || die "the walk of UDP: $(cat "$WORK/path")"
@@ -112,7 +145,7 @@ wait_for 5 in_lab c2 sh -c 'ss -Hltn sport = :5201 | grep -q .'
 tracer=$!
 HELPERS+=("$tracer")
 until grep -q ' P5 ' "$WORK/trace"; do in_lab c1 ping -c 1 -W 1 10.1.0.2 >/dev/null; done
-in_lab c1 iperf3 -c 10.1.0.2 -n 1M >/dev/null
+in_lab c1 iperf3 -c 10.1.0.2 -n 2M >/dev/null
 until ! kill -0 "$tracer" 2>/dev/null; do in_lab c1 ping -n -c 20 -i 0.01 10.1.0.2 >/dev/null; done
 wait "$tracer" || die "trace: $(cat "$WORK/trace")"
 awk '$3 ~ /^P/ { points[$2] = points[$2] $3; merged[$2] += $4 == "merged" }

@@ -67,19 +67,10 @@ near $BUSY_NS $((BUSY_NS + $(more P5 P6) - $(more passes reads))) "a busy stage 
 host_stop a
 host_start a
 
-# --- round trips: the way there, the other guest's time, and the way back are what the client sees
+# --- round trips are what the client sees
 measure --count 2000 --echo --interval-us 300
 exact "${LOCAL[@]}"
-cp "$WORK/rows" "$WORK/rows-there"
-beside t2 4
-paste -d ' ' "$WORK/times" "$WORK/rows-there" "$WORK/rows" | tr '\t' ' ' >"$WORK/both"
-# times: 1 to 9; the way there: 10 to 21, its points from 15; back: 22 to 33, its points from 27
-# From its call of write() to that of read(): what the calls themselves take is not on the way.
-near "$(awk '$9 { printf "%.0f\n", $8 - $2 }' "$WORK/both" | median)" \
-	"$(awk '$15 && $21 && $27 && $33 {
-		way = $21 - $15; guest = $27 - $21; back = $33 - $27
-		printf "%.0f\n", way + guest + back
-	}' "$WORK/both" | median)" "round trips"
+round_trips t2
 
 # --- what a guest may send: tags, IPv6, superpackets
 ctl a port set t2 network none trunk blue:10

@@ -18,7 +18,7 @@ measured() { # measured WORDS...: while guest 1 asks guest 2, one question after
 	while kill -0 $asked 2>/dev/null; do
 		on g1 ping -n -c 5 -i 0.05 -W 1 10.1.0.2 >/dev/null || status=$?
 	done
-	wait $asked
+	wait $asked || status=$?
 	return $status
 }
 
@@ -76,8 +76,26 @@ ctl a -j path t1 10.1.0.4 request 5 netns "$(netns g1)" >"$WORK/path"
 equal '["t1: client and its wire","a: decide","a: hand over to v4","v4: guest and its queue","a: decide","a: hand over to t1","a: queue of t1"]' \
 	"$(jq -c '[.steps[] | .where + ": " + .what]' "$WORK/path")" "the way to who is behind a trunk"
 equal 5 "$(jq .requests "$WORK/path")" "requests to who is behind a trunk"
+# a question that nobody answers keeps none from being measured that come a second later
+ctl a -j path t1 t2 measure 3s >"$WORK/path" &
+asked=$!
+wait_for 5 grep -q '"step":2' "$WORK/path"
+on g1 bash -c 'echo long enough to be a question, and nobody is there >/dev/udp/10.1.0.2/9999'
+while kill -0 $asked 2>/dev/null; do on g1 ping -n -c 5 -i 0.05 -W 1 10.1.0.2 >/dev/null; done
+wait $asked
+[ "$(hop 'the guest, its queue included' beyond)" -ge 5 ] || die "answers behind one that is missing: $(cat "$WORK/path")"
+# Ctrl-C: what there is by then
+"$BUILD/weftctl" -s "$(socket_of a)" -j path t1 t2 measure 60s >"$WORK/path" &
+asked=$!
+wait_for 5 grep -q '"step":2' "$WORK/path"
+on g1 ping -n -c 5 -i 0.05 -W 1 10.1.0.2 >/dev/null
+kill -INT $asked
+! wait $asked || die "Ctrl-C was not heard"
+[ "$(hop there decide)" -ge 5 ] || die "what was measured until Ctrl-C: $(cat "$WORK/path")"
 # others' packets are not meant
-measured t1 10.1.0.3
+status=0
+measured t1 10.1.0.3 || status=$?
+equal 4 $status "status when nothing was seen"
 equal 'nothing was seen' "$(jq -r 'select(.what == "measured") | .verdict' "$WORK/path")" "to somebody else"
 # joined to one way, from the first point to the last, and drawn in the terminal
 ctl a path t1 t2 request 5 netns "$(netns g1)" --plot >"$WORK/drawn"
@@ -91,5 +109,11 @@ ctl a port set t1 sample 1
 on g1 ping -n -c 5 -i 0.05 10.1.0.2 >/dev/null
 equal true "$(ctl a -j latency show | jq '[.[] | select(.hop == "guest" and .from == "t1" and .to == "t2")][0].count >= 4')" \
 	"guest round trips: $(ctl a latency show)"
+# one of N, as it was asked for
+ctl a port set t1 sample 3
+ctl a latency reset
+on g1 ping -n -q -c 1500 -i 0.001 10.1.0.2 >/dev/null
+sampled=$(ctl a -j latency show | jq '[.[] | select(.hop == "decide" and .from == "t1" and .to == "t2")][0].count')
+awk -v n="$sampled" 'BEGIN { exit !(n >= 400 && n <= 600) }' || die "$sampled of 1500 packets are sampled, one of 3 was asked for"
 refused a 1 'is no port' path t1 nobody measure 1s
 refused a 2 'measure' path t1 t2 measure

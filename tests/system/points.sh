@@ -128,6 +128,19 @@ told() { # all that the trace says of the first frame that is not whole: its ver
 		'select(.packet == $packet) | [.host, .point, .time_ns, .verdict, .path]' "$WORK/trace"
 }
 
+round_trips() { # round_trips B-PORT: after `beside` of A's port and taptimes --echo; what the client saw is the way there, the
+	# other guest's time, and the way back. From its call of write() to that of read(): what the calls take is not on the way.
+	cp "$WORK/rows" "$WORK/rows-there"
+	beside "$1" 4
+	paste -d ' ' "$WORK/times" "$WORK/rows-there" "$WORK/rows" | tr '\t' ' ' >"$WORK/both"
+	# times: 1 to 9; the way there: 10 to 21, its points from 15; back: 22 to 33, its points from 27
+	near "$(awk '$9 { printf "%.0f\n", $8 - $2 }' "$WORK/both" | median)" \
+		"$(awk '$15 && $21 && $27 && $33 {
+			way = $21 - $15; guest = $27 - $21; back = $33 - $27
+			printf "%.0f\n", way + guest + back
+		}' "$WORK/both" | median)" "round trips"
+}
+
 beside_captured() { # beside_captured FILE
 	awk 'NR == FNR { seen[$1] = $2 " " $3; next } { print $0, seen[$1] }' "$1" "$WORK/rows" >"$WORK/rows-captured"
 	mv "$WORK/rows-captured" "$WORK/rows"

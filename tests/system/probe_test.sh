@@ -89,7 +89,8 @@ probe a v1 $tagged count 5 interval 5 size 1400 guests off
 probe a v3 v1 count 5 interval 5 guests off
 refused a 4 'were not answered' probe v1 v2 count 3 interval 5 size 2000 guests off
 refused a 4 "larger than the network's MTU" probe v1 v2 count 3 interval 5 size 2000 guests off
-refused a 2 'a number of ms from 1 to 60000' probe v1 v2 interval 5s
+refused a 2 'a number of ms from 1 to 60000' probe v1 v2 interval 61s
+probe a v1 v2 interval 1s count 1 guests off
 for v in v1 v2 v3; do on a ip link set $v mtu 9000; done
 ctl a network set blue mtu 9000
 probe a v1 v2 count 5 interval 5ms size 9014 guests off
@@ -220,6 +221,15 @@ between_hosts() { # between_hosts WHAT
 	ctl q host set probe-key "a secret of both"
 	for host in p q; do ctl $host host set sample 1; done # every packet is timed: probes arrive all the same
 	probe p w1 10.1.0.2 count 5 # the reflector makes its way in with the first
+	for host in p q; do ctl $host latency reset; done
+	probe p w1 10.1.0.2 count 5 guests off
+	for host in p q; do expect $host '[]' . latency show; done # they are nobody's traffic
+	"$BUILD/weftctl" -s "$(socket_of p)" -s "$(socket_of q)" trace icmp count 2 >"$WORK/traced" &
+	traced=$!
+	while kill -0 $traced 2>/dev/null; do on h1 ping -n -c 1 -W 1 10.1.0.2 >/dev/null; done
+	# the points of two packets, each of both hosts, whatever their clocks
+	equal 'pP0 pP1 pP2 qP3 qP4 qP5 qP6 2' "$(sed 's/: / /' "$WORK/traced" | awk '$3 ~ /^P/ && !seen[$2]++ { n++ }
+		$3 ~ /^P/ && n == 1 { printf "%s%s ", $1, $3 } $1 == "#" { print $2 }' | xargs)" "$1: $(cat "$WORK/traced")"
 	for host in p q; do ctl $host host set sample 1024; done
 	probe p w1 10.1.0.2 count 50 interval 10
 	if [ "$AHEAD" = 0 ]; then

@@ -61,6 +61,8 @@ hops() { # each hop's median
 	hop P5 P6
 }
 host_pair own 192.0.2.1 192.0.2.2 24 "delay: 1ms"
+measure --count 500 --echo --interval-us 500 # round trips are what the client sees
+round_trips v2
 measure --count 200 --interval-us 2000
 mapfile -t short < <(hops)
 pair_down

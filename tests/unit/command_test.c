@@ -37,7 +37,7 @@ static void wrong_words(void **state)
 		"`vni none` takes back");
 	rig_refused(rig, "host set sample none", WEFT_EXIT_WORDS, "bad_value",
 		"`sample default` takes back");
-	rig_refused(rig, "probe a b interval 5s", WEFT_EXIT_WORDS, "bad_value",
+	rig_refused(rig, "probe a b interval 5m", WEFT_EXIT_WORDS, "bad_value",
 		"not a number of ms from 1");
 	// a filter of several words ends where a word with a value begins
 	rig_refused(rig, "trace tcp port 80 count x", WEFT_EXIT_WORDS, "bad_value", "count: 'x'");

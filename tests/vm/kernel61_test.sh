@@ -17,9 +17,9 @@ passes() { # passes VM PROGRAM WORDS...
 }
 
 vm_start_kernel61 engine packets
-passes engine engine_test &
+passes engine engine_test --hooks &
 engine=$!
 helper $engine
-passes packets packets-clang-14 --bpf
+passes packets packets-clang-14 --live
 passes packets packets-clang-19 --test-run
 wait $engine
