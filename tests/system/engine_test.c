@@ -533,8 +533,8 @@ static void test_refuses_a_foreign_xdp_program(void **state)
 	close(program);
 }
 
-static bool hooks_alone;
-enum { NO_HOOKS = 5 }; // the last of the list
+static bool few;
+enum { FEW = 11 };
 
 static int tests(void)
 {
@@ -543,34 +543,35 @@ static int tests(void)
 		ON_CLSACT(test_forwards),
 		ON_TCX(test_attaches_and_detaches_while_running),
 		ON_CLSACT(test_attaches_and_detaches_while_running),
+		ON_TCX(test_refuses_a_foreign_filter),
+		ON_CLSACT(test_refuses_a_foreign_filter),
+		ON_CLSACT(test_leaves_a_qdisc_that_others_use),
+		ON_TCX(test_purge_leaves_nothing),
+		ON_CLSACT(test_purge_leaves_nothing),
+		ON_ANY(test_hash_table),
+		ON_ANY(test_xdp_in_front),
+		// FEW end here
 		ON_TCX(test_forgets_ports_not_attached_again),
 		ON_CLSACT(test_forgets_ports_not_attached_again),
 		ON_TCX(test_follows_a_device_that_comes_back),
 		ON_CLSACT(test_follows_a_device_that_comes_back),
+		ON_ANY(test_one_device_is_one_port),
 		ON_TCX(test_refuses_a_foreign_tcx_program),
 		ON_CLSACT(test_refuses_a_foreign_tcx_program),
-		ON_TCX(test_refuses_a_foreign_filter),
-		ON_CLSACT(test_refuses_a_foreign_filter),
-		ON_CLSACT(test_leaves_a_qdisc_that_others_use),
 		ON_TCX(test_two_on_a_host),
 		ON_CLSACT(test_two_on_a_host),
-		ON_TCX(test_purge_leaves_nothing),
-		ON_CLSACT(test_purge_leaves_nothing),
-		ON_ANY(test_inject),
-		ON_ANY(test_xdp_in_front),
-		ON_ANY(test_refuses_a_foreign_xdp_program),
-		ON_ANY(test_one_device_is_one_port),
 		ON_ANY(test_a_large_batch),
-		ON_ANY(test_hash_table),
 		ON_ANY(test_array_tables),
 		ON_ANY(test_per_cpu_rows_are_sums),
+		ON_ANY(test_inject),
+		ON_ANY(test_refuses_a_foreign_xdp_program),
 	};
-	return rig_run(list, WEFT_ARRAY_SIZE(list) - (hooks_alone ? NO_HOOKS : 0));
+	return rig_run(list, few ? FEW : WEFT_ARRAY_SIZE(list));
 }
 
-// --hooks: without those that ask nothing of them, for a slow machine.
+// --few: what each kernel must be seen to do, on a slow machine.
 int main(int argc, char **argv)
 {
-	hooks_alone = argc > 1 && !strcmp(argv[1], "--hooks");
+	few = argc > 1 && !strcmp(argv[1], "--few");
 	return rig_main(tests);
 }

@@ -17,7 +17,7 @@ passes() { # passes VM PROGRAM WORDS...
 }
 
 vm_start_kernel61 engine packets
-passes engine engine_test --hooks &
+passes engine engine_test --few &
 engine=$!
 helper $engine
 passes packets packets-clang-14 --live
