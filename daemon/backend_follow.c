@@ -60,6 +60,28 @@ static void follow_mac(struct weftd *weftd, struct object *object, u64 now_ns)
 	question_ask(weftd, service_network(weftd, service->spec), &ip);
 }
 
+// In mode host-dsr the balancer must know on which host it is, also where its MAC was given: who is
+// silent for so long that the FDB forgets it is asked.
+static void follow_place(struct weftd *weftd, struct object *object, u64 now_ns)
+{
+	struct backend *backend = object->live;
+	struct object *service = object_by_id(weftd, &noun_service, backend->row.service);
+	struct weft_fdb_key key = {.mac = backend->row.mac};
+	struct weft_fdb_row row;
+	struct weft_ip ip;
+	if (!service || !service_mode_is(service->spec, "host-dsr"))
+		return;
+	key.network = service_network(weftd, service->spec);
+	bool known = !engine_get(weftd, fdb, &key, &row);
+	backend->heard_ns = !known ? 0 : row.kind == WEFT_FDB_STATIC ? now_ns : row.seen_ns;
+	if (!is_due(backend, now_ns))
+		return;
+	backend->asked++;
+	backend->asked_ns = now_ns;
+	memcpy(ip.byte, backend->row.address, sizeof(ip.byte));
+	question_ask(weftd, key.network, &ip);
+}
+
 static void follow_drain(struct weftd *weftd, const struct object *object)
 {
 	struct backend *backend = object->live;
@@ -80,8 +102,10 @@ bool backends_follow(struct weftd *weftd, u32 round)
 		if (!object->live)
 			continue;
 		follow_drain(weftd, object);
-		if (json_object_get(object->spec, "mac"))
+		if (json_object_get(object->spec, "mac")) {
+			follow_place(weftd, object, now_ns);
 			continue;
+		}
 		const struct backend *backend = object->live;
 		if (!backend->heard_ns || object->id % turns == round % turns)
 			follow_mac(weftd, object, now_ns);

@@ -149,17 +149,29 @@ static void wait_for(struct exchange *x, short what)
 		abort();
 }
 
+// RFC 9110 section 7.2.
+static void default_host(const struct exchange *x, char host[64])
+{
+	const char *vip = spec_text(x->service, "vip", "");
+	long long port = spec_number(x->service, "port", 80);
+	bool v6 = strchr(vip, ':');
+	int used = snprintf(host, 64, v6 ? "[%s]" : "%s", vip);
+	if (port != 80)
+		snprintf(host + used, 64 - (size_t)used, ":%lld", port);
+}
+
 static size_t write_ask(const struct exchange *x, u8 ask[ASK_BYTES])
 {
+	char host[64];
 	int bytes;
+	default_host(x, host);
 	if (is(x, "udp"))
 		bytes = check_payload_read(spec_text(x->service, "send", ""), ask, ASK_BYTES);
 	else
 		bytes = snprintf((char *)ask, ASK_BYTES,
 			"GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: weft\r\nAccept: */*\r\n"
 			"Connection: close\r\n\r\n",
-			spec_text(x->service, "path", "/"),
-			spec_text(x->service, "host", spec_text(x->service, "vip", "")));
+			spec_text(x->service, "path", "/"), spec_text(x->service, "host", host));
 	return bytes > 0 ? (size_t)bytes : 0;
 }
 

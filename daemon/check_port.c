@@ -35,7 +35,7 @@ enum { ALIASES = 1 << 22 };
 enum { CHECK_MTU = 1280, LOOPBACK = 1 };
 
 // More than checks can have; a connection of theirs is short.
-enum { CHECK_CONNECTIONS = 1 << 20, CHECK_IDLE_SECONDS = 10 };
+enum { CHECK_IDLE_SECONDS = 10 };
 
 struct check_way {
 	struct link_watch watch; // first: the callback is given it
@@ -376,7 +376,7 @@ static int put_service(struct check_way *way, struct check_row *row,
 		.flags = WEFT_SERVICE_NAT,
 		.ring = ring_row(way->weftd, row->backend),
 		.ring_size = 1,
-		.connection_limit = CHECK_CONNECTIONS,
+		.connection_limit = WEFT_CONNECTIONS_OF_CHECKS,
 		.idle_ns = CHECK_IDLE_SECONDS * 1000000000ull,
 		.network = row->network,
 	};

@@ -244,6 +244,20 @@ struct who {
 	u32 slot;
 };
 
+// Not to a UDP client whose backend is dead, as stage balance has it; TCP's connection is a new one
+// once the last is closed.
+static bool serves(struct weftd *weftd, const struct weft_connection_key *key,
+	const struct weft_connection_row *row)
+{
+	struct weft_index index = {row->rewrite.backend};
+	struct weft_backend_row backend;
+	bool tcp = key->protocol == WEFT_IP_TCP;
+	return index.index && !engine_get(weftd, backend, &index, &backend) &&
+	       backend.service == row->service && backend.flags & WEFT_BACKEND_PRESENT &&
+	       (tcp ? !(row->flags & WEFT_CONNECTION_CLOSED)
+		    : !(backend.flags & WEFT_BACKEND_DEAD));
+}
+
 // In one of the places where the service is reached.
 static bool by_connection(struct who *w)
 {
@@ -254,7 +268,7 @@ static bool by_connection(struct who *w)
 		w->key.scope = service->keys[i].scope;
 		if (engine_get(weftd, connection, &w->key, &row) ||
 			connection_over(weftd, &row, clock_ns()) ||
-			row.flags & WEFT_CONNECTION_REPLY || !row.rewrite.backend)
+			row.flags & WEFT_CONNECTION_REPLY || !serves(weftd, &w->key, &row))
 			continue;
 		w->by = "connection";
 		w->backend = row.rewrite.backend;
@@ -273,8 +287,7 @@ static int by_hash(struct who *w)
 	if (engine_get(request->weftd, service, &service->keys[0], &row) || !row.ring_size) {
 		fail(&request->failure, -ENOENT, "no_backend", "nobody serves %s now",
 			w->service->name);
-		return fail_hint(
-			&request->failure, "`backend show service %s` says why", w->service->name);
+		return fail_hint(&request->failure, "`backend show %s` says why", w->service->name);
 	}
 	u64 hash = balance_hash(&w->key, row.seed, row.flags & WEFT_SERVICE_AFFINITY);
 	w->slot = (u32)(hash >> 32) % row.ring_size;
@@ -307,6 +320,9 @@ static int read_tuple(struct who *w)
 	memcpy(w->key.dst, vip.byte, sizeof(w->key.dst));
 	w->key.dst_port = (u16)spec_number(words, "to_port", spec_number(spec, "port", 0));
 	w->key.protocol = service_protocol(spec);
+	if (spec_number(spec, "port", 0) && w->key.dst_port != spec_number(spec, "port", 0))
+		return fail_words(&request->failure, "service %s has port %lld alone",
+			w->service->name, spec_number(spec, "port", 0));
 	return w->key.dst_port
 		       ? 0
 		       : fail_words(&request->failure, "service %s has all ports: say `to-port P`",

@@ -38,7 +38,7 @@ static const struct argument service_arguments[] = {
 		"65536", "most connections"},
 	{"rate-limit", "rate_limit_per_second", ARGUMENT_NUMBER, 0, NULL, NULL, 0, 100000000, "0",
 		"most new connections per second; 0: no limit"},
-	{"idle", "idle_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 1, 31536000, NULL,
+	{"idle", "idle_seconds", ARGUMENT_DURATION, 0, NULL, NULL, 5, 31536000, NULL,
 		"a connection that is silent for so long is forgotten; default: 1h for tcp, 1m "
 		"for udp"},
 	{"check", NULL, ARGUMENT_CHOICE, 0, "none|tcp|http|udp", NULL, 0, 0, "none",

@@ -205,24 +205,39 @@ static int check_no_backends(
 		failure, "delete them first: `backend del %s address A port P`", service->name);
 }
 
-// A host knows its backends by their MAC.
-static int check_stations(
-	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
+// The port of a backend, in a service as its words are, or are to be.
+static int check_port(struct weftd *weftd, const struct object *own, const struct object *service,
+	const json_t *service_spec, const json_t *spec, struct failure *failure)
 {
-	if (!old || !service_mode_is(spec, "host-dsr"))
+	long long port = spec_number(spec, "port", 0);
+	const char *address = spec_text(spec, "address", "");
+	struct object *other = object_first_of(weftd, &noun_backend, "address", address);
+	if (service_mode_is(service_spec, "dsr") && port &&
+		port != spec_number(service_spec, "port", 0))
+		return fail(failure, -EINVAL, "bad_value",
+			"mode dsr translates nothing: the port of %s is to be the service's, or "
+			"none",
+			address);
+	if (!service_mode_is(service_spec, "host-dsr"))
 		return 0;
-	for (struct object *a = backends_first(weftd, old); a; a = backends_next(a)) {
-		const char *address = spec_text(a->spec, "address", "");
-		struct object *b = object_first_of(weftd, &noun_backend, "address", address);
-		for (; b; b = object_next_of(b, "address")) {
-			if (b != a && backend_service(weftd, b->spec) == old)
-				return fail(failure, -EINVAL, "bad_value",
-					"mode host-dsr tells backends by their machine: %s is two "
-					"of them",
-					address);
-		}
+	for (; other; other = object_next_of(other, "address")) {
+		if (other == own || backend_service(weftd, other->spec) != service)
+			continue;
+		return fail(failure, -EEXIST, "exists",
+			"mode host-dsr tells backends by their machine: %s is one already",
+			address);
 	}
 	return 0;
+}
+
+static int check_ports(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
+{
+	struct object *backend = old ? backends_first(weftd, old) : NULL;
+	int error = 0;
+	for (; backend && !error; backend = backends_next(backend))
+		error = check_port(weftd, backend, old, spec, backend->spec, failure);
+	return error;
 }
 
 static int check_checks(struct weftd *weftd, const struct object *old, const json_t *spec,
@@ -255,7 +270,7 @@ int service_check(
 	if (!error)
 		error = check_uplinks(weftd, spec, network->spec, failure);
 	if (!error)
-		error = check_stations(weftd, old, spec, failure);
+		error = check_ports(weftd, old, spec, failure);
 	if (!error)
 		error = check_checks(weftd, old, spec, network->spec, failure);
 	return error ? error : check_table(weftd, old, spec, failure);
@@ -290,28 +305,6 @@ static int check_address(struct weftd *weftd, const struct object *service, cons
 		if (in_network(other->spec, name))
 			return fail(failure, -EINVAL, "bad_value",
 				"%s is the address of service %s", text, other->name);
-	}
-	return 0;
-}
-
-static int check_port(struct weftd *weftd, const struct object *old, const struct object *service,
-	const json_t *spec, struct failure *failure)
-{
-	long long port = spec_number(spec, "port", 0);
-	struct object *other =
-		object_first_of(weftd, &noun_backend, "address", spec_text(spec, "address", ""));
-	if (service_mode_is(service->spec, "dsr") && port &&
-		port != spec_number(service->spec, "port", 0))
-		return fail(failure, -EINVAL, "bad_value",
-			"mode dsr translates nothing: the port is the service's, or all");
-	if (!service_mode_is(service->spec, "host-dsr"))
-		return 0;
-	for (; other; other = object_next_of(other, "address")) {
-		if (other == old || backend_service(weftd, other->spec) != service)
-			continue;
-		return fail(failure, -EEXIST, "exists",
-			"mode host-dsr tells backends by their machine: %s is one already",
-			spec_text(spec, "address", ""));
 	}
 	return 0;
 }
@@ -374,7 +367,7 @@ int backend_check(
 		error = check_address(weftd, service, spec, failure);
 	if (!error)
 		error = check_backend_words(service->spec, spec, failure);
-	return error ? error : check_port(weftd, old, service, spec, failure);
+	return error ? error : check_port(weftd, old, service, service->spec, spec, failure);
 }
 
 // --- what they use

@@ -113,9 +113,15 @@ void requests_begin(struct requests *requests)
 		run_all(&requests->aim);
 	}
 	close(ends[1]);
-	requests->heard_ms = run_now_ms();
 	requests->fd = ends[0];
 	fcntl(requests->fd, F_SETFL, O_NONBLOCK); // hosts tell meanwhile
+}
+
+// Pings that nobody answers; where they come from may take its time to begin.
+static bool in_vain(const struct requests *requests)
+{
+	return !requests->aim.http && requests->heard_ms &&
+	       run_now_ms() - requests->heard_ms > SILENT_MS;
 }
 
 bool requests_read(struct requests *requests)
@@ -127,16 +133,16 @@ bool requests_read(struct requests *requests)
 		abort();
 	requests->text = larger;
 	bytes = read(requests->fd, larger + requests->length, PIPE_BUF);
+	larger[requests->length + (bytes > 0 ? (size_t)bytes : 0)] = '\0';
 	if (bytes > 0) {
+		if (!requests->heard_ms || strstr(larger + requests->length, "time="))
+			requests->heard_ms = run_now_ms();
 		requests->length += (size_t)bytes;
-		requests->heard_ms = run_now_ms();
 	}
-	larger[requests->length] = '\0';
-	requests->in_vain = !requests->aim.http && run_now_ms() - requests->heard_ms > SILENT_MS;
-	if (!requests->in_vain && (bytes > 0 || (bytes < 0 && (errno == EAGAIN || errno == EINTR))))
-		return true;
-	if (requests->in_vain)
+	if (in_vain(requests))
 		kill(requests->pid, SIGTERM);
+	else if (bytes > 0 || (bytes < 0 && (errno == EAGAIN || errno == EINTR)))
+		return true;
 	close(requests->fd);
 	requests->fd = -1;
 	return false;

@@ -22,8 +22,7 @@ struct requests {
 	int fd;    // what it says; -1: it has said all
 	char *text;
 	size_t length;
-	int64_t heard_ms; // run_now_ms(), when it has said something
-	bool in_vain;     // it was ended: nobody answers
+	int64_t heard_ms; // run_now_ms(), of its first word or of ping's last answer; 0: none yet
 };
 
 // Of those that were answered, in nanoseconds, one of each; pings have only the first.

@@ -107,7 +107,9 @@ weft_inline enum weft_drop connection_insert(struct tables *tables, struct balan
 	bool stale = old && connection_again(b, old);
 	if (old)
 		connection_count(tables, old, -1);
-	enum weft_drop drop = connection_write(tables, b, s, n, limits->connection_limit, now_ns);
+	u64 limit = b->connection_limit == WEFT_CONNECTIONS_OF_CHECKS ? ~0ull
+								      : limits->connection_limit;
+	enum weft_drop drop = connection_write(tables, b, s, n, limit, now_ns);
 	if (drop && old) // it is still there
 		connection_count(tables, old, 1);
 	else if (stale)

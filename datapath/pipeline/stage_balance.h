@@ -123,7 +123,8 @@ weft_inline enum balance_course balance_course(const struct weft_key *key,
 	if (!backend || !(backend->flags & WEFT_BACKEND_PRESENT) ||
 		backend->service != row->service)
 		return stays ? BALANCE_GONE : BALANCE_OPENS;
-	if (row->port && row->port != key->in_port) // another balancer has it now
+	// Another balancer has it now; errors come by any.
+	if (row->port && row->port != key->in_port && !key_is_error(key))
 		return BALANCE_OPENS;
 	if (backend->flags & WEFT_BACKEND_DEAD)
 		return stays ? BALANCE_DEAD : BALANCE_OPENS;
@@ -178,14 +179,19 @@ weft_inline bool balance_reset(struct decide *d, const struct weft_key *key,
 
 // --- a new connection
 
-weft_inline bool balance_is_local(const struct decide *d, u32 network, const struct weft_mac *mac)
+enum balance_place { BALANCE_NOWHERE, BALANCE_HERE, BALANCE_ELSEWHERE };
+
+weft_inline enum balance_place balance_place(
+	const struct decide *d, u32 network, const struct weft_mac *mac)
 {
 	struct balance *b = d->balance;
 	b->place = fdb_key(network, mac);
 	const struct weft_fdb_row *row = TABLE_GET(d->tables, fdb, &b->place);
 	b->index.index = row ? row->port : 0;
 	const struct weft_port_row *port = row ? TABLE_GET(d->tables, port, &b->index) : NULL;
-	return port && !(port->flags & WEFT_PORT_PEER);
+	return !port                          ? BALANCE_NOWHERE
+	       : port->flags & WEFT_PORT_PEER ? BALANCE_ELSEWHERE
+					      : BALANCE_HERE;
 }
 
 // A port of the network's gateway address that is this host's and is free towards the backend:
@@ -208,7 +214,8 @@ weft_inline bool balance_source(struct decide *d, const struct weft_service_row 
 	if (!ip_is_gateway(network, &rewrite->src)) // it has none of this family
 		return false;
 	u64 hash = balance_hash(&b->key, 0, false);
-	for (u32 i = 0; i < BALANCE_PORT_TRIES; i++, hash = balance_mix(hash, i)) {
+	u64 turn = d->now_ns >> 28; // who asks again later tries others
+	for (u32 i = 0; i < BALANCE_PORT_TRIES; i++, hash = balance_mix(hash, turn + i)) {
 		b->index.index = (u32)(hash >> 40) % host->blocks;
 		const struct weft_port_block_row *block =
 			TABLE_GET(d->tables, port_block, &b->index);
@@ -275,12 +282,17 @@ weft_inline void balance_translate(struct decide *d, const struct weft_backend_r
 	rewrite->dst_port = backend->port ? backend->port : d->balance->key.dst_port;
 }
 
-// The rows are ready. An ICMP error opens nothing: the hash alone says whom it is for.
-weft_inline bool balance_open(struct decide *d, const struct weft_key *key)
+// The rows are ready. An ICMP error opens nothing: the hash alone says whom it is for. Where
+// backends know their clients that will do, whichever balancer it comes to.
+weft_inline bool balance_open(
+	struct decide *d, const struct weft_key *key, const struct weft_service_row *service)
 {
 	struct balance *b = d->balance;
 	bool error = key_is_error(key);
-	if (b->whole && (error || key_tcp_flags(key) & WEFT_TCP_RST))
+	bool lost =
+		error ? service->flags & WEFT_SERVICE_NAT || b->row.rewrite.what & WEFT_REWRITE_SRC
+		      : key_tcp_flags(key) & WEFT_TCP_RST;
+	if (b->whole && lost)
 		return decide_drop(d, WEFT_DROP_no_connection);
 	if (!error)
 		d->verdict->effects |= WEFT_EFFECT_connect;
@@ -312,7 +324,7 @@ weft_inline bool balance_arrive(
 	if (routed)
 		b->partner.rewrite.what &= ~WEFT_REWRITE_SRC_MAC;
 	b->whole = true;
-	return balance_open(d, key);
+	return balance_open(d, key, service);
 }
 
 weft_inline bool balance_choose(struct decide *d, const struct weft_key *key,
@@ -328,8 +340,12 @@ weft_inline bool balance_choose(struct decide *d, const struct weft_key *key,
 	b->row.rewrite.src_mac = (struct weft_mac)WEFT_GATEWAY_MAC;
 	if (away)
 		b->row.rewrite.what |= WEFT_REWRITE_SRC_MAC;
-	bool translate = nat || (service->flags & WEFT_SERVICE_HOST_DSR &&
-					balance_is_local(d, service->network, &backend->mac));
+	enum balance_place place = service->flags & WEFT_SERVICE_HOST_DSR
+					   ? balance_place(d, service->network, &backend->mac)
+					   : BALANCE_ELSEWHERE;
+	if (place == BALANCE_NOWHERE) // who translates hangs on it
+		return decide_drop(d, WEFT_DROP_backend_unresolved);
+	bool translate = nat || place == BALANCE_HERE;
 	if (translate)
 		balance_translate(d, backend);
 	bool source = (nat && away) || (translate && self); // nobody takes his own packets back
@@ -338,7 +354,7 @@ weft_inline bool balance_choose(struct decide *d, const struct weft_key *key,
 	b->whole = translate || away;
 	if (b->whole)
 		balance_partner(d, key, away || source);
-	return balance_open(d, key);
+	return balance_open(d, key, service);
 }
 
 weft_inline bool balance_nobody(

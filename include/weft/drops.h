@@ -44,7 +44,8 @@
 	X(probe_unplaced, apply, \
 		"a probe whose destination is behind no known port: it would reach guests") \
 	X(no_backend, decide, "no backend of the service may serve") \
-	X(backend_unresolved, decide, "the backend's MAC address is not known yet") \
+	X(backend_unresolved, decide, \
+		"the backend's MAC address, or where that is, is not known yet") \
 	X(no_connection, decide, \
 		"to a service's or gateway's port, of no connection that is known") \
 	X(connection_limit, decide, \

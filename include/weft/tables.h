@@ -139,6 +139,8 @@ enum { WEFT_NEXTHOPS_PER_PEER = 16 };
 // service: what an address serves. Scope: where the address is: a network id, or a port and
 // WEFT_SCOPE_PORT for one that is reached from outside. Port 0: all ports. Protocol 0, port 0: that
 // the address is a service's at all (ARP, ND and echo are answered for it).
+#define WEFT_CONNECTIONS_OF_CHECKS \
+	0xffffffffu // connection_limit: weft's own, no tenant's limit holds
 #define WEFT_KEY_service(F) \
 	F(u32, scope, ) F(u8, address, [16]) F(u16, port, ) F(u8, protocol, ) F(u8, reserved, )
 #define WEFT_ROW_service(F) \

@@ -192,7 +192,7 @@ refuses 1 'is no port, and no address' c1 c2:http
 refuses 4 'no request from c1 to 10.1.0.99 got an answer' c1 10.1.0.99 request 300 netns "$(node_netns c1)" # ended early
 [ "$(wc -l <"$WORK/said")" -lt 10 ] || die "much is said of pings that nobody answers: $(cat "$WORK/said")"
 # names of ports are a host's own
-ctl h2 port add c1 type tap
+ctl h2 port add c1 type tap network blue
 refuses 1 'hosts h1 and h2 both have a port c1' c1 c2 request 1
 refuses 1 'hosts h1 and h2 both have a port c1' c2:80 c1
 ctl h2 port del c1

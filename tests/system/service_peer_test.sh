@@ -68,3 +68,26 @@ for h in a b; do
 	wait_for 5 json_is $h 02:00:00:00:00:22 '.[0].mac' backend show web address 10.1.0.12 port 8080
 done
 answered 'g1 10.1.0.14, g2 10.1.0.14' g4 $VIP
+
+# an ICMP error comes to any balancer, as routers choose: it reaches the backend whose connection it is about, which knows the
+# client; by the host that has it, and by one that must send it on
+guest_new rtr
+guest_veth b rtr up0 198.51.100.1/24
+ctl b port add up0 type device dev up0
+ctl b service set web uplink up0
+cat >"$WORK/error.py" <<'END'
+import sys
+from scapy.all import ICMP, IP, TCP, Ether, Raw, sendp
+mac, vip, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+quote = bytes(IP(src=vip, dst="198.51.100.7", flags="DF", id=7) / TCP(sport=80, dport=port, seq=1, flags="A") / Raw(b"q" * 40))[:48]
+sendp(Ether(dst=mac) / IP(src="198.51.100.1", dst=vip) / ICMP(type=3, code=4, nexthopmtu=1300) / Raw(quote), iface="eth0", verbose=0)
+END
+for i in 1 2; do
+	port=4300
+	until [ "$(json a '.[0].backend' service who web from 198.51.100.7:$port)" = 10.1.0.1$i ]; do port=$((port + 1)); done
+	equal "g$i 198.51.100.7" "$(on out curl -s --local-port $port --max-time 5 http://$VIP/)" "who serves port $port"
+	spawn "g$i" tcpdump -l -nni eth0 -c 1 icmp >"$WORK/error$i" 2>"$WORK/tcpdump$i"
+	wait_for 5 grep -q listening "$WORK/tcpdump$i"
+	on rtr /usr/bin/python3 "$WORK/error.py" "$(mac_of b up0)" $VIP $port
+	wait_for 5 grep -q "198.51.100.1 > 10.1.0.1$i: ICMP 198.51.100.7 unreachable - need to frag (mtu 1300)" "$WORK/error$i"
+done
