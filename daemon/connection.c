@@ -41,9 +41,10 @@ static void give_back(u64 *connections)
 
 // False: a connection began, or went on, in between; it is where it was.
 static bool take_out(struct weftd *weftd, const struct weft_connection_key *key,
-	const struct weft_connection_row *row, struct weft_connection_row *gone)
+	const struct weft_connection_row *row, bool expired, struct weft_connection_row *gone)
 {
-	if (engine_del(weftd, connection, key, gone))
+	if (expired ? engine_expire(weftd, connection, key, gone)
+		    : engine_del(weftd, connection, key, gone))
 		return false;
 	if (gone->seen_ns == row->seen_ns)
 		return true;
@@ -65,10 +66,10 @@ static void give_back_row(struct weftd *weftd, const struct weft_connection_row 
 }
 
 bool connection_forget(struct weftd *weftd, const struct weft_connection_key *key,
-	const struct weft_connection_row *row)
+	const struct weft_connection_row *row, bool expired)
 {
 	struct weft_connection_row gone;
-	if (!take_out(weftd, key, row, &gone))
+	if (!take_out(weftd, key, row, expired, &gone))
 		return false;
 	give_back_row(weftd, &gone);
 	return true;
@@ -78,7 +79,7 @@ void connection_orphan(struct weftd *weftd, const struct weft_connection_key *ke
 	const struct weft_connection_row *row)
 {
 	struct weft_connection_row left;
-	if (!take_out(weftd, key, row, &left))
+	if (!take_out(weftd, key, row, false, &left))
 		return;
 	left.rewrite.backend = 0;
 	left.partner_scope = 0;

@@ -10,8 +10,9 @@ bool connection_is_stray(struct weftd *weftd, const struct weft_connection_row *
 // A row that is no connection any more: unseen for too long, or a stray.
 bool connection_over(struct weftd *weftd, const struct weft_connection_row *row, u64 now_ns);
 // It goes, and its quotas get it back; unless the datapath has seen it meanwhile.
+// expired: it was silent for so long (5 s at least) that no cached verdict hangs on it.
 bool connection_forget(struct weftd *weftd, const struct weft_connection_key *key,
-	const struct weft_connection_row *row);
+	const struct weft_connection_row *row, bool expired);
 // The client's direction stays, without a backend: its next packet is answered by a reset, and
 // closes it.
 void connection_orphan(struct weftd *weftd, const struct weft_connection_key *key,

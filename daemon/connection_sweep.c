@@ -24,7 +24,7 @@ enum {
 
 struct connections {
 	struct weftd *weftd;
-	struct event *timer;
+	struct event *timer, *fragments;
 	struct census of_service, of_network;
 	bool under_way;
 	u32 cursor;
@@ -40,7 +40,9 @@ static int sweep_connection(const void *at, const void *data, void *context)
 	struct weft_connection_row row;
 	memcpy(&key, at, sizeof(key));
 	memcpy(&row, data, sizeof(row));
-	if (connection_over(c->weftd, &row, c->now_ns) && connection_forget(c->weftd, &key, &row))
+	bool stray = connection_is_stray(c->weftd, &row);
+	if ((stray || !connection_live(&row, c->now_ns)) &&
+		connection_forget(c->weftd, &key, &row, !stray))
 		return 0;
 	c->rows++;
 	if (row.flags & WEFT_CONNECTION_REPLY) // of its two rows one counts
@@ -52,14 +54,22 @@ static int sweep_connection(const void *at, const void *data, void *context)
 
 static int sweep_fragment(const void *at, const void *data, void *context)
 {
-	const struct connections *c = context;
+	struct weftd *weftd = context;
 	struct weft_fragment_key key;
 	struct weft_fragment_row row;
 	memcpy(&key, at, sizeof(key));
 	memcpy(&row, data, sizeof(row));
-	if ((s64)(c->now_ns - row.seen_ns) > (s64)WEFT_FRAGMENT_NS)
-		engine_del(c->weftd, fragment, &key, NULL);
+	if ((s64)(clock_ns() - row.seen_ns) > (s64)WEFT_FRAGMENT_NS)
+		engine_expire(weftd, fragment, &key, NULL);
 	return 0;
+}
+
+// They are over soon, and their table is small.
+static void on_fragments(evutil_socket_t fd, short what, void *context)
+{
+	struct weftd *weftd = context;
+	(void)fd, (void)what;
+	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_fragment, sweep_fragment, weftd);
 }
 
 // Without services there is little to find: what a packet under way has put back after they went.
@@ -90,7 +100,6 @@ static void end(struct connections *c, bool whole)
 			c->weftd->engine_ops->table_counted(
 				c->weftd->engine, WEFT_TABLE_connection, c->rows);
 	}
-	c->weftd->engine_ops->table_walk(c->weftd->engine, WEFT_TABLE_fragment, sweep_fragment, c);
 	c->under_way = false;
 }
 
@@ -134,6 +143,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 
 int connections_open(struct weftd *weftd, struct failure *failure)
 {
+	static const struct timeval second = {.tv_sec = 1};
 	struct connections *c = calloc(1, sizeof(*c));
 	if (!c)
 		return fail(failure, -ENOMEM, "no_memory", "out of memory");
@@ -143,8 +153,10 @@ int connections_open(struct weftd *weftd, struct failure *failure)
 	c->of_network = (struct census){WEFT_TABLE_network_usage,
 		offsetof(struct weft_usage_row, connections), "connections of network"};
 	c->timer = evtimer_new(weftd->base, on_timer, c);
+	c->fragments = event_new(weftd->base, -1, EV_PERSIST, on_fragments, weftd);
 	weftd->connections = c;
-	if (!c->timer || connection_walks_open(weftd) || census_open(weftd, &c->of_service) ||
+	if (!c->timer || !c->fragments || event_add(c->fragments, &second) ||
+		connection_walks_open(weftd) || census_open(weftd, &c->of_service) ||
 		census_open(weftd, &c->of_network)) {
 		connections_close(weftd);
 		return fail(failure, -ENOMEM, "no_memory", "out of memory");
@@ -162,6 +174,8 @@ void connections_close(struct weftd *weftd)
 		return;
 	if (c->timer)
 		event_free(c->timer);
+	if (c->fragments)
+		event_free(c->fragments);
 	connection_walks_close(weftd);
 	census_close(&c->of_service);
 	census_close(&c->of_network);

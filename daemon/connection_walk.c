@@ -69,7 +69,7 @@ static int visit(const void *at, const void *data, void *context)
 		return 0;
 	if (stays_orphaned(w, &row))
 		connection_orphan(w->weftd, &key, &row);
-	else if (connection_forget(w->weftd, &key, &row))
+	else if (connection_forget(w->weftd, &key, &row, false))
 		w->connections += !(row.flags & WEFT_CONNECTION_REPLY);
 	return 0;
 }

@@ -80,5 +80,7 @@ u32 engine_capacity(const struct weftd *weftd, enum weft_table table); // rows, 
 	((weftd)->engine_ops->table_put((weftd)->engine, WEFT_TABLE_##table, (key), (row)))
 #define engine_get(weftd, table, key, row) \
 	((weftd)->engine_ops->table_get((weftd)->engine, WEFT_TABLE_##table, (key), (row)))
+#define engine_expire(weftd, table, key, row) \
+	((weftd)->engine_ops->table_expire((weftd)->engine, WEFT_TABLE_##table, (key), (row)))
 #define engine_del(weftd, table, key, row) \
 	((weftd)->engine_ops->table_del((weftd)->engine, WEFT_TABLE_##table, (key), (row)))

@@ -201,6 +201,10 @@ struct engine_ops {
 	int (*table_get)(struct engine *engine, enum weft_table table, const void *key, void *row);
 	int (*table_del)(struct engine *engine, enum weft_table table, const void *key, void *row);
 
+	// del of a row that has been over for longer than verdicts are cached: none hangs on it.
+	int (*table_expire)(
+		struct engine *engine, enum weft_table table, const void *key, void *row);
+
 	// Visits every row (arrays: every index). Rows inserted or deleted meanwhile may be seen
 	// or not; the callback may delete the row it is given.
 	int (*table_walk)(

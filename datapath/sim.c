@@ -359,6 +359,7 @@ const struct engine_ops engine_sim = {
 	.table_put = sim_table_put,
 	.table_get = sim_table_get,
 	.table_del = sim_table_del,
+	.table_expire = sim_table_del,
 	.table_walk = sim_table_walk,
 	.table_walk_part = sim_table_walk_part,
 	.table_at = sim_table_at,

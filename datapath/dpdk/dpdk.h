@@ -185,6 +185,7 @@ void worker_inject(struct dpdk_worker *worker, u32 port, struct rte_mbuf *frame)
 int shared_put(struct engine *engine, enum weft_table table, const void *key, const void *row);
 int shared_get(struct engine *engine, enum weft_table table, const void *key, void *row);
 int shared_del(struct engine *engine, enum weft_table table, const void *key, void *row);
+int shared_expire(struct engine *engine, enum weft_table table, const void *key, void *row);
 int shared_walk(struct engine *engine, enum weft_table table, engine_walk_fn *fn, void *context);
 int shared_walk_part(struct engine *engine, enum weft_table table, u32 *cursor, engine_walk_fn *fn,
 	void *context);

@@ -270,6 +270,7 @@ static const struct engine_ops ops = {
 	.table_put = shared_put,
 	.table_get = shared_get,
 	.table_del = shared_del,
+	.table_expire = shared_expire,
 	.table_walk = shared_walk,
 	.table_walk_part = shared_walk_part,
 	.table_at = shared_at,

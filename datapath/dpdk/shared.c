@@ -115,12 +115,18 @@ int shared_get(struct engine *engine, enum weft_table id, const void *key, void 
 	return 0;
 }
 
-int shared_del(struct engine *engine, enum weft_table id, const void *key, void *row)
+int shared_expire(struct engine *engine, enum weft_table id, const void *key, void *row)
 {
 	shared_reclaim(engine);
 	rte_spinlock_lock(&engine->write_lock);
 	int error = table_del(table_of(engine, id), key, row);
 	rte_spinlock_unlock(&engine->write_lock);
+	return error;
+}
+
+int shared_del(struct engine *engine, enum weft_table id, const void *key, void *row)
+{
+	int error = shared_expire(engine, id, key, row);
 	bump_generation(engine);
 	claims_table(engine, id, key);
 	return error;

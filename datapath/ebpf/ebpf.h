@@ -124,6 +124,7 @@ void ebpf_table_close(struct ebpf_table *table);
 int ebpf_table_put(struct engine *engine, enum weft_table table, const void *key, const void *row);
 int ebpf_table_get(struct engine *engine, enum weft_table table, const void *key, void *row);
 int ebpf_table_del(struct engine *engine, enum weft_table table, const void *key, void *row);
+int ebpf_table_expire(struct engine *engine, enum weft_table table, const void *key, void *row);
 int ebpf_table_walk(
 	struct engine *engine, enum weft_table table, engine_walk_fn *fn, void *context);
 int ebpf_table_walk_part(struct engine *engine, enum weft_table table, u32 *cursor,

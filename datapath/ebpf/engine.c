@@ -119,6 +119,7 @@ const struct engine_ops engine_ebpf = {
 	.table_put = ebpf_table_put,
 	.table_get = ebpf_table_get,
 	.table_del = ebpf_table_del,
+	.table_expire = ebpf_table_expire,
 	.table_walk = ebpf_table_walk,
 	.table_walk_part = ebpf_table_walk_part,
 	.table_counted = ebpf_table_counted,

@@ -95,13 +95,18 @@ int ebpf_table_get(struct engine *engine, enum weft_table id, const void *key, v
 	return 0;
 }
 
-int ebpf_table_del(struct engine *engine, enum weft_table id, const void *key, void *row)
+int ebpf_table_expire(struct engine *engine, enum weft_table id, const void *key, void *row)
 {
 	struct ebpf_table *table = &engine->tables[id];
 	if (table_infos[id].kind != WEFT_TABLE_HASH)
 		return -EINVAL;
-	int error = row ? bpf_map_lookup_and_delete_elem(table->live.fd, key, row)
-			: bpf_map_delete_elem(table->live.fd, key);
+	return row ? bpf_map_lookup_and_delete_elem(table->live.fd, key, row)
+		   : bpf_map_delete_elem(table->live.fd, key);
+}
+
+int ebpf_table_del(struct engine *engine, enum weft_table id, const void *key, void *row)
+{
+	int error = ebpf_table_expire(engine, id, key, row);
 	bump_generation(engine);
 	return error;
 }

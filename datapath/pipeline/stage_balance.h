@@ -214,8 +214,9 @@ weft_inline bool balance_source(struct decide *d, const struct weft_service_row 
 	if (!ip_is_gateway(network, &rewrite->src)) // it has none of this family
 		return false;
 	u64 hash = balance_hash(&b->key, 0, false);
-	u64 turn = d->now_ns >> 28; // who asks again later tries others
-	for (u32 i = 0; i < BALANCE_PORT_TRIES; i++, hash = balance_mix(hash, turn + i)) {
+	// Who asks again later tries others.
+	for (u32 i = 0; i < BALANCE_PORT_TRIES;
+		i++, hash = balance_mix(hash, (d->now_ns >> 28) + i)) {
 		b->index.index = (u32)(hash >> 40) % host->blocks;
 		const struct weft_port_block_row *block =
 			TABLE_GET(d->tables, port_block, &b->index);
@@ -270,6 +271,7 @@ weft_inline void balance_row(struct decide *d, const struct weft_service_row *se
 	b->row.rewrite.backend = id;
 	b->rate_meter = service->rate_meter;
 	b->connection_limit = service->connection_limit;
+	b->service_flags = service->flags;
 	b->partner_key.scope = 0;
 	d->verdict->service = service->id;
 }
@@ -284,14 +286,13 @@ weft_inline void balance_translate(struct decide *d, const struct weft_backend_r
 
 // The rows are ready. An ICMP error opens nothing: the hash alone says whom it is for. Where
 // backends know their clients that will do, whichever balancer it comes to.
-weft_inline bool balance_open(
-	struct decide *d, const struct weft_key *key, const struct weft_service_row *service)
+weft_inline bool balance_open(struct decide *d, const struct weft_key *key)
 {
 	struct balance *b = d->balance;
 	bool error = key_is_error(key);
-	bool lost =
-		error ? service->flags & WEFT_SERVICE_NAT || b->row.rewrite.what & WEFT_REWRITE_SRC
-		      : key_tcp_flags(key) & WEFT_TCP_RST;
+	bool lost = error ? b->service_flags & WEFT_SERVICE_NAT ||
+				    b->row.rewrite.what & WEFT_REWRITE_SRC
+			  : key_tcp_flags(key) & WEFT_TCP_RST;
 	if (b->whole && lost)
 		return decide_drop(d, WEFT_DROP_no_connection);
 	if (!error)
@@ -324,7 +325,7 @@ weft_inline bool balance_arrive(
 	if (routed)
 		b->partner.rewrite.what &= ~WEFT_REWRITE_SRC_MAC;
 	b->whole = true;
-	return balance_open(d, key, service);
+	return balance_open(d, key);
 }
 
 weft_inline bool balance_choose(struct decide *d, const struct weft_key *key,
@@ -354,7 +355,7 @@ weft_inline bool balance_choose(struct decide *d, const struct weft_key *key,
 	b->whole = translate || away;
 	if (b->whole)
 		balance_partner(d, key, away || source);
-	return balance_open(d, key, service);
+	return balance_open(d, key);
 }
 
 weft_inline bool balance_nobody(

@@ -57,3 +57,50 @@ sent=$(json a .[0].tx_packets port show g1)
 wait_for 20 json_is a true ".[0].tx_packets > $((sent + 20))" port show g1 # by then it was checked several times
 json_is a true '.[0].connections >= 40' network show blue || die "the network is not full: $(ctl a network show blue)"
 equal 'healthy healthy' "$(json a '[.[] | select(.service == "web").health] | join(" ")' backend show)" "health in a full network"
+
+# --- what a packet would meet
+refused a 2 "service web has port 80 alone" service who web from 198.51.100.7:4242 to-port 9999
+ctl a service add inner vip 10.1.0.100 port 80 proto tcp network blue mode nat
+ctl a backend add inner address 10.1.0.11 port 8080
+refused a 1 "mode dsr translates nothing: the port of 10.1.0.11" service set inner mode dsr
+refused a 2 "not a time from 5s" service set web idle 4s
+ctl a network set blue connection-limit 10000
+ctl a service set dns check udp send ping expect 10.1.0.254 interval 1s rise 1 fall 2
+ctl a backend add dns address 10.1.0.11 port 8080
+wait_for 10 json_is a '"healthy healthy"' '[.[] | select(.service == "dns").health] | join(" ") | tojson' backend show
+dns() { json a ".[0].$1" service who dns from 198.51.100.7:$port; }
+port=5000
+until [ "$(dns backend)" = 10.1.0.12 ]; do port=$((port + 1)); done
+on out /usr/bin/python3 -c "import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('198.51.100.7', $port))
+s.settimeout(5)
+s.sendto(b'ask', ('$VIP', 53))
+s.recv(100)"
+equal '10.1.0.12 connection' "$(dns backend) $(dns by)" "who serves a connection"
+server_stop g2
+# shellcheck disable=SC2016 # of jq
+wait_for 10 json_is a '"unhealthy"' '[.[] | select(.service == "dns" and .address == "10.1.0.12").health] | first | tojson' backend show
+equal '10.1.0.11 hash' "$(dns backend) $(dns by)" "who serves a datagram whose backend is dead"
+
+# --- a check's Host is what the RFC wants
+cat >"$WORK/host.py" <<'END'
+import socket, sys
+s = socket.socket(socket.AF_INET6)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("::", 8080))
+s.listen(16)
+while True:
+    c = s.accept()[0]
+    text = c.recv(1000).decode()
+    for line in text.split("\r\n"):
+        if line.startswith("Host:"):
+            print(line, flush=True)
+    c.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+    c.close()
+END
+spawn g2 /usr/bin/python3 "$WORK/host.py" >"$WORK/hosts"
+wait_for 10 grep -qx "Host: $VIP" "$WORK/hosts"
+ctl a service add six vip 2001:db8::10 port 81 proto tcp network blue mode nat check http interval 1s
+ctl a backend add six address fd00::12 port 8080
+wait_for 10 grep -qx 'Host: \[2001:db8::10\]:81' "$WORK/hosts"
