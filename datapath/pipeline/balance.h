@@ -20,8 +20,7 @@ struct balance {
 	struct weft_station_key station;
 	u32 rate_meter;
 	u32 connection_limit;
-	u32 service_flags; // enum weft_service_flag
-	bool whole;        // without its rows the packet may not go: its answer would not find back
+	bool whole; // without its rows the packet may not go: its answer would not find back
 };
 
 weft_inline u64 balance_mix(u64 hash, u64 word)

@@ -271,7 +271,6 @@ weft_inline void balance_row(struct decide *d, const struct weft_service_row *se
 	b->row.rewrite.backend = id;
 	b->rate_meter = service->rate_meter;
 	b->connection_limit = service->connection_limit;
-	b->service_flags = service->flags;
 	b->partner_key.scope = 0;
 	d->verdict->service = service->id;
 }
@@ -284,14 +283,23 @@ weft_inline void balance_translate(struct decide *d, const struct weft_backend_r
 	rewrite->dst_port = backend->port ? backend->port : d->balance->key.dst_port;
 }
 
-// The rows are ready. An ICMP error opens nothing: the hash alone says whom it is for. Where
-// backends know their clients that will do, whichever balancer it comes to.
+// Wherever its packets come in, its answers are in the backend's network.
+weft_inline bool balance_known(const struct decide *d)
+{
+	const struct balance *b = d->balance;
+	const struct weft_connection_row *answer =
+		TABLE_GET(d->tables, connection, &b->partner_key);
+	return answer && connection_live(answer, d->now_ns) &&
+	       answer->rewrite.backend == b->row.rewrite.backend;
+}
+
+// The rows are ready. An ICMP error opens nothing. Where nothing is translated the hash alone says
+// whom it is for, and the backend's host whether there is such a connection.
 weft_inline bool balance_open(struct decide *d, const struct weft_key *key)
 {
 	struct balance *b = d->balance;
 	bool error = key_is_error(key);
-	bool lost = error ? b->service_flags & WEFT_SERVICE_NAT ||
-				    b->row.rewrite.what & WEFT_REWRITE_SRC
+	bool lost = error ? b->row.rewrite.what & WEFT_REWRITE_DST && !balance_known(d)
 			  : key_tcp_flags(key) & WEFT_TCP_RST;
 	if (b->whole && lost)
 		return decide_drop(d, WEFT_DROP_no_connection);
