@@ -17,6 +17,7 @@
 #include <weft/control.h>
 
 enum form { UNKNOWN, WHOLE, LINES };
+enum { SAME_INTERRUPT_MS = 300 };
 
 struct run {
 	struct client *client;
@@ -34,22 +35,29 @@ struct run {
 };
 
 static volatile sig_atomic_t interrupted;
+static int64_t interrupted_ms;
 
 bool run_interrupted(void)
 {
 	return interrupted;
 }
 
-static void note_interrupt(int signal)
+// Some send it twice at once (timeout(1), a terminal and a shell).
+static void note_interrupt(int number)
 {
-	(void)signal;
+	if (interrupted && run_now_ms() - interrupted_ms > SAME_INTERRUPT_MS) {
+		signal(number, SIG_DFL);
+		raise(number);
+	}
+	if (!interrupted)
+		interrupted_ms = run_now_ms();
 	interrupted = 1;
 }
 
-// What comes in lines has a sum at its end. The second time ends weftctl.
+// What comes in lines has a sum at its end. Once more ends weftctl.
 static void end_by_interrupt(void)
 {
-	struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
+	struct sigaction action = {.sa_handler = note_interrupt};
 
 	if (!interrupted)
 		sigaction(SIGINT, &action, NULL);

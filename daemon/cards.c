@@ -47,6 +47,12 @@ static void drain(struct cards *cards)
 	cards->draining = false;
 }
 
+void cards_drain(struct weftd *weftd)
+{
+	if (weftd->cards)
+		drain(weftd->cards);
+}
+
 // Those that nobody reads any more. This also asks for the last word on what was lost.
 static void throw_away(struct cards *cards)
 {

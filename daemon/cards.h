@@ -18,6 +18,7 @@ struct card_reader {
 // From now on, until cards_end. The reader's memory is the caller's. -ENOTSUP: not this engine.
 int cards_begin(struct weftd *weftd, struct card_reader *reader, struct failure *failure);
 void cards_end(struct weftd *weftd, struct card_reader *reader);
+void cards_drain(struct weftd *weftd);      // what there is by now, before who reads ends
 bool cards_read(const struct weftd *weftd); // somebody reads
 u64 cards_lost(const struct weftd *weftd);  // since weftd started
 // Cards of probes go to probe.h from now on, whether or not there are readers.

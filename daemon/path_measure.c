@@ -172,6 +172,7 @@ static void cancelled(struct request *request)
 		return;
 	}
 	struct measure *m = request->context;
+	cards_drain(request->weftd);
 	cards_end(request->weftd, &m->reader);
 	put_all(m);
 	measure_free(m);
