@@ -67,7 +67,7 @@ static void watch_client(struct stream *stream)
 	bufferevent_set_max_single_write(wire(stream), PENDING_OUTPUT_MAX_BYTES);
 }
 
-static void wait_whole(struct outlet *outlet)
+static void enter(struct outlet *outlet)
 {
 	struct stream *stream = (struct stream *)outlet;
 
@@ -85,7 +85,7 @@ static void open_stream(struct outlet *outlet, bool json)
 	// So nothing that was said meanwhile is the next request.
 	evhttp_add_header(headers, "Connection", "close");
 	evhttp_send_reply_start(stream->request, HTTP_OK, NULL);
-	wait_whole(outlet);
+	enter(outlet);
 }
 
 static void put_line(struct outlet *outlet, const char *text, size_t length)
@@ -116,17 +116,12 @@ static void flush(struct bufferevent *bufferevent)
 	evbuffer_freeze(output, 1);
 }
 
-// Before the stream goes: its connection may live on for a while.
-static void unwatch_client(struct stream *stream)
-{
-	evbuffer_remove_cb(bufferevent_get_input(wire(stream)), take_input, stream);
-	event_free(stream->end);
-}
-
+// Its connection may live on for a while.
 static void leave(struct stream *stream)
 {
 	DL_DELETE(stream->streams->first, stream);
-	unwatch_client(stream);
+	evbuffer_remove_cb(bufferevent_get_input(wire(stream)), take_input, stream);
+	event_free(stream->end);
 }
 
 static void stream_end(struct stream *stream, struct bufferevent *bufferevent)
@@ -172,7 +167,7 @@ static const struct outlet_ops stream_ops = {
 	.put = put_line,
 	.held = held_bytes,
 	.close = close_stream,
-	.wait = wait_whole,
+	.wait = enter,
 	.whole = answer_whole,
 };
 

@@ -46,18 +46,24 @@ static bool is_due(struct backend *backend, u64 now_ns)
 	return now_ns - backend->asked_ns >= pause_s * 1000000000ull;
 }
 
-static void follow_mac(struct weftd *weftd, struct object *object, u64 now_ns)
+static void ask_if_due(struct weftd *weftd, struct backend *backend, u32 network, u64 now_ns)
 {
-	struct backend *backend = object->live;
-	struct object *service = object_by_id(weftd, &noun_service, backend->row.service);
 	struct weft_ip ip;
-	backend_hear(weftd, object);
-	if (!service || !is_due(backend, now_ns))
+	if (!is_due(backend, now_ns))
 		return;
 	backend->asked++;
 	backend->asked_ns = now_ns;
 	memcpy(ip.byte, backend->row.address, sizeof(ip.byte));
-	question_ask(weftd, service_network(weftd, service->spec), &ip);
+	question_ask(weftd, network, &ip);
+}
+
+static void follow_mac(struct weftd *weftd, struct object *object, u64 now_ns)
+{
+	struct backend *backend = object->live;
+	struct object *service = object_by_id(weftd, &noun_service, backend->row.service);
+	backend_hear(weftd, object);
+	if (service)
+		ask_if_due(weftd, backend, service_network(weftd, service->spec), now_ns);
 }
 
 // In mode host-dsr the balancer must know on which host it is, also where its MAC was given: who is
@@ -68,18 +74,12 @@ static void follow_place(struct weftd *weftd, struct object *object, u64 now_ns)
 	struct object *service = object_by_id(weftd, &noun_service, backend->row.service);
 	struct weft_fdb_key key = {.mac = backend->row.mac};
 	struct weft_fdb_row row;
-	struct weft_ip ip;
 	if (!service || !service_mode_is(service->spec, "host-dsr"))
 		return;
 	key.network = service_network(weftd, service->spec);
 	bool known = !engine_get(weftd, fdb, &key, &row);
 	backend->heard_ns = !known ? 0 : row.kind == WEFT_FDB_STATIC ? now_ns : row.seen_ns;
-	if (!is_due(backend, now_ns))
-		return;
-	backend->asked++;
-	backend->asked_ns = now_ns;
-	memcpy(ip.byte, backend->row.address, sizeof(ip.byte));
-	question_ask(weftd, key.network, &ip);
+	ask_if_due(weftd, backend, key.network, now_ns);
 }
 
 static void follow_drain(struct weftd *weftd, const struct object *object)

@@ -25,6 +25,16 @@ bool connection_translates(struct weftd *weftd, const struct weft_postcard *card
 
 // --- connection_walk.c
 
+// The table is large: its rows are looked at in parts, for so long each.
+enum {
+	CONNECTION_FIRST_US = 2000, // before an answer: all of a small table
+	CONNECTION_PART_US = 250,   // who shares the core with weftd waits for it
+};
+// From *cursor on (0: the beginning), to the end (*cursor is 0 then), or where fn or the engine
+// says stop: what that was; else 0.
+int connections_walk_part(
+	struct weftd *weftd, u32 *cursor, u64 most_us, engine_walk_fn *fn, void *context);
+
 // All that are of these; 0: of any. Those of a backend, and strays, stay as far as their clients
 // are to be told (service_resets): without a backend.
 struct connection_filter {

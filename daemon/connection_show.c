@@ -20,9 +20,6 @@
 // More in one answer would be more memory than weftd should take for a question.
 enum { SHOWN_MAX = 65536 };
 
-// A large table is walked in parts, as connection_walk.c has it.
-enum { FIRST_US = 2000, PART_US = 250 };
-
 #define FILTER_ARGUMENTS \
 	{"service", NULL, ARGUMENT_NAME, 0, NULL, "service", 0, 0, NULL, "only of this service"}, \
 	{ \
@@ -146,13 +143,7 @@ static int show_all(struct shown *s)
 // For so long; what cannot be walked is at its end. True: that was all of it, or enough.
 static bool show_part(struct shown *s, u64 most_us)
 {
-	u64 start_ns = clock_ns();
-	int error;
-	do
-		error = s->weftd->engine_ops->table_walk_part(
-			s->weftd->engine, WEFT_TABLE_connection, &s->cursor, visit, s);
-	while (!error && s->cursor && clock_ns() - start_ns < most_us * 1000);
-	return error || !s->cursor;
+	return connections_walk_part(s->weftd, &s->cursor, most_us, visit, s) || !s->cursor;
 }
 
 static void show_on(evutil_socket_t fd, short what, void *context)
@@ -161,7 +152,7 @@ static void show_on(evutil_socket_t fd, short what, void *context)
 	struct shown *s = context;
 	struct request *request = s->request;
 	(void)fd, (void)what;
-	if (!show_part(s, PART_US)) {
+	if (!show_part(s, CONNECTION_PART_US)) {
 		event_add(s->next, &at_once);
 		return;
 	}
@@ -192,7 +183,7 @@ static int run_show(struct request *request)
 		.now_ns = clock_ns(),
 		.limit = (size_t)spec_number(request->arguments, "limit", SHOWN_MAX + 1),
 		.result = request->result};
-	if (show_part(s, request->pending ? FIRST_US : UINT64_MAX / 1000)) {
+	if (show_part(s, request->pending ? CONNECTION_FIRST_US : UINT64_MAX / 1000)) {
 		error = show_all(s);
 		shown_free(s);
 		return error;

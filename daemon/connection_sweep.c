@@ -13,9 +13,7 @@
 #include "daemon/service.h"
 #include "datapath/pipeline/balance.h"
 
-// Who shares the core with weftd waits for a part: it is short beside a request.
 enum {
-	PART_US = 250,
 	BREATH_MS = 1, // between parts
 	PART_OF = 20,  // between sweeps: so many times what one took
 	PAUSE_MIN_MS = 1000,
@@ -64,12 +62,14 @@ static int sweep_fragment(const void *at, const void *data, void *context)
 	return 0;
 }
 
-// They are over soon, and their table is small.
+// They are over soon, and their table is small; without services there are none.
 static void on_fragments(evutil_socket_t fd, short what, void *context)
 {
 	struct weftd *weftd = context;
 	(void)fd, (void)what;
-	weftd->engine_ops->table_walk(weftd->engine, WEFT_TABLE_fragment, sweep_fragment, weftd);
+	if (object_count(weftd, &noun_service))
+		weftd->engine_ops->table_walk(
+			weftd->engine, WEFT_TABLE_fragment, sweep_fragment, weftd);
 }
 
 // Without services there is little to find: what a packet under way has put back after they went.
@@ -121,7 +121,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 {
 	struct connections *c = context;
 	struct weftd *weftd = c->weftd;
-	u64 start_ns = clock_ns(), took_ns;
+	u64 start_ns = clock_ns();
 	int error;
 	(void)fd, (void)what;
 	if (!c->under_way && !is_due(c, start_ns)) {
@@ -130,12 +130,8 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 	}
 	if (!c->under_way)
 		begin(c);
-	do {
-		error = weftd->engine_ops->table_walk_part(
-			weftd->engine, WEFT_TABLE_connection, &c->cursor, sweep_connection, c);
-		took_ns = clock_ns() - start_ns;
-	} while (!error && c->cursor && took_ns < PART_US * 1000ull);
-	c->took_ns += took_ns;
+	error = connections_walk_part(weftd, &c->cursor, CONNECTION_PART_US, sweep_connection, c);
+	c->took_ns += clock_ns() - start_ns;
 	if (error || !c->cursor)
 		end(c, !error);
 	schedule(c);

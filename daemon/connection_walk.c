@@ -14,11 +14,6 @@
 #include "daemon/network.h"
 #include "daemon/service.h"
 
-enum {
-	FIRST_US = 2000, // before the answer: all of a small table
-	PART_US = 250,   // who shares the core with weftd waits for it
-};
-
 struct connection_walk {
 	struct weftd *weftd;
 	struct connection_filter filter;
@@ -35,6 +30,18 @@ struct connection_walks {
 	struct event *timer;
 	struct connection_walk *list; // the first is under way
 };
+
+int connections_walk_part(
+	struct weftd *weftd, u32 *cursor, u64 most_us, engine_walk_fn *fn, void *context)
+{
+	u64 start_ns = clock_ns();
+	int stopped;
+	do
+		stopped = weftd->engine_ops->table_walk_part(
+			weftd->engine, WEFT_TABLE_connection, cursor, fn, context);
+	while (!stopped && *cursor && clock_ns() - start_ns < most_us * 1000);
+	return stopped;
+}
 
 static const struct noun *const held[] = {&noun_service, &noun_backend, &noun_network};
 
@@ -103,15 +110,9 @@ static void end(struct connection_walk *w)
 static bool walk_first(struct weftd *weftd, u64 most_us)
 {
 	struct connection_walk *w = weftd->walks->list;
-	u64 start_ns = clock_ns();
-	int error;
 	if (!w->begun)
 		begin(w);
-	do
-		error = weftd->engine_ops->table_walk_part(
-			weftd->engine, WEFT_TABLE_connection, &w->cursor, visit, w);
-	while (!error && w->cursor && clock_ns() - start_ns < most_us * 1000);
-	if (!error && w->cursor)
+	if (!connections_walk_part(weftd, &w->cursor, most_us, visit, w) && w->cursor)
 		return false;
 	end(w);
 	return true;
@@ -129,7 +130,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 	struct weftd *weftd = context;
 	(void)fd, (void)what;
 	if (weftd->walks->list) // else somebody was quicker
-		walk_first(weftd, PART_US);
+		walk_first(weftd, CONNECTION_PART_US);
 	go_on(weftd->walks);
 }
 
@@ -147,7 +148,7 @@ static struct connection_walk *walk_new(struct weftd *weftd)
 static void start(struct weftd *weftd, const struct connection_walk *w)
 {
 	if (weftd->walks->list == w)
-		walk_first(weftd, FIRST_US);
+		walk_first(weftd, CONNECTION_FIRST_US);
 	go_on(weftd->walks);
 }
 
