@@ -174,6 +174,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/tools/%.o
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lbpf -lxxhash -lpthread $(TOOL_LIBS) -o $@
 
 $(BUILD)/tests/unit/path_test: $(call objects,ctl/path/walk.c ctl/path/way.c ctl/path/result.c)
+$(BUILD)/tests/unit/trace_packet_test: $(call objects,ctl/trace_packet.c ctl/words.c)
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(DAEMON) $(DATAPATH)
 	@mkdir -p $(@D)
 	$(call say,LINK)

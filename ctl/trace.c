@@ -17,10 +17,9 @@
 enum {
 	HOLD_MS = 150,
 	HOLD_MOST_MS = 5000,
-	TRANSIT_NS = 20000000, // between hosts, as a rule
-	START_MS = 50,         // what comes so soon may have passed a host before that began
-	END_MS = 700,          // for the last packet's way
-	WHOLES_MOST = 1024     // superpackets that are remembered
+	START_MS = 50,     // what comes so soon may have passed a host before that began
+	END_MS = 700,      // for the last packet's way
+	WHOLES_MOST = 1024 // superpackets that are remembered
 };
 
 struct whole { // a superpacket, as a host took it from a peer

@@ -75,20 +75,18 @@ void packets_forget(struct packets *packets, struct packet *packet)
 	free(packet);
 }
 
-// Can a point at that time be in front of all that is known, or else behind its first?
-static bool fits(const struct packet *packet, long long clock, int64_t ns, bool before)
+// What is known of the packet by that clock: when it was first seen. 0: nothing.
+static int64_t first_seen(const struct packet *packet, long long clock)
 {
-	for (size_t i = 0; ns && i < packet->clock_count; i++) {
-		const struct packet_clock *known = &packet->clocks[i];
-
-		if (known->clock == clock && known->first_ns)
-			return before ? ns <= known->first_ns : ns >= known->first_ns;
-	}
-	return true;
+	for (size_t i = 0; i < packet->clock_count; i++)
+		if (packet->clocks[i].clock == clock)
+			return packet->clocks[i].first_ns;
+	return 0;
 }
 
-// Of those that the host has not told of: the last that was seen before. Where nobody has told how
-// it came in, the first that was seen later.
+// Of those that the host has not told of, and that were seen before, it is the oldest if that was
+// just now: what comes close together stays in its order. Else it is the newest: older ones were
+// lost. Where nobody has told how it came in, it is the first that was seen later.
 static struct packet *arrived(
 	struct identity *identity, uint64_t host, bool from_peer, long long clock, int64_t ns)
 {
@@ -97,12 +95,14 @@ static struct packet *arrived(
 	DL_FOREACH2(identity->packets, packet, newer)
 	{
 		bool before = !from_peer && !packet->from_port;
+		int64_t first_ns = first_seen(packet, clock);
 
-		if ((from_peer ? packet->from_peer : packet->from_port) & host ||
-			!fits(packet, clock, ns, before))
+		if ((from_peer ? packet->from_peer : packet->from_port) & host)
+			continue;
+		if (ns && first_ns && (before ? ns > first_ns : ns < first_ns))
 			continue;
 		found = packet;
-		if (before)
+		if (before || (from_peer && first_ns && ns - first_ns < TRANSIT_NS))
 			break;
 	}
 	return found;

@@ -11,9 +11,10 @@
 #include "ctl/segment.h"
 
 enum {
-	POINTS_MOST = 24,     // of one packet that are held
-	PACKETS_MOST = 16384, // that are known; the oldest are forgotten
-	CLOCKS_MOST = 8,      // hosts with others share the last one's place
+	POINTS_MOST = 24,      // of one packet that are held
+	PACKETS_MOST = 16384,  // that are known; the oldest are forgotten
+	CLOCKS_MOST = 8,       // hosts with others share the last one's place
+	TRANSIT_NS = 20000000, // between hosts, as a rule
 };
 
 struct seen {
