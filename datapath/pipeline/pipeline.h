@@ -168,11 +168,20 @@ weft_inline enum weft_drop pipeline_change(struct pipeline *line, u32 bytes)
 	return drop ? drop : pipeline_apply(line);
 }
 
+weft_inline void pipeline_from_peer(struct weft_key *key, u32 vni)
+{
+	key->vni = vni;
+	if (vni && key->src.byte[0] & 1) {
+		key->vni |= WEFT_KEY_BALANCED;
+		key->src.byte[0] &= 0xfe;
+	}
+}
+
 weft_inline void pipeline_decide(struct pipeline *line, u32 in_port)
 {
 	struct weft_verdict *v = line->verdict;
 	enum weft_drop drop = PARSE(line, in_port);
-	line->key->vni = line->vni;
+	pipeline_from_peer(line->key, line->vni);
 	__builtin_memset(v, 0, sizeof(*v));
 	if (drop) {
 		v->action = WEFT_ACTION_drop;

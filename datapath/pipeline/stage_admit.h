@@ -51,7 +51,8 @@ weft_inline bool admit_network(struct decide *d, u32 *network)
 	u32 flags = d->port->flags;
 	*network = d->port->network;
 	if (flags & WEFT_PORT_PEER) {
-		*network = admit_tag(d, flags & WEFT_PORT_LIMITED ? key->in_port : 0, key->vni);
+		*network = admit_tag(d, flags & WEFT_PORT_LIMITED ? key->in_port : 0,
+			key->vni & ~WEFT_KEY_BALANCED);
 		d->verdict->flags |= WEFT_VERDICT_FROM_PEER;
 		return !*network && decide_drop(d, WEFT_DROP_vni_unknown);
 	}

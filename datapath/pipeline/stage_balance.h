@@ -105,6 +105,37 @@ weft_inline bool balance_deliver(struct decide *d, u32 scope)
 	return false;
 }
 
+// --- where a backend is
+
+enum balance_place { BALANCE_NOWHERE, BALANCE_HERE, BALANCE_ELSEWHERE };
+
+weft_inline enum balance_place balance_place(
+	const struct decide *d, u32 network, const struct weft_mac *mac)
+{
+	struct balance *b = d->balance;
+	b->place = fdb_key(network, mac);
+	const struct weft_fdb_row *row = TABLE_GET(d->tables, fdb, &b->place);
+	b->index.index = row ? row->port : 0;
+	const struct weft_port_row *port = row ? TABLE_GET(d->tables, port, &b->index) : NULL;
+	return !port                          ? BALANCE_NOWHERE
+	       : port->flags & WEFT_PORT_PEER ? BALANCE_ELSEWHERE
+					      : BALANCE_HERE;
+}
+
+// What the backend's host is to translate: WEFT_KEY_BALANCED.
+weft_inline void balance_mark(struct weft_rewrite *rewrite, const struct weft_key *key)
+{
+	if (!(rewrite->what & WEFT_REWRITE_SRC_MAC))
+		rewrite->src_mac = key->src;
+	rewrite->what |= WEFT_REWRITE_SRC_MAC;
+	rewrite->src_mac.byte[0] |= 1;
+}
+
+weft_inline bool balance_is_marked(const struct weft_rewrite *rewrite)
+{
+	return rewrite->src_mac.byte[0] & 1;
+}
+
 // --- a connection that is known
 
 enum balance_course {
@@ -150,6 +181,9 @@ weft_inline enum balance_course balance_follow(
 	b->index.index = row->rewrite.backend;
 	const struct weft_backend_row *backend = TABLE_GET(d->tables, backend, &b->index);
 	enum balance_course course = balance_course(key, row, backend);
+	if (course == BALANCE_FOLLOWS && backend && balance_is_marked(&row->rewrite) &&
+		balance_place(d, row->network, &backend->mac) == BALANCE_HERE)
+		return BALANCE_OPENS; // the backend has come to this host
 	if (course == BALANCE_OPENS || course == BALANCE_GONE)
 		return course;
 	b->rewrite = row->rewrite;
@@ -178,21 +212,6 @@ weft_inline bool balance_reset(struct decide *d, const struct weft_key *key,
 }
 
 // --- a new connection
-
-enum balance_place { BALANCE_NOWHERE, BALANCE_HERE, BALANCE_ELSEWHERE };
-
-weft_inline enum balance_place balance_place(
-	const struct decide *d, u32 network, const struct weft_mac *mac)
-{
-	struct balance *b = d->balance;
-	b->place = fdb_key(network, mac);
-	const struct weft_fdb_row *row = TABLE_GET(d->tables, fdb, &b->place);
-	b->index.index = row ? row->port : 0;
-	const struct weft_port_row *port = row ? TABLE_GET(d->tables, port, &b->index) : NULL;
-	return !port                          ? BALANCE_NOWHERE
-	       : port->flags & WEFT_PORT_PEER ? BALANCE_ELSEWHERE
-					      : BALANCE_HERE;
-}
 
 // A port of the network's gateway address that is this host's and is free towards the backend:
 // fills in the source. False: none.
@@ -313,7 +332,8 @@ weft_inline bool balance_open(struct decide *d, const struct weft_key *key)
 	return balance_deliver(d, b->row.network);
 }
 
-// On the backend's host: a balancer elsewhere has chosen by the MAC. True: the verdict stands.
+// On the backend's host: a balancer elsewhere has chosen, and says whom by the MAC. True: the
+// verdict stands.
 weft_inline bool balance_arrive(
 	struct decide *d, const struct weft_key *key, const struct weft_service_row *service)
 {
@@ -323,9 +343,11 @@ weft_inline bool balance_arrive(
 	b->index.index = station ? station->backend : 0;
 	const struct weft_backend_row *backend = TABLE_GET(d->tables, backend, &b->index);
 	if (!station || !backend || backend->service != service->id)
-		return false; // one whose address it is
+		return false;
 	balance_row(d, service, b->index.index);
 	balance_translate(d, backend);
+	b->row.rewrite.what |= WEFT_REWRITE_SRC_MAC;
+	b->row.rewrite.src_mac = key->src;       // the mark is off
 	bool routed = mac_is_gateway(&key->src); // there: the answer goes back the same way
 	if (routed)
 		b->row.port = key->in_port;
@@ -354,6 +376,8 @@ weft_inline bool balance_choose(struct decide *d, const struct weft_key *key,
 					   : BALANCE_ELSEWHERE;
 	if (place == BALANCE_NOWHERE) // who translates hangs on it
 		return decide_drop(d, WEFT_DROP_backend_unresolved);
+	if (service->flags & WEFT_SERVICE_HOST_DSR && place == BALANCE_ELSEWHERE)
+		balance_mark(&b->row.rewrite, key);
 	bool translate = nat || place == BALANCE_HERE;
 	if (translate)
 		balance_translate(d, backend);
@@ -392,7 +416,8 @@ weft_inline bool balance_new(
 	struct decide *d, const struct weft_key *key, const struct weft_service_row *service)
 {
 	if (!d->outside && !mac_is_gateway(&key->dst))
-		return service->flags & WEFT_SERVICE_HOST_DSR && balance_arrive(d, key, service);
+		return service->flags & WEFT_SERVICE_HOST_DSR && key->vni & WEFT_KEY_BALANCED &&
+		       balance_arrive(d, key, service);
 	d->verdict->service = service->id;
 	struct weft_index *index = &d->balance->index;
 	u32 id = balance_chosen(d, service);

@@ -102,6 +102,8 @@ weft_inline bool stage_forward(struct decide *d)
 	bool to_gateway_mac = mac_is_gateway(&d->dst);
 	if (!d->network)
 		return decide_drop(d, WEFT_DROP_port_removed);
+	if (d->key->vni & WEFT_KEY_BALANCED && !(d->verdict->flags & WEFT_VERDICT_REWRITE))
+		return decide_drop(d, WEFT_DROP_no_service);
 	if (to_gateway_mac || mac_is_group(&d->dst)) {
 		enum weft_reply reply = forward_gateway_reply(d, to_gateway_mac);
 		d->verdict->flags |= reply ? WEFT_VERDICT_ROUTER : 0;

@@ -55,7 +55,10 @@
 		"the gateway has no address, or no free port, towards this backend") \
 	X(answered_weftd, decide, \
 		"the answer to a question of weftd's: it has served its purpose") \
-	X(backend_dead, decide, "the backend of its connection is dead or gone")
+	X(backend_dead, decide, "the backend of its connection is dead or gone") \
+	X(no_service, decide, \
+		"another host balances, in mode host-dsr, and this one lacks the service or " \
+		"backend")
 
 #define WEFT_HOPS(X) X(parse) X(decide) X(apply) X(port) X(carrier)
 

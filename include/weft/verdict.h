@@ -24,11 +24,15 @@ enum weft_key_flag {
 // the one it quotes: protocol and ports, and what that one was sent to in ip_src.
 #define WEFT_KEY_ERROR 0x8000
 
+// In vni: a balancer elsewhere has chosen the station, and its host translates (mode host-dsr). On
+// the wire it is the group bit of the source, which no station's address has; src is without it.
+#define WEFT_KEY_BALANCED WEFT_BIT(31)
+
 // The part of a key that all flows between two stations of a network share: what plain switching
 // decides by.
 #define WEFT_KEY_HEAD \
 	u32 in_port; \
-	u32 vni;       /* in_port is a peer: the VXLAN network identifier */ \
+	u32 vni;       /* in_port is a peer: the VXLAN network identifier, or WEFT_KEY_BALANCED */ \
 	u16 ethertype; /* after the tag; host order */ \
 	u16 vid;       /* 0 when untagged or priority-tagged */ \
 	struct weft_mac dst; \

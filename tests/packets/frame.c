@@ -3,7 +3,7 @@
 //
 //   A>B                   destination B, source A; letters: A..F stations, G gateway, * broadcast,
 //                         M multicast, R 802.1D reserved, Z zero, S 33:33:ff solicited, N all
-//                         nodes, U the uplink
+//                         nodes, U the uplink; in lower case with the mark of a balancer
 //   tag:10 tag:0          802.1Q with that VID; tci:a00a the whole TCI; qinq:5 802.1ad
 //   type:88b5             a bare Ethernet type
 //   arp:OP,SENDER,TARGET,MAC   ARP; MAC is the target's letter (Z in a request)
@@ -25,6 +25,7 @@
 #include "tests/packets/packets.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ struct builder {
 	const struct frame *asked;
 };
 
-static void mac_of(char letter, u8 mac[6])
+static void mac_of(char name, u8 mac[6])
 {
 	static const struct {
 		char letter;
@@ -58,14 +59,17 @@ static void mac_of(char letter, u8 mac[6])
 		{'N', {0x33, 0x33, 0, 0, 0, 1}},
 		{'U', {0x02, 0, 0, 0, 0x0c, 0x0e}},
 	};
-	for (size_t i = 0; i < WEFT_ARRAY_SIZE(named); i++)
+	char letter = (char)toupper(name);
+	u8 station[6] = {0x02, 0, 0, 0, 0, (u8)letter};
+	bool known = letter >= 'A' && letter <= 'F';
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(named) && !known; i++)
 		if (named[i].letter == letter) {
-			memcpy(mac, named[i].mac, 6);
-			return;
+			memcpy(station, named[i].mac, 6);
+			known = true;
 		}
-	if (letter < 'A' || letter > 'F')
+	if (!known)
 		errx(1, "no station %c", letter);
-	const u8 station[6] = {0x02, 0, 0, 0, 0, (u8)letter};
+	station[0] |= letter != name;
 	memcpy(mac, station, 6);
 }
 

@@ -56,13 +56,13 @@ static void a_dead_backend_resets_at_its_host(void **state)
 		return; // TCP comes by the carrier
 	knows("A", P1);
 	knows("C", 13);
-	enter(P1, "A>C ip4:10.1.0.1,10.9.0.1,6 tcp:4000,87 flags:02");
-	enter(P1, "G>C ip4:198.51.100.7,10.9.0.1,6 tcp:4000,87 flags:02");
+	enter(P1, "a>C ip4:10.1.0.1,10.9.0.1,6 tcp:4000,87 flags:02");
+	enter(P1, "g>C ip4:198.51.100.7,10.9.0.1,6 tcp:4000,87 flags:02");
 	nobody_serves(SERVICE_RESET_DSR);
-	refuses(P1, "A>C ip4:10.1.0.1,10.9.0.1,6 tcp:4000,87 flags:10 ack:9",
+	refuses(P1, "a>C ip4:10.1.0.1,10.9.0.1,6 tcp:4000,87 flags:10 ack:9",
 		WEFT_DROP_backend_dead,
 		"C>A ip4:10.9.0.1,10.1.0.1,6 id:0 frag:4000 tcp:87,4000 flags:04 seq:9");
-	refuses(P1, "G>C ip4:198.51.100.7,10.9.0.1,6 tcp:4000,87 flags:10 ack:9",
+	refuses(P1, "g>C ip4:198.51.100.7,10.9.0.1,6 tcp:4000,87 flags:10 ack:9",
 		WEFT_DROP_backend_dead,
 		"C>G ip4:10.9.0.1,198.51.100.7,6 id:0 frag:4000 tcp:87,4000 flags:04 seq:9");
 }

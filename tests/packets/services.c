@@ -141,12 +141,12 @@ static void host_dsr_elsewhere(void **state)
 	start(state);
 	for (int i = 0; i < 3; i++)
 		goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", P1,
-			"A>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9");
+			"a>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9");
 	goes(P1, "C>A ip4:10.9.0.1,10.1.0.1,17 udp:82,4000 data:9", 12,
 		"C>A ip4:10.9.0.1,10.1.0.1,17 udp:82,4000 data:9");
 	// from outside the answer comes back here, and goes out as it came in
 	goes(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9", P1,
-		"G>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9");
+		"g>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9");
 	for (int i = 0; i < 3; i++)
 		goes(P1, "C>G ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9", UPLINK,
 			"U>D ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
@@ -159,12 +159,12 @@ static void host_dsr_arrives(void **state)
 	knows("A", P1);
 	knows("C", 13);
 	for (int i = 0; i < 3; i++)
-		goes(P1, "A>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", 13,
+		goes(P1, "a>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", 13,
 			"A>C ip4:10.1.0.1,10.1.0.3,17 udp:4000,8082 data:9");
 	for (int i = 0; i < 3; i++)
 		goes(13, "C>A ip4:10.1.0.3,10.1.0.1,17 udp:8082,4000 data:9", P1,
 			"C>A ip4:10.9.0.1,10.1.0.1,17 udp:82,4000 data:9");
-	goes(P1, "G>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9", 13,
+	goes(P1, "g>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9", 13,
 		"G>C ip4:198.51.100.7,10.1.0.3,17 udp:4000,8082 data:9");
 	goes(13, "C>G ip4:10.1.0.3,198.51.100.7,17 udp:8082,4000 data:9", P1,
 		"C>G ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
@@ -183,13 +183,29 @@ static void host_dsr_moves_to_another_balancer(void **state)
 		PUT(tag, &both,
 			&white); // the answer's cached way lives for a second, or until this
 		for (int k = 0; k < 2; k++)
-			goes(peer, "G>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9", 13,
+			goes(peer, "g>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9", 13,
 				"G>C ip4:198.51.100.7,10.1.0.3,17 udp:4000,8082 data:9");
 		goes(13, "C>G ip4:10.1.0.3,198.51.100.7,17 udp:8082,4000 data:9", peer,
 			"C>G ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
 		assert_int_equal(connections(SERVICE_HOST_DSR), 1);
 	}
 	ops->table_del(engine, WEFT_TABLE_tag, &both, NULL);
+}
+
+// A guest that moves: the balancer's host has it now, and translates itself.
+static void host_dsr_comes_here(void **state)
+{
+	start(state);
+	knows("C", P1);
+	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", P1,
+		"a>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9");
+	knows("C", 13);
+	for (int i = 0; i < 3; i++)
+		goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", 13,
+			"A>C ip4:10.1.0.1,10.1.0.3,17 udp:4000,8082 data:9");
+	goes(13, "C>A ip4:10.1.0.3,10.1.0.1,17 udp:8082,4000 data:9", 12,
+		"G>A ip4:10.9.0.1,10.1.0.1,17 udp:82,4000 data:9");
+	assert_int_equal(connections(SERVICE_HOST_DSR), 1);
 }
 
 static void host_dsr_here(void **state)
@@ -445,6 +461,7 @@ int services_run(struct sequence_arena *arena)
 		TEST(host_dsr_elsewhere),
 		TEST(host_dsr_arrives),
 		TEST(host_dsr_moves_to_another_balancer),
+		TEST(host_dsr_comes_here),
 		TEST(host_dsr_here),
 		TEST(what_nobody_serves),
 		TEST(limits),

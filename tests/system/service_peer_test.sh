@@ -60,6 +60,23 @@ answered 'g1 10.1.0.14, g2 10.1.0.14' g4 $VIP
 answered 'g1 198.51.100.7, g2 198.51.100.7' out $VIP
 answered 'g1 10.1.0.12, g2 10.1.0.254' g2 $VIP
 
+# a host that lacks the service says so: whom a balancer elsewhere sends there gets no answer, from inside and from outside
+lacks() { [ "$(json b '[.[] | select(.reason == "no_service").packets] | add // 0' drops show)" -gt "$1" ]; }
+for i in 1 2; do ctl b backend del web address 10.1.0.1$i port 8080; done
+ctl b service del web
+dropped=0
+for client in "g4 10.1.0.14" "out 198.51.100.7"; do
+	port=4200
+	until [ "$(json a '.[0].backend' service who web from "${client#* }:$port")" = 10.1.0.12 ]; do port=$((port + 1)); done
+	! on "${client% *}" curl -s --local-port $port --max-time 1 http://$VIP/ || die "$client: an answer, and no service there"
+	wait_for 5 lacks "$dropped"
+	dropped=$(json b '[.[] | select(.reason == "no_service").packets] | add' drops show)
+done
+ctl b service add web vip $VIP port 80 proto tcp network blue mode host-dsr
+for i in 1 2; do ctl b backend add web address 10.1.0.1$i port 8080; done
+wait_for 5 json_is b 2 '.[0].serving' service show web
+answered 'g1 10.1.0.14, g2 10.1.0.14' g4 $VIP
+
 # a backend that has moved behind another MAC is followed; at once where no claim is held against it for a time
 for h in a b; do ctl $h network set blue suppress 0; done
 on g2 ip link set eth0 address 02:00:00:00:00:22
