@@ -150,8 +150,7 @@ static const char *state_of(const struct object *object, char why[160])
 static json_t *backend_show(struct weftd *weftd, const struct object *object)
 {
 	const struct object *service = backend_service(weftd, object->spec);
-	struct weft_index index = {object->id};
-	struct weft_backend_count_row count = {0};
+	struct weft_backend_count_row count = backend_counts(weftd, object->id);
 	char why[160], mac[MAC_TEXT_BYTES];
 	balancer_settle(weftd);
 	const struct backend *backend = object->live;
@@ -160,10 +159,10 @@ static json_t *backend_show(struct weftd *weftd, const struct object *object)
 	bool known = backend && memcmp(&backend->row.mac, &(struct weft_mac){0}, 6) != 0;
 	if (known)
 		mac_text(&backend->row.mac, mac);
-	engine_get(weftd, backend_count, &index, &count);
-	json_t *shown = json_pack("{s:I, s:s?, s:f, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}", "id",
+	json_t *shown = json_pack("{s:I, s:s?, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}", "id",
 		(json_int_t)object->id, "mac", known ? mac : NULL, "share_percent",
-		backend && size ? 100.0 * backend->slots / size : 0.0, "connections_begun",
+		backend && size ? 100.0 * backend->slots / size : 0.0, "connections",
+		(json_int_t)(backend ? backend->load.connections : 0), "connections_begun",
 		(json_int_t)count.connections, "packets", (json_int_t)count.packets, "bytes",
 		(json_int_t)count.bytes, "reply_packets", (json_int_t)count.reply_packets,
 		"reply_bytes", (json_int_t)count.reply_bytes, "state", state, "why",
@@ -195,7 +194,7 @@ const struct noun noun_backend = {
 	.arguments = backend_arguments,
 	.identity = "service address port",
 	.groups = {"service", "address"},
-	.columns = "service,address,port,weight,share_percent,mac,connections_begun,packets,bytes,"
+	.columns = "service,address,port,weight,share_percent,mac,connections,packets,bytes,"
 		   "health,state,why",
 	.check = backend_check,
 	.complete = backend_complete,

@@ -102,6 +102,7 @@ bool backends_follow(struct weftd *weftd, u32 round)
 		if (!object->live)
 			continue;
 		follow_drain(weftd, object);
+		backend_look(weftd, object, round, now_ns);
 		if (json_object_get(object->spec, "mac")) {
 			follow_place(weftd, object, now_ns);
 			continue;

@@ -47,6 +47,7 @@ static int sweep_connection(const void *at, const void *data, void *context)
 		return 0;
 	census_count(&c->of_service, row.service);
 	census_count(&c->of_network, row.network);
+	backends_count(c->weftd, row.rewrite.backend);
 	return 0;
 }
 
@@ -88,6 +89,7 @@ static void begin(struct connections *c)
 	c->now_ns = clock_ns();
 	census_begin(c->weftd, &c->of_service);
 	census_begin(c->weftd, &c->of_network);
+	backends_count_begin(c->weftd);
 }
 
 // A walk that failed has counted too little: it proves nothing.
@@ -96,6 +98,7 @@ static void end(struct connections *c, bool whole)
 	if (whole) {
 		census_end(c->weftd, &c->of_service);
 		census_end(c->weftd, &c->of_network);
+		backends_count_end(c->weftd);
 		if (c->weftd->engine_ops->table_counted)
 			c->weftd->engine_ops->table_counted(
 				c->weftd->engine, WEFT_TABLE_connection, c->rows);

@@ -208,8 +208,11 @@ static void show_objects(struct request *request, bool named, json_t *result)
 		name = model_name(noun, request->arguments);
 		object = object_find(request->weftd, noun, name);
 		free(name);
-		if (object)
-			json_array_append_new(result, object_show(request->weftd, object));
+		if (!object)
+			return;
+		json_array_append_new(result, object_show(request->weftd, object));
+		if (noun->show_one)
+			noun->show_one(request->weftd, object, json_array_get(result, 0));
 		return;
 	}
 	for (object = object_first(request->weftd, noun); object; object = object->hh.next)

@@ -58,6 +58,8 @@ struct noun {
 	void (*forget)(struct object *object);
 	// The fields that show adds to the spec (state, why, counters). New object.
 	json_t *(*show)(struct weftd *weftd, const struct object *object);
+	// What show adds where one object was asked for, by its name. NULL: nothing.
+	void (*show_one)(struct weftd *weftd, const struct object *object, json_t *shown);
 	// show of things that are no objects too (learned FDB rows); NULL: the objects only.
 	// filter: the arguments given to show. Appends to result.
 	int (*show_all)(

@@ -177,19 +177,6 @@ static int service_remove(struct weftd *weftd, struct object *object, struct fai
 	return 0;
 }
 
-static void add_counts(struct weftd *weftd, u32 id, struct weft_backend_count_row *sum)
-{
-	struct weft_index index = {id};
-	struct weft_backend_count_row count;
-	if (engine_get(weftd, backend_count, &index, &count))
-		return;
-	sum->packets += count.packets;
-	sum->bytes += count.bytes;
-	sum->reply_packets += count.reply_packets;
-	sum->reply_bytes += count.reply_bytes;
-	sum->connections += count.connections;
-}
-
 static const char *state_of(const struct object *object, u32 backends, const char **why)
 {
 	const struct service *service = object->live;
@@ -215,8 +202,13 @@ static json_t *service_show(struct weftd *weftd, const struct object *object)
 	balancer_settle(weftd);
 	engine_get(weftd, service_usage, &index, &usage);
 	for (; backend; backend = backends_next(backend)) {
+		struct weft_backend_count_row count = backend_counts(weftd, backend->id);
 		backends++;
-		add_counts(weftd, backend->id, &sum);
+		sum.packets += count.packets;
+		sum.bytes += count.bytes;
+		sum.reply_packets += count.reply_packets;
+		sum.reply_bytes += count.reply_bytes;
+		sum.connections += count.connections;
 	}
 	state = state_of(object, backends, &why);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}",
@@ -245,4 +237,5 @@ const struct noun noun_service = {
 	.remove = service_remove,
 	.forget = service_forget,
 	.show = service_show,
+	.show_one = backends_show,
 };

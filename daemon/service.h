@@ -8,6 +8,7 @@
 //   backend.c        the noun
 //   backend_rows.c   its rows in the engine, and those of one that goes
 //   port_block.c     who sends by which ports of the gateway addresses
+//   backend_load.c   what each has to do: connections, rates
 //   backend_follow.c who answers for their addresses, and whose time to drain is over
 //   balancer.c       what follows a change: rings are filled again, once for many changes
 #pragma once
@@ -29,6 +30,14 @@ struct service {                       // object->live
 	u32 key_count;
 };
 
+struct backend_load {
+	u32 connections, counting; // as the last sweep has counted them; by the one under way
+	u64 looked_ns;             // 0: not yet
+	struct weft_backend_count_row count; // then
+	bool rates;                          // there are two looks to tell them by
+	u64 connections_per_second, packets_per_second, bytes_per_second;
+};
+
 struct backend {                     // object->live
 	struct weft_backend_row row; // as the engine has it
 	bool station;                // it has a row in the station table
@@ -40,6 +49,7 @@ struct backend {                     // object->live
 	bool drained;                // its time is over, and its connections are gone
 	struct check *check;         // check.h; NULL: it is not checked
 	bool out;                    // its checks keep it out of the ring
+	struct backend_load load;
 };
 
 // --- words
@@ -107,6 +117,17 @@ void backend_hear(struct weftd *weftd, struct object *object); // who answers fo
 // Is one waiting for an answer? Of very many, those that are known have their turn in one of
 // several rounds.
 bool backends_follow(struct weftd *weftd, u32 round);
+
+// --- backend_load.c
+struct weft_backend_count_row backend_counts(struct weftd *weftd, u32 id); // of all CPUs
+// A sweep over the connections: each with its backend's id.
+void backends_count_begin(struct weftd *weftd);
+void backends_count(struct weftd *weftd, u32 id);
+void backends_count_end(struct weftd *weftd);
+// Its rates, once a second; of very many each has its turn in one of several rounds.
+void backend_look(struct weftd *weftd, struct object *object, u32 round, u64 now_ns);
+// What each has to do, and how it is: "served_by", an array.
+void backends_show(struct weftd *weftd, const struct object *service, json_t *shown);
 
 // --- balancer.c
 int balancer_open(struct weftd *weftd);

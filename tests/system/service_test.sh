@@ -56,6 +56,20 @@ answered 'g1 fd00::254, g2 fd00::254, g3 fd00::254' out $OUTER6
 answered 'g1 fd00::14, g2 fd00::14, g3 fd00::14' g4 $OUTER6
 on out ping -n -q -c 1 -W 2 $OUTER6 >/dev/null || die "echo to the service from outside"
 
+# --- what each backend has to do, and how it is
+ctl a service add told vip $OUTER port 55 proto udp network blue mode nat uplink up0 check udp send who interval 1s
+backends told 8080
+wait_for 5 json_is a '[true,"healthy",0]' '.[0].served_by[0] | [.packets_per_second == 0, .health, .connections]' service show told
+got=$(ask out $OUTER 40 --udp --port 55)
+wait_for 5 json_is a true '.[0].served_by | all(.connections_per_second > 0 and .bytes_per_second > .packets_per_second)' service show told
+for i in 1 2 3; do
+	wait_for 5 json_is a "$(jq --arg who "g$i 10.1.0.254" '.[$who]' <<<"$got")" \
+		".[0].served_by[] | select(.address == \"10.1.0.1$i\").connections" service show told
+done
+expect a '[40,100,true]' '.[0] | [([.served_by[].connections] | add), ([.served_by[].share_percent] | add | round),
+	([.served_by[].bytes] | add) == .bytes]' service show told
+ctl a service show told | grep -qE '^  10.1.0.13 +8080 ' || die "service show told: $(ctl a service show told)"
+
 # --- host-dsr: the backend sees who asks, and needs no address of the service
 ctl a service set shop mode host-dsr
 answered 'g1 198.51.100.7, g2 198.51.100.7, g3 198.51.100.7' out $OUTER
@@ -127,5 +141,5 @@ expect a 0 '.[0].connections' service show shop
 # --- nothing is left
 ctl a -j export | jq 'del(.services[] | select(.name == "shop")) | del(.backends[] | select(.service == "shop"))' >"$WORK/file"
 ctl a apply "$WORK/file"
-expect a '["web","dns","six","own"]' '[.[].name]' service show
+expect a '["web","dns","six","told","own"]' '[.[].name]' service show
 ! on out timeout 1 "$TOOLS/serve" ask --netns "$(netns out)" --to $OUTER >/dev/null || die "a deleted service answers"
