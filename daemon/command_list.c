@@ -9,7 +9,7 @@ extern const struct command host_commands[], port_commands[], fdb_commands[], dr
 extern const struct command cpu_commands[], latency_commands[], trace_commands[];
 extern const struct command explain_commands[], path_commands[], path_measure_commands[],
 	path_points_commands[], probe_commands[];
-extern const struct command neighbour_commands[], connection_commands[];
+extern const struct command neighbour_commands[], connection_commands[], who_commands[];
 extern const struct command log_commands[], apply_commands[], watch_commands[];
 
 // In dependency order: an object may refer to those of earlier nouns.
@@ -29,6 +29,7 @@ const struct command *const command_groups[] = {
 	port_commands,
 	fdb_commands,
 	neighbour_commands,
+	who_commands,
 	connection_commands,
 	drops_commands,
 	explain_commands,

@@ -10,6 +10,7 @@
 #include "daemon/command_table.h"
 #include "daemon/fdb.h"
 #include "daemon/place.h"
+#include "daemon/path.h"
 #include "daemon/pending.h"
 #include "daemon/probe_parts.h"
 
@@ -37,6 +38,7 @@ static void session_free(struct probe_session *session)
 	probe_guest_end(session->request->weftd, &session->guest);
 	if (session->timer)
 		event_free(session->timer);
+	json_decref(session->result.service);
 	free(session->result.guest_from.ns);
 	free(session->result.guest_to.ns);
 	free(session->ones);
@@ -214,7 +216,9 @@ static const struct argument probe_arguments[] = {
 	{"from", NULL, ARGUMENT_NAME, ARGUMENT_POSITIONAL | ARGUMENT_REQUIRED, NULL, "port", 0, 0,
 		NULL, "the port from whose place it is sent"},
 	{"to", NULL, ARGUMENT_TEXT, ARGUMENT_POSITIONAL | ARGUMENT_REQUIRED, NULL, "port", 0, 0,
-		NULL, "a port of this host, or a guest's IP or MAC address"},
+		NULL,
+		"a port of this host, or a guest's IP or MAC address; a service's address with a "
+		"port: who serves there"},
 	{"count", NULL, ARGUMENT_NUMBER, 0, NULL, NULL, 1, COUNT_MAX, "10", "how many probes"},
 	{"interval", "interval_ms", ARGUMENT_NUMBER, 0, NULL, NULL, 1, 60000, "100",
 		"milliseconds between them"},
@@ -222,6 +226,9 @@ static const struct argument probe_arguments[] = {
 		"bytes of each frame, without a tag; as small as can be without it"},
 	{"network", NULL, ARGUMENT_NAME, 0, NULL, "network", 0, 0, NULL,
 		"in which network, if both are in several"},
+	PATH_PROTO,
+	{"from-port", "from_port", ARGUMENT_NUMBER, 0, NULL, NULL, 1, 65535, "862",
+		"the client's, by which a service chooses who serves, or knows the connection"},
 	{"guests", NULL, ARGUMENT_BOOL, 0, NULL, NULL, 0, 0, "on",
 		"ask the guests at both ends, too (ARP, ND)"},
 	{0},

@@ -97,6 +97,7 @@ struct probe_result {
 		last_count; // by the answer with the highest number: of the question, its own
 	bool one_host, one_clock;
 	struct probe_share guest_from, guest_to; // A's, B's
+	json_t *service; // B serves there: {"service", "backend", "backend_port", "by"}. Owned.
 };
 json_t *probe_show_one(const struct probe_result *result, u32 sequence);
 json_t *probe_show(const struct probe_result *result);

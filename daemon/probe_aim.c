@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Who asks whom: the words of `weftctl probe A B` -> a network, two places, a way between them.
 #include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include "daemon/address.h"
 #include "daemon/command_table.h"
 #include "daemon/explain.h"
 #include "daemon/network.h"
+#include "daemon/path.h"
 #include "daemon/port.h"
 #include "daemon/probe_parts.h"
 #include "daemon/value.h"
@@ -23,6 +26,8 @@ static int no_guest(struct weftd *weftd, const char *text, const struct object *
 {
 	struct weft_service_key key = {.scope = network->id};
 	struct weft_service_row row;
+	char with_port[INET6_ADDRSTRLEN + 8];
+	snprintf(with_port, sizeof(with_port), address_v4(ip) ? "%s:80" : "[%s]:80", text);
 	memcpy(key.address, ip, sizeof(key.address));
 	if (network_is_gateway(network->spec, ip)) {
 		fail(failure, -EINVAL, "bad_value",
@@ -32,10 +37,11 @@ static int no_guest(struct weftd *weftd, const char *text, const struct object *
 	}
 	if (engine_get(weftd, service, &key, &row))
 		return no_station(failure, text, network->name);
-	fail(failure, -EINVAL, "bad_value",
-		"%s is the address of a service: no guest has it, and probes are not balanced",
+	fail(failure, -EINVAL, "bad_value", "%s is the address of a service: no guest has it",
 		text);
-	return fail_hint(failure, "probe one of its backends: `backend show` lists them");
+	return fail_hint(failure,
+		"say its port, to probe who serves there: %s, or probe one of its backends",
+		with_port);
 }
 
 // A station behind the port: heard last, else its own NIC.
@@ -51,14 +57,19 @@ static void station_of(struct weftd *weftd, const struct object *port, struct ex
 	s->mac_known = true;
 }
 
-static int read_target(struct weftd *weftd, const char *text, const struct object *network,
-	struct explain_station *s, struct failure *failure)
+static int read_target(struct probe_session *session, const char *text,
+	const struct object *network, struct explain_station *s)
 {
+	struct weftd *weftd = session->request->weftd;
+	struct failure *failure = &session->request->failure;
 	static const struct argument address = {.word = "to", .kind = ARGUMENT_ADDRESS},
 				     mac = {.word = "to", .kind = ARGUMENT_MAC};
 	const struct object *port = object_find(weftd, &noun_port, text);
 	json_t *value = port ? NULL : value_parse(&address, text, NULL);
+	struct target target;
 	u16 tag;
+	if (!port && !value && path_target(text, &target) && target.port)
+		return probe_service(session, network, &target, s);
 	if (port) {
 		station_of(weftd, port, s);
 		if (!place_in(weftd, port, network->id, &tag))
@@ -203,11 +214,12 @@ int probe_aim(struct probe_session *s)
 		return fail(&request->failure, -ENOENT, "not_found", "there is no port '%s'",
 			s->from_name);
 	const struct object *network;
+	s->from = from->id;
 	int error = choose_network(s, from, &network);
 	if (error)
 		return error;
 	struct explain_station a = {.network = network->id}, b = a;
-	error = read_target(weftd, to, network, &b, &request->failure);
+	error = read_target(s, to, network, &b);
 	if (error)
 		return error;
 	station_of(weftd, from, &a);
@@ -217,7 +229,6 @@ int probe_aim(struct probe_session *s)
 		assume_ip(&b.ip, v6);
 	if (!a.ip_known || address_v4(&a.ip) == v6)
 		assume_ip(&a.ip, v6);
-	s->from = from->id;
 	s->network = network->id;
 	s->way = (struct probe_way){a.mac, b.mac, a.ip, b.ip, s->way.tag};
 	return check_places(s, network);

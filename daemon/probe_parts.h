@@ -71,6 +71,11 @@ struct probe_session {
 
 // probe_aim.c: fills in network, places and way, from the request's words.
 int probe_aim(struct probe_session *session);
+// probe_service.c: B is a service's address and port: who serves A there? s: that one.
+struct target;
+struct explain_station;
+int probe_service(struct probe_session *session, const struct object *network,
+	const struct target *target, struct explain_station *s);
 // probe.c: the answer to this question has come; is that all?
 void probe_session_shown(struct probe_session *session, u32 number);
 void probe_session_look(struct probe_session *session);

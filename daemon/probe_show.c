@@ -283,6 +283,8 @@ json_t *probe_show(const struct probe_result *r)
 		clock.known ? json_integer(clock.offset_ns) : json_null());
 	json_object_set_new(
 		shown, "clock_error_ns", clock.known ? json_integer(clock.error_ns) : json_null());
+	if (r->service)
+		json_object_update(shown, r->service);
 	put_parts(shown, r, &clock);
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(guests); i++)
 		json_object_set_new(shown, guests[i].key,
@@ -344,6 +346,47 @@ static void print_clock(FILE *out, const json_t *shown)
 			us(shown, "clock_offset_ns"), us(shown, "clock_error_ns"));
 }
 
+static void print_service(FILE *out, const json_t *shown)
+{
+	const char *service = spec_text(shown, "service", NULL);
+	bool connection = strcmp(spec_text(shown, "by", ""), "connection") == 0;
+	if (service)
+		fprintf(out, "service %s: backend %s port %lld serves, by %s\n", service,
+			spec_text(shown, "backend", ""), spec_number(shown, "backend_port", 0),
+			connection ? "a connection that there is" : "the hash");
+}
+
+static void print_one(FILE *out, const json_t *line)
+{
+	fprintf(out, "%6lld  round trip %9.1f us", spec_number(line, "sequence", 0),
+		us(line, "rtt_ns"));
+	if (json_is_integer(json_object_get(line, "forward_ns")))
+		fprintf(out, "  there %9.1f us  back %9.1f us", us(line, "forward_ns"),
+			us(line, "back_ns"));
+	fprintf(out, "\n");
+}
+
+static void print_sum(FILE *out, const json_t *line)
+{
+	bool received = spec_number(line, "received", 0);
+	print_service(out, line);
+	fprintf(out, "%lld probes, %lld lost (%lld there, %lld back", spec_number(line, "sent", 0),
+		spec_number(line, "lost", 0), spec_number(line, "lost_forward", 0),
+		spec_number(line, "lost_back", 0));
+	if (spec_number(line, "lost_last", 0))
+		fprintf(out, ", %lld since the last answer", spec_number(line, "lost_last", 0));
+	fprintf(out, "), %lld twice, %lld out of order", spec_number(line, "duplicates", 0),
+		spec_number(line, "reordered", 0));
+	print_clock(out, line);
+	fprintf(out, "\n");
+	if (received)
+		fprintf(out, "%-22s %9s %9s %9s %9s %9s\n", "us", "min", "p50", "p90", "p99",
+			"max");
+	if (received)
+		print_parts(out, line);
+	print_guests(out, line);
+}
+
 char *probe_text(const json_t *line)
 {
 	char *text = NULL;
@@ -351,31 +394,10 @@ char *probe_text(const json_t *line)
 	FILE *out = open_memstream(&text, &size);
 	if (!out)
 		abort();
-	if (json_is_integer(json_object_get(line, "sequence"))) {
-		fprintf(out, "%6lld  round trip %9.1f us", spec_number(line, "sequence", 0),
-			us(line, "rtt_ns"));
-		if (json_is_integer(json_object_get(line, "forward_ns")))
-			fprintf(out, "  there %9.1f us  back %9.1f us", us(line, "forward_ns"),
-				us(line, "back_ns"));
-		fprintf(out, "\n");
-	} else {
-		fprintf(out, "%lld probes, %lld lost (%lld there, %lld back",
-			spec_number(line, "sent", 0), spec_number(line, "lost", 0),
-			spec_number(line, "lost_forward", 0), spec_number(line, "lost_back", 0));
-		if (spec_number(line, "lost_last", 0))
-			fprintf(out, ", %lld since the last answer",
-				spec_number(line, "lost_last", 0));
-		fprintf(out, "), %lld twice, %lld out of order", spec_number(line, "duplicates", 0),
-			spec_number(line, "reordered", 0));
-		print_clock(out, line);
-		fprintf(out, "\n");
-		if (spec_number(line, "received", 0))
-			fprintf(out, "%-22s %9s %9s %9s %9s %9s\n", "us", "min", "p50", "p90",
-				"p99", "max");
-		if (spec_number(line, "received", 0))
-			print_parts(out, line);
-		print_guests(out, line);
-	}
+	if (json_is_integer(json_object_get(line, "sequence")))
+		print_one(out, line);
+	else
+		print_sum(out, line);
 	fclose(out);
 	return text;
 }

@@ -3,6 +3,7 @@
 //
 //   service.c        the noun: words, apply, remove, show
 //   service_check.c  whether the words can be
+//   service_who.c    which backend serves whom
 //   service_rows.c   its rows in the engine: one for each place where it is reached
 //   service_ring.c   its region of the ring table, and who is in it
 //   backend.c        the noun
@@ -82,6 +83,17 @@ int backend_check(
 int service_check_network(struct weftd *weftd, const struct object *network, const json_t *spec,
 	struct failure *failure);
 int service_check_port(struct weftd *weftd, const struct object *port, const json_t *spec,
+	struct failure *failure);
+
+// --- service_who.c
+struct service_who {
+	struct weft_connection_key key; // the client's tuple; scope: left open
+	u32 backend;                    // id
+	const char *by;                 // "connection", or "hash":
+	u32 slot;                       // then, of the table
+};
+// By a connection that there is, else as the datapath would choose. -ENOENT: nobody serves.
+int service_who(struct weftd *weftd, const struct object *service, struct service_who *who,
 	struct failure *failure);
 
 // --- service_rows.c

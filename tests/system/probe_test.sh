@@ -64,6 +64,10 @@ wait_for 5 json_is a '"v3"' ".[] | select(.mac == \"$tagged\").port | tojson" fd
 refused a 1 "10.2.0.254 is the gateway of network red: weft itself answers" probe v4 10.2.0.254
 ctl a service add web vip 10.2.0.200 port 80 proto tcp network red mode nat
 refused a 1 "10.2.0.200 is the address of a service" probe v4 10.2.0.200
+refused a 1 "nobody serves web now" probe v4 10.2.0.200:80
+refused a 1 "network red has no service udp 10.2.0.200 port 80" probe v4 10.2.0.200:80 proto udp
+refused a 1 "network red has no service tcp 10.2.0.4 port 80" probe v4 10.2.0.4:80
+refused a 1 "no IPv4 address is known behind port v3" probe v3 10.2.0.200:80 network red
 ctl a service del web
 refused a 2 "bytes at least" probe v1 v2 size 60
 watch_guest g1 g2 g3 g4

@@ -53,6 +53,22 @@ for port in 1001 1002 1003 1004; do
 done
 
 answered 'g1 10.1.0.14, g2 10.1.0.14' g4 $VIP
+
+# a probe to the service takes the way to who serves its sender there: behind this host, or the peer; by the hash, or a connection
+for h in a b; do ctl $h host set probe-key "a secret of both"; done
+probe() { # probe PORT: what it says of the service, and how many came back
+	ctl a -j probe g4 $VIP:80 from-port "$1" count 3 interval 5 guests off >"$WORK/probed" || die "probe: $(tail -n 1 "$WORK/probed")"
+	jq -c -s 'last | [.service, .backend, .backend_port, .by, .received]' "$WORK/probed"
+}
+for i in 1 2; do
+	port=4500
+	until [ "$(json a '.[0].backend' service who web from 10.1.0.14:$port)" = 10.1.0.1$i ]; do port=$((port + 1)); done
+	equal "[\"web\",\"10.1.0.1$i\",8080,\"hash\",3]" "$(probe $port)" "a probe to the service"
+	on g4 curl -s -o /dev/null --local-port $port --max-time 5 http://$VIP/ || die "no answer to port $port"
+done
+jq -e -s 'last.forward_link | .count > 0' "$WORK/probed" >/dev/null || die "not by the peer: $(tail -n 1 "$WORK/probed")"
+[[ $(ctl a probe g4 $VIP:80 from-port "$port" count 1 guests off) == *"service web: backend 10.1.0.12 port 8080 serves, by the hash"* ]] || die "probe as text"
+
 answered 'g1 10.1.0.254, g2 10.1.0.254' out $VIP
 answered 'g1 10.1.0.12, g2 10.1.0.254' g2 $VIP
 for h in a b; do ctl $h service set web mode host-dsr; done
