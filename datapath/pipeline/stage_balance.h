@@ -332,17 +332,43 @@ weft_inline bool balance_open(struct decide *d, const struct weft_key *key)
 	return balance_deliver(d, b->row.network);
 }
 
+// By the hash; 0: nobody.
+weft_inline u32 balance_chosen(struct decide *d, const struct weft_service_row *service)
+{
+	if (!service->ring_size)
+		return 0;
+	u64 hash = balance_hash(
+		&d->balance->key, service->seed, service->flags & WEFT_SERVICE_AFFINITY);
+	struct weft_index *index = &d->balance->index;
+	index->index = service->ring + (u32)(hash >> 32) % service->ring_size;
+	const struct weft_ring_row *ring = TABLE_GET(d->tables, ring, index);
+	return ring ? ring->backend : 0;
+}
+
+// Whom a balancer elsewhere has chosen, in b->index: of several backends with one MAC the hash
+// tells which, for the tables are alike; where it chooses somebody else by now, the MAC alone.
+weft_inline const struct weft_backend_row *balance_arrived(
+	struct decide *d, const struct weft_key *key, const struct weft_service_row *service)
+{
+	struct balance *b = d->balance;
+	b->index.index = balance_chosen(d, service);
+	const struct weft_backend_row *backend = TABLE_GET(d->tables, backend, &b->index);
+	if (backend && parse_same_mac(&backend->mac, &key->dst))
+		return backend;
+	b->station = (struct weft_station_key){.service = service->id, .mac = key->dst};
+	const struct weft_station_row *station = TABLE_GET(d->tables, station, &b->station);
+	b->index.index = station ? station->backend : 0;
+	return station ? TABLE_GET(d->tables, backend, &b->index) : NULL;
+}
+
 // On the backend's host: a balancer elsewhere has chosen, and says whom by the MAC. True: the
 // verdict stands.
 weft_inline bool balance_arrive(
 	struct decide *d, const struct weft_key *key, const struct weft_service_row *service)
 {
 	struct balance *b = d->balance;
-	b->station = (struct weft_station_key){.service = service->id, .mac = key->dst};
-	const struct weft_station_row *station = TABLE_GET(d->tables, station, &b->station);
-	b->index.index = station ? station->backend : 0;
-	const struct weft_backend_row *backend = TABLE_GET(d->tables, backend, &b->index);
-	if (!station || !backend || backend->service != service->id)
+	const struct weft_backend_row *backend = balance_arrived(d, key, service);
+	if (!backend || backend->service != service->id)
 		return false;
 	balance_row(d, service, b->index.index);
 	balance_translate(d, backend);
@@ -396,19 +422,6 @@ weft_inline bool balance_nobody(
 	if (service->flags & WEFT_SERVICE_REJECT && decide_refuse(d, key, WEFT_DROP_no_backend))
 		return true;
 	return decide_drop(d, WEFT_DROP_no_backend);
-}
-
-// By the hash; 0: nobody.
-weft_inline u32 balance_chosen(struct decide *d, const struct weft_service_row *service)
-{
-	if (!service->ring_size)
-		return 0;
-	u64 hash = balance_hash(
-		&d->balance->key, service->seed, service->flags & WEFT_SERVICE_AFFINITY);
-	struct weft_index *index = &d->balance->index;
-	index->index = service->ring + (u32)(hash >> 32) % service->ring_size;
-	const struct weft_ring_row *ring = TABLE_GET(d->tables, ring, index);
-	return ring ? ring->backend : 0;
 }
 
 // True: the verdict stands.

@@ -4,6 +4,7 @@
 //   port 12 the client A 10.1.0.1, port 13 the backend B 10.1.0.2, C 10.1.0.3 behind peer P1;
 //   port 14 an uplink with MAC U: from there come clients by the router D.
 //   10.9.0.1 (and fd09::1) has a service per mode, with one backend each.
+#include "datapath/pipeline/balance.h"
 #include "tests/packets/services_rig.h"
 
 #include <stdio.h>
@@ -168,6 +169,42 @@ static void host_dsr_arrives(void **state)
 		"G>C ip4:198.51.100.7,10.1.0.3,17 udp:4000,8082 data:9");
 	goes(13, "C>G ip4:10.1.0.3,198.51.100.7,17 udp:8082,4000 data:9", P1,
 		"C>G ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
+}
+
+// Two backends on one machine: its host tells them apart by the hash, as the balancer did.
+static void host_dsr_twins(void **state)
+{
+	u32 first = 40, id = SERVICE_HOST_DSR, twin = 40, slots[] = {id, twin}, seen[2] = {0, 0};
+	struct weft_backend_row backend;
+	struct weft_service_row row;
+	struct weft_service_key at = {.scope = WHITE, .port = 82, .protocol = WEFT_IP_UDP};
+	start(state);
+	services_address(VIP, at.address);
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_backend, &id, &backend), 0);
+	backend.port = 8083;
+	PUT(backend, &twin, &backend);
+	for (u32 i = 0; i < 2; i++) {
+		u32 slot = first + i;
+		PUT(ring, &slot, &slots[i]);
+	}
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_service, &at, &row), 0);
+	row.ring = first;
+	row.ring_size = 2;
+	PUT(service, &at, &row);
+	knows("C", 13);
+	for (u16 port = 4000; seen[0] < 2 || seen[1] < 2; port++) {
+		struct weft_connection_key key = connection_key("10.1.0.1", port, 82, WEFT_IP_UDP);
+		u32 slot = (u32)(balance_hash(&key, row.seed, false) >> 32) % 2;
+		char in[96], out[96];
+		if (seen[slot]++ >= 2)
+			continue; // the service's limit
+		snprintf(in, sizeof(in), "a>C ip4:10.1.0.1,10.9.0.1,17 udp:%u,82 data:9", port);
+		snprintf(out, sizeof(out), "A>C ip4:10.1.0.1,10.1.0.3,17 udp:%u,%u data:9", port,
+			8082 + slot);
+		goes(P1, in, 13, out);
+	}
+	memset(&backend, 0, sizeof(backend));
+	PUT(backend, &twin, &backend);
 }
 
 // The client's way to the address changed, perhaps because the other balancer is dead.
@@ -460,6 +497,7 @@ int services_run(struct sequence_arena *arena)
 		TEST(dsr),
 		TEST(host_dsr_elsewhere),
 		TEST(host_dsr_arrives),
+		TEST(host_dsr_twins),
 		TEST(host_dsr_moves_to_another_balancer),
 		TEST(host_dsr_comes_here),
 		TEST(host_dsr_here),
