@@ -11,13 +11,6 @@
 //   blue: gateway 10.1.0.254 and fd00::fe, MTU 1500;  red: MTU 9000, no gateway;  green
 #include "tests/packets/packets.h"
 
-#define DROP(why) .action = WEFT_ACTION_drop, .reason = WEFT_DROP_##why
-#define FORWARD   .action = WEFT_ACTION_forward
-#define FLOOD     .action = WEFT_ACTION_flood
-#define REPLY     .action = WEFT_ACTION_reply
-#define ENCAP     .action = WEFT_ACTION_encap
-#define TO_HOST   .action = WEFT_ACTION_to_host
-
 #define CUT_L3 "a test run wants a whole IP header"
 
 #define UDP4 "ip4:10.1.0.1,10.1.0.2,17 udp:1000,2000 data:20"
@@ -25,8 +18,6 @@
 // The zeros in front of the ICMP message: see reply.h.
 #define TOO_BIG4 "ip4:10.1.0.2,10.1.0.1,1 id:0 eol:5"
 #define TOO_BIG6 "ip6:fd00::2,fd00::1,58 skip:24"
-#define RESET4   "ip4:10.9.0.1,10.1.0.1,6 id:0 frag:4000 tcp:85,4000"
-#define RESET6   "ip6:fd09::1,fd00::1,6 tcp:85,4000"
 #define PROBE4   "ip4:10.1.0.1,10.1.0.2,17 udp:862,862 probe:0"
 #define PROBE6   "ip6:fd00::1,fd00::2,17 udp:862,862 probe:0"
 #define A_TO_B6  "ip6:fd00::1,fd00::2,17 udp:1000,2000 data:20"
@@ -416,103 +407,6 @@ const struct packet_case packet_cases[] = {
 		"A>B ip4:10.1.0.1,10.1.0.2,17 udp:862,862 probe:1", {{YELLOW, "B", 9}}, FORWARD,
 		.vni = YELLOW_VNI,
 		.out = {{9, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:862,862 probe:1"}}},
-
-	// services: the first packet of each mode (services.c has the rest)
-	{"nat, IPv4 TCP", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 data:9", {{WHITE, "B", 13}}, FORWARD,
-		.out = {{13, "A>B ip4:10.1.0.1,10.1.0.2,6 tcp:4000,8080 data:9"}}},
-	{"nat, IPv4 UDP", 12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,53 data:9", {{WHITE, "B", 13}}, FORWARD,
-		.out = {{13, "A>B ip4:10.1.0.1,10.1.0.2,17 udp:4000,53 data:9"}}},
-	{"nat, IPv6 TCP", 12, "A>G ip6:fd00::1,fd09::1,6 tcp:4000,80 data:9", {{WHITE, "B", 13}}, FORWARD,
-		.out = {{13, "A>B ip6:fd00::1,fd00::2,6 tcp:4000,8080 data:9"}}},
-	{"nat, IPv6 UDP, all ports", 12, "A>G ip6:fd00::1,fd09::1,17 udp:4000,777 data:9",
-		{{WHITE, "B", 13}}, FORWARD,
-		.out = {{13, "A>B ip6:fd00::1,fd00::2,17 udp:4000,777 data:9"}}},
-	{"nat to a backend that is nowhere known floods", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 data:9",
-		{}, FLOOD, .vni = WHITE_VNI,
-		.out = {{13, "A>B ip4:10.1.0.1,10.1.0.2,6 tcp:4000,8080 data:9"},
-			{P1, "A>B ip4:10.1.0.1,10.1.0.2,6 tcp:4000,8080 data:9"}}},
-	{"from outside, to a backend that is nowhere known", 14, "D>U ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9",
-		{}, DROP(backend_unresolved)},
-	{"dsr", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 data:9", {{WHITE, "B", 13}}, FORWARD,
-		.out = {{13, "A>B ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 data:9"}}},
-	{"host-dsr, the backend elsewhere", 12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9",
-		{{WHITE, "C", P1}}, ENCAP, .vni = WHITE_VNI,
-		.out = {{P1, "a>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9"}}},
-	{"host-dsr, from outside", 14, "D>U ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9",
-		{{WHITE, "C", P1}}, ENCAP, .vni = WHITE_VNI,
-		.out = {{P1, "g>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9"}}},
-	{"host-dsr, at the backend's host", P1, "a>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9",
-		{{WHITE, "C", 13}}, FORWARD, .vni = WHITE_VNI, .after = {{WHITE, "A", P1}},
-		.out = {{13, "A>C ip4:10.1.0.1,10.1.0.3,17 udp:4000,8082 data:9"}}},
-	{"host-dsr, at a host that lacks the service", P1, "g>C ip4:198.51.100.7,10.9.0.1,6 tcp:4000,99",
-		{{WHITE, "C", 13}}, DROP(no_service), .vni = WHITE_VNI},
-	{"host-dsr, at a host that lacks the backend", P1, "a>D ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9",
-		{{WHITE, "D", 13}}, DROP(no_service), .vni = WHITE_VNI},
-	{"to the service's address by the guest's MAC, and no balancer's", P1,
-		"A>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", {{WHITE, "C", 13}}, FORWARD, .vni = WHITE_VNI,
-		.out = {{13, "A>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9"}}},
-	{"ARP for a service's address", 12, "A>* arp:1,10.1.0.1,10.9.0.1,Z", {}, REPLY,
-		.out = {{12, "G>A arp:2,10.9.0.1,10.1.0.1,A"}}},
-	{"ARP for it from outside", 14, "D>* arp:1,192.0.2.9,10.9.0.1,Z", {}, REPLY,
-		.out = {{14, "U>D arp:2,10.9.0.1,192.0.2.9,D"}}},
-	{"echo to it", 12, "A>G ip4:10.1.0.1,10.9.0.1,1 id:0 echo:8,7 data:5", {}, REPLY,
-		.out = {{12, "G>A ip4:10.9.0.1,10.1.0.1,1 id:0 echo:0,7 data:5"}}},
-	{"a service without backends", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,83", {}, DROP(no_backend)},
-	{"a backend without an address yet", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,84", {},
-		DROP(backend_unresolved)},
-	// refused: the client is told
-	{"refused, SYN", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,85 flags:02 seq:4294967295", {}, DROP(no_backend),
-		.out = {{12, "G>A " RESET4 " flags:14"}}, .after = {{WHITE, "A", 12}}},
-	{"refused, SYN with data", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,85 flags:02 seq:7 data:9", {},
-		DROP(no_backend), .out = {{12, "G>A " RESET4 " flags:14 ack:17"}}},
-	{"refused, FIN without ACK", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,85 flags:01 seq:7 pad:6", {},
-		DROP(no_backend), .out = {{12, "G>A " RESET4 " flags:14 ack:8"}}},
-	{"refused, ACK with data", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,85 flags:18 seq:7 ack:9 data:700", {},
-		DROP(no_backend), .out = {{12, "G>A " RESET4 " flags:04 seq:9"}}},
-	{"refused, no flags", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,85 seq:7 ack:9 data:700", {},
-		DROP(no_backend), .out = {{12, "G>A " RESET4 " flags:14 ack:707"}}},
-	{"refused, TCP options", 12,
-		"A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,85 flags:02 seq:7 data:7 set:46=60", {},
-		DROP(no_backend), .out = {{12, "G>A " RESET4 " flags:14 ack:11"}}},
-	{"refused, from outside", 14, "D>U ip4:198.51.100.7,10.9.0.1,6 tcp:4000,85 flags:02 seq:7", {},
-		DROP(no_backend),
-		.out = {{14, "U>D ip4:10.9.0.1,198.51.100.7,6 id:0 frag:4000 tcp:85,4000 flags:14 ack:8"}}},
-	{"refused, from a peer", P1, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,85 flags:02 seq:7", {},
-		DROP(no_backend), .vni = WHITE_VNI, .out = {{P1, "G>A " RESET4 " flags:14 ack:8"}}},
-	{"refused, IPv6 SYN", 12, "A>G ip6:fd00::1,fd09::1,6 tcp:4000,85 flags:02 seq:7", {}, DROP(no_backend),
-		.out = {{12, "G>A " RESET6 " flags:14 ack:8 set:21=40"}}},
-	{"refused, IPv6 ACK with data", 12,
-		"A>G ip6:fd00::1,fd09::1,6 tcp:4000,85 flags:18 seq:7 ack:9 data:700", {}, DROP(no_backend),
-		.out = {{12, "G>A " RESET6 " flags:04 seq:9 set:21=40"}}},
-	{"refused, UDP", 12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,85", {}, DROP(no_backend),
-		.out = {{12, "G>A ip4:10.9.0.1,10.1.0.1,1 id:0 eol:5 unreachable:0"}}},
-	{"refused, UDP from outside", 14, "D>U ip4:198.51.100.7,10.9.0.1,17 udp:4000,85 data:900", {}, DROP(no_backend),
-		.out = {{14, "U>D ip4:10.9.0.1,198.51.100.7,1 id:0 eol:5 unreachable:0"}}},
-	{"refused, UDP from a peer", P1, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,85 data:9", {}, DROP(no_backend),
-		.vni = WHITE_VNI, .out = {{P1, "G>A ip4:10.9.0.1,10.1.0.1,1 id:0 eol:5 unreachable:0"}}},
-	{"refused, the first fragment of UDP", 12, "A>G ip4:10.1.0.1,10.9.0.1,17 frag:2000 udp:4000,85 data:16",
-		{}, DROP(no_backend), .out = {{12, "G>A ip4:10.9.0.1,10.1.0.1,1 id:0 eol:5 unreachable:0"}}},
-	{"refused, IPv6 UDP", 12, "A>G ip6:fd00::1,fd09::1,17 udp:4000,85 data:3", {}, DROP(no_backend),
-		.out = {{12, "G>A ip6:fd09::1,fd00::1,58 skip:24 unreachable:0 set:21=40"}}},
-	// and what nobody is told
-	{"refused, RST", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,85 flags:14", {}, DROP(no_backend)},
-	{"refused, a fragment of TCP", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 frag:2000 tcp:4000,85 data:4", {},
-		DROP(no_backend)},
-	{"refused, IP options", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 opt:1 tcp:4000,85", {}, DROP(no_backend)},
-	{"refused, an extension header", 12, "A>G ip6:fd00::1,fd09::1,17 ext:60 udp:4000,85", {}, DROP(no_backend)},
-	{"refused, an ICMP error", 12,
-		"A>G ip4:10.1.0.1,10.9.0.1,1 error:3,3 quote:10.9.0.1,10.1.0.1,85,4000", {}, DROP(no_backend)},
-	{"refused, an ICMPv6 error", 12,
-		"A>G ip6:fd00::1,fd09::1,58 error:1,4 quote:fd09::1,fd00::1,85,4000", {}, DROP(no_backend)},
-	{"refused, from a multicast address", 12, "A>G ip4:224.0.0.1,10.9.0.1,17 udp:4000,85", {}, DROP(no_backend)},
-	{"refused, from no address", 12, "A>G ip4:0.0.0.0,10.9.0.1,6 tcp:4000,85", {}, DROP(no_backend)},
-	{"refused, from a multicast address, IPv6", 12, "A>G ip6:ff02::1,fd09::1,6 tcp:4000,85", {}, DROP(no_backend)},
-	{"refused, from a group of stations", 14, "M>U ip4:198.51.100.7,10.9.0.1,6 tcp:4000,85", {}, DROP(no_backend)},
-	{"no service's port", 12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,99", {}, DROP(not_routed)},
-	{"no service's port, from outside", 14, "D>U ip4:198.51.100.7,10.9.0.1,6 tcp:4000,99", {}, TO_HOST},
-	{"to another station, from outside", 14, "D>E ip4:198.51.100.7,10.9.0.1,6 tcp:4000,80", {}, TO_HOST},
-	{"an ICMP error of no connection", 12,
-		"A>G ip4:10.1.0.1,10.9.0.1,1 error:3,3 quote:10.9.0.1,10.1.0.1,53,4000", {}, DROP(no_connection)},
 };
 // clang-format on
 

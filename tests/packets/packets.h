@@ -38,6 +38,12 @@ enum {
 	SERVICE_RESET,
 	SERVICE_RESET6,
 	SERVICE_RESET_DSR,
+	SERVICE_DSR_UDP,
+	SERVICE_DSR6,
+	SERVICE_DSR6_UDP,
+	SERVICE_HOST_DSR_TCP,
+	SERVICE_HOST_DSR6,
+	SERVICE_HOST_DSR6_UDP,
 	SERVICES
 };
 
@@ -85,8 +91,16 @@ struct packet_case {
 	bool in_bench;           // measured by `packets --bench`: the frame leaves as it came
 };
 
-extern const struct packet_case packet_cases[];
-extern const size_t packet_case_count;
+// What becomes of it, in a case.
+#define DROP(why) .action = WEFT_ACTION_drop, .reason = WEFT_DROP_##why
+#define FORWARD   .action = WEFT_ACTION_forward
+#define FLOOD     .action = WEFT_ACTION_flood
+#define REPLY     .action = WEFT_ACTION_reply
+#define ENCAP     .action = WEFT_ACTION_encap
+#define TO_HOST   .action = WEFT_ACTION_to_host
+
+extern const struct packet_case packet_cases[], service_cases[];
+extern const size_t packet_case_count, service_case_count;
 
 // Outer headers, by the book and not by the code under test (tunnel.c).
 bool is_peer(u32 port);
@@ -152,6 +166,7 @@ struct sequence_arena {
 };
 int sequence_run(struct sequence_arena *arena);
 int services_run(struct sequence_arena *arena);
+int modes_run(struct sequence_arena *arena); // services_run's other half
 int refusals_run(struct sequence_arena *arena);
 
 // What a packet costs in either hook, as JSON lines on stdout.

@@ -244,21 +244,30 @@ static void xdp_test(void **state)
 	assert_memory_equal(&before, &after, sizeof(before));
 }
 
+static bool is_for(const struct arena *arena, const struct packet_case *c)
+{
+	bool test_run = arena->ops == &engine_ebpf && !arena->live;
+	if ((c->sim_only && arena->ops != &engine_sim) || (c->no_test_run && test_run) ||
+		(c->own_only && !world_own))
+		return false;
+	// by AF_XDP the host's frames never come to weft
+	return !arena->xdp || c->action != WEFT_ACTION_to_host;
+}
+
 static int run_arena(struct arena *arena, CMUnitTestFunction test)
 {
-	struct golden *golden = calloc(packet_case_count, sizeof(*golden));
-	struct CMUnitTest *tests = calloc(packet_case_count, sizeof(*tests));
-	size_t count = 0;
-	for (size_t i = 0; i < packet_case_count; i++) {
-		bool test_run = arena->ops == &engine_ebpf && !arena->live;
-		if ((packet_cases[i].sim_only && arena->ops != &engine_sim) ||
-			(packet_cases[i].no_test_run && test_run) ||
-			(packet_cases[i].own_only && !world_own) ||
-			(arena->xdp && packet_cases[i].action == WEFT_ACTION_to_host))
-			continue; // by AF_XDP the host's frames never come to weft
-		golden[count] = (struct golden){arena, &packet_cases[i]};
+	size_t all = packet_case_count + service_case_count, count = 0;
+	struct golden *golden = calloc(all, sizeof(*golden));
+	struct CMUnitTest *tests = calloc(all, sizeof(*tests));
+	for (size_t i = 0; i < all; i++) {
+		const struct packet_case *c = i < packet_case_count
+						      ? &packet_cases[i]
+						      : &service_cases[i - packet_case_count];
+		if (!is_for(arena, c))
+			continue;
+		golden[count] = (struct golden){arena, c};
 		tests[count] = (struct CMUnitTest){
-			.name = packet_cases[i].name,
+			.name = c->name,
 			.test_func = test,
 			.initial_state = &golden[count],
 		};

@@ -4,7 +4,6 @@
 //   port 12 the client A 10.1.0.1, port 13 the backend B 10.1.0.2, C 10.1.0.3 behind peer P1;
 //   port 14 an uplink with MAC U: from there come clients by the router D.
 //   10.9.0.1 (and fd09::1) has a service per mode, with one backend each.
-#include "datapath/pipeline/balance.h"
 #include "tests/packets/services_rig.h"
 
 #include <stdio.h>
@@ -124,139 +123,6 @@ static void hairpin(void **state)
 	goes(13, "B>G ip4:10.1.0.2,10.9.0.1,6 tcp:4000,80 data:9", 13, out);
 	snprintf(in, sizeof(in), "B>G ip4:10.1.0.2,10.1.0.254,6 tcp:8080,%u data:7", port);
 	goes(13, in, 13, "G>B ip4:10.9.0.1,10.1.0.2,6 tcp:80,4000 data:7");
-}
-
-static void dsr(void **state)
-{
-	start(state);
-	for (int i = 0; i < 3; i++)
-		goes(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 data:9", 13,
-			"A>B ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 data:9");
-	goes(13, "B>A ip4:10.9.0.1,10.1.0.1,6 tcp:81,4000 data:9", 12,
-		"B>A ip4:10.9.0.1,10.1.0.1,6 tcp:81,4000 data:9");
-	assert_int_equal(connections(SERVICE_DSR), 1);
-}
-
-static void host_dsr_elsewhere(void **state)
-{
-	start(state);
-	for (int i = 0; i < 3; i++)
-		goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", P1,
-			"a>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9");
-	goes(P1, "C>A ip4:10.9.0.1,10.1.0.1,17 udp:82,4000 data:9", 12,
-		"C>A ip4:10.9.0.1,10.1.0.1,17 udp:82,4000 data:9");
-	// from outside the answer comes back here, and goes out as it came in
-	goes(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9", P1,
-		"g>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9");
-	for (int i = 0; i < 3; i++)
-		goes(P1, "C>G ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9", UPLINK,
-			"U>D ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
-}
-
-// This host has the backend: a balancer elsewhere has chosen it.
-static void host_dsr_arrives(void **state)
-{
-	start(state);
-	knows("A", P1);
-	knows("C", 13);
-	for (int i = 0; i < 3; i++)
-		goes(P1, "a>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", 13,
-			"A>C ip4:10.1.0.1,10.1.0.3,17 udp:4000,8082 data:9");
-	for (int i = 0; i < 3; i++)
-		goes(13, "C>A ip4:10.1.0.3,10.1.0.1,17 udp:8082,4000 data:9", P1,
-			"C>A ip4:10.9.0.1,10.1.0.1,17 udp:82,4000 data:9");
-	goes(P1, "g>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9", 13,
-		"G>C ip4:198.51.100.7,10.1.0.3,17 udp:4000,8082 data:9");
-	goes(13, "C>G ip4:10.1.0.3,198.51.100.7,17 udp:8082,4000 data:9", P1,
-		"C>G ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
-}
-
-// Two backends on one machine: its host tells them apart by the hash, as the balancer did.
-static void host_dsr_twins(void **state)
-{
-	u32 first = 40, id = SERVICE_HOST_DSR, twin = 40, slots[] = {id, twin}, seen[2] = {0, 0};
-	struct weft_backend_row backend;
-	struct weft_service_row row;
-	struct weft_service_key at = {.scope = WHITE, .port = 82, .protocol = WEFT_IP_UDP};
-	start(state);
-	services_address(VIP, at.address);
-	assert_int_equal(ops->table_get(engine, WEFT_TABLE_backend, &id, &backend), 0);
-	backend.port = 8083;
-	PUT(backend, &twin, &backend);
-	for (u32 i = 0; i < 2; i++) {
-		u32 slot = first + i;
-		PUT(ring, &slot, &slots[i]);
-	}
-	assert_int_equal(ops->table_get(engine, WEFT_TABLE_service, &at, &row), 0);
-	row.ring = first;
-	row.ring_size = 2;
-	PUT(service, &at, &row);
-	knows("C", 13);
-	for (u16 port = 4000; seen[0] < 2 || seen[1] < 2; port++) {
-		struct weft_connection_key key = connection_key("10.1.0.1", port, 82, WEFT_IP_UDP);
-		u32 slot = (u32)(balance_hash(&key, row.seed, false) >> 32) % 2;
-		char in[96], out[96];
-		if (seen[slot]++ >= 2)
-			continue; // the service's limit
-		snprintf(in, sizeof(in), "a>C ip4:10.1.0.1,10.9.0.1,17 udp:%u,82 data:9", port);
-		snprintf(out, sizeof(out), "A>C ip4:10.1.0.1,10.1.0.3,17 udp:%u,%u data:9", port,
-			8082 + slot);
-		goes(P1, in, 13, out);
-	}
-	memset(&backend, 0, sizeof(backend));
-	PUT(backend, &twin, &backend);
-}
-
-// The client's way to the address changed, perhaps because the other balancer is dead.
-static void host_dsr_moves_to_another_balancer(void **state)
-{
-	struct weft_tag_key both = {.port = P2, .tag = WHITE_VNI};
-	struct weft_tag_row white = {.network = WHITE};
-	start(state);
-	PUT(tag, &both, &white);
-	knows("C", 13);
-	for (int i = 0; i < 3; i++) {
-		u32 peer = i % 2 ? P2 : P1;
-		PUT(tag, &both,
-			&white); // the answer's cached way lives for a second, or until this
-		for (int k = 0; k < 2; k++)
-			goes(peer, "g>C ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9", 13,
-				"G>C ip4:198.51.100.7,10.1.0.3,17 udp:4000,8082 data:9");
-		goes(13, "C>G ip4:10.1.0.3,198.51.100.7,17 udp:8082,4000 data:9", peer,
-			"C>G ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
-		assert_int_equal(connections(SERVICE_HOST_DSR), 1);
-	}
-	ops->table_del(engine, WEFT_TABLE_tag, &both, NULL);
-}
-
-// A guest that moves: the balancer's host has it now, and translates itself.
-static void host_dsr_comes_here(void **state)
-{
-	start(state);
-	knows("C", P1);
-	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", P1,
-		"a>C ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9");
-	knows("C", 13);
-	for (int i = 0; i < 3; i++)
-		goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", 13,
-			"A>C ip4:10.1.0.1,10.1.0.3,17 udp:4000,8082 data:9");
-	goes(13, "C>A ip4:10.1.0.3,10.1.0.1,17 udp:8082,4000 data:9", 12,
-		"G>A ip4:10.9.0.1,10.1.0.1,17 udp:82,4000 data:9");
-	assert_int_equal(connections(SERVICE_HOST_DSR), 1);
-}
-
-static void host_dsr_here(void **state)
-{
-	start(state);
-	knows("C", 13);
-	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,82 data:9", 13,
-		"A>C ip4:10.1.0.1,10.1.0.3,17 udp:4000,8082 data:9");
-	goes(13, "C>A ip4:10.1.0.3,10.1.0.1,17 udp:8082,4000 data:9", 12,
-		"G>A ip4:10.9.0.1,10.1.0.1,17 udp:82,4000 data:9");
-	goes(UPLINK, "D>U ip4:198.51.100.7,10.9.0.1,17 udp:4000,82 data:9", 13,
-		"G>C ip4:198.51.100.7,10.1.0.3,17 udp:4000,8082 data:9");
-	goes(13, "C>G ip4:10.1.0.3,198.51.100.7,17 udp:8082,4000 data:9", UPLINK,
-		"U>D ip4:10.9.0.1,198.51.100.7,17 udp:82,4000 data:9");
 }
 
 static void what_nobody_serves(void **state)
@@ -494,13 +360,6 @@ int services_run(struct sequence_arena *arena)
 		TEST(what_is_not_served_is_the_hosts),
 		TEST(an_address_answers),
 		TEST(hairpin),
-		TEST(dsr),
-		TEST(host_dsr_elsewhere),
-		TEST(host_dsr_arrives),
-		TEST(host_dsr_twins),
-		TEST(host_dsr_moves_to_another_balancer),
-		TEST(host_dsr_comes_here),
-		TEST(host_dsr_here),
 		TEST(what_nobody_serves),
 		TEST(limits),
 		TEST(what_is_refused_leaves_the_count),
@@ -514,5 +373,7 @@ int services_run(struct sequence_arena *arena)
 		TEST(a_dead_backend),
 		TEST(too_big_is_told),
 	};
-	return _cmocka_run_group_tests(arena->name, tests, WEFT_ARRAY_SIZE(tests), NULL, NULL);
+	int failed =
+		_cmocka_run_group_tests(arena->name, tests, WEFT_ARRAY_SIZE(tests), NULL, NULL);
+	return failed + modes_run(arena);
 }

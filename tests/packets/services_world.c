@@ -44,6 +44,15 @@ static const struct {
 	{SERVICE_RESET6, 86, WEFT_IP_TCP, true, RESET, VIP6, "fd00::2", "B", 8086},
 	{SERVICE_RESET_DSR, 87, WEFT_IP_TCP, true, WEFT_SERVICE_HOST_DSR | WEFT_SERVICE_RESET, VIP,
 		"10.1.0.3", "C", 8087},
+	{SERVICE_DSR_UDP, 81, WEFT_IP_UDP, false, WEFT_SERVICE_DSR, VIP, "10.1.0.2", "B", 0},
+	{SERVICE_DSR6, 81, WEFT_IP_TCP, false, WEFT_SERVICE_DSR, VIP6, "fd00::2", "B", 0},
+	{SERVICE_DSR6_UDP, 81, WEFT_IP_UDP, false, WEFT_SERVICE_DSR, VIP6, "fd00::2", "B", 0},
+	{SERVICE_HOST_DSR_TCP, 82, WEFT_IP_TCP, true, WEFT_SERVICE_HOST_DSR, VIP, "10.1.0.3", "C",
+		8082},
+	{SERVICE_HOST_DSR6, 82, WEFT_IP_TCP, true, WEFT_SERVICE_HOST_DSR, VIP6, "fd00::3", "C",
+		8082},
+	{SERVICE_HOST_DSR6_UDP, 82, WEFT_IP_UDP, true, WEFT_SERVICE_HOST_DSR, VIP6, "fd00::3", "C",
+		8082},
 };
 
 void services_address(const char *text, u8 out[16])
@@ -106,10 +115,11 @@ void world_services(const struct engine_ops *ops, struct engine *engine)
 			PUT(service, &vip, &address);
 		}
 	}
-	for (u32 id = SERVICE_HOST_DSR; id <= SERVICE_RESET_DSR;
-		id += SERVICE_RESET_DSR - SERVICE_HOST_DSR) {
-		struct weft_station_key station = {.service = id, .mac = services_mac("C")};
-		struct weft_station_row is = {id};
-		PUT(station, &station, &is);
+	for (size_t i = 0; i < WEFT_ARRAY_SIZE(services); i++) {
+		struct weft_station_key station = {
+			.service = services[i].id, .mac = services_mac("C")};
+		struct weft_station_row is = {services[i].id};
+		if (services[i].flags & WEFT_SERVICE_HOST_DSR)
+			PUT(station, &station, &is);
 	}
 }
