@@ -102,3 +102,8 @@ struct weft_mac mac_read(const char *text)
 	sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5]);
 	return mac;
 }
+
+bool address_fits(const struct weft_ip *ip, const char *subnet)
+{
+	return address_v4(ip) != !strchr(subnet, ':') || address_within(ip, subnet);
+}

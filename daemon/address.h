@@ -17,6 +17,8 @@ bool address_link_local(const struct weft_ip *ip); // says nothing without a dev
 // Do the first bits agree? At most 128; IPv4 is mapped: 96 more than its prefix says.
 bool address_in(const struct weft_ip *ip, const struct weft_ip *net, u32 bits);
 bool address_within(const struct weft_ip *ip, const char *prefix); // same family and in it
+// Can it be an address of a network with that subnet? Of the other family there is none to be in.
+bool address_fits(const struct weft_ip *ip, const char *subnet);
 
 struct weft_mac mac_read(const char *text);
 void mac_text(const struct weft_mac *mac, char text[MAC_TEXT_BYTES]);

@@ -31,11 +31,11 @@ bool connection_translates(struct weftd *weftd, const struct weft_postcard *card
 	return false;
 }
 
-static void give_back(u64 *connections)
+void connection_give_back(u64 *count)
 {
-	u64 now = __atomic_load_n(connections, __ATOMIC_RELAXED);
+	u64 now = __atomic_load_n(count, __ATOMIC_RELAXED);
 	while (now && !__atomic_compare_exchange_n(
-			      connections, &now, now - 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			      count, &now, now - 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 }
 
@@ -60,9 +60,9 @@ static void give_back_row(struct weftd *weftd, const struct weft_connection_row 
 		weftd->engine_ops->table_at(weftd->engine, WEFT_TABLE_service_usage, gone->service);
 	struct weft_usage_row *network = network_usage(weftd, gone->network);
 	if (service)
-		give_back(&service->connections);
+		connection_give_back(&service->connections);
 	if (network)
-		give_back(&network->connections);
+		connection_give_back(&network->connections);
 }
 
 bool connection_forget(struct weftd *weftd, const struct weft_connection_key *key,

@@ -23,6 +23,9 @@ void connection_orphan(struct weftd *weftd, const struct weft_connection_key *ke
 bool connection_translates(struct weftd *weftd, const struct weft_postcard *card,
 	const struct weft_key *key, struct weft_rewrite *rewrite);
 
+// One less in a usage row, that the datapath counts up.
+void connection_give_back(u64 *count);
+
 // --- connection_walk.c
 
 // The table is large: its rows are looked at in parts, for so long each.

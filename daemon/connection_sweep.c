@@ -10,6 +10,7 @@
 #include "daemon/census.h"
 #include "daemon/connection.h"
 #include "daemon/fdb.h"
+#include "daemon/network.h"
 #include "daemon/service.h"
 #include "datapath/pipeline/balance.h"
 
@@ -58,8 +59,12 @@ static int sweep_fragment(const void *at, const void *data, void *context)
 	struct weft_fragment_row row;
 	memcpy(&key, at, sizeof(key));
 	memcpy(&row, data, sizeof(row));
-	if ((s64)(clock_ns() - row.seen_ns) > (s64)WEFT_FRAGMENT_NS)
-		engine_expire(weftd, fragment, &key, NULL);
+	if ((s64)(clock_ns() - row.seen_ns) <= (s64)WEFT_FRAGMENT_NS ||
+		engine_expire(weftd, fragment, &key, NULL))
+		return 0;
+	struct weft_usage_row *usage = network_usage(weftd, row.network);
+	if (usage)
+		connection_give_back(&usage->fragments);
 	return 0;
 }
 

@@ -126,9 +126,9 @@ static json_t *network_show(struct weftd *weftd, const struct object *object)
 	char why[320];
 	bool up = say_why(weftd, object, why);
 	engine_get(weftd, network_usage, &index, &usage);
-	return json_pack(
-		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, "
-		"s:s?}",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+			 "s:I, s:I, s:s, "
+			 "s:s?}",
 		"id", (json_int_t)object->id, "suppress_seconds",
 		(json_int_t)network_suppress_seconds(object->spec), "mtu",
 		(json_int_t)network_mtu(weftd, object->spec), "ports",
@@ -140,7 +140,8 @@ static json_t *network_show(struct weftd *weftd, const struct object *object)
 		(json_int_t)usage.bindings_refused, "suppressed", (json_int_t)usage.suppressed,
 		"connections", (json_int_t)usage.connections, "connection_limit",
 		(json_int_t)network_connection_limit(weftd, object->spec), "connections_refused",
-		(json_int_t)usage.connections_refused, "state", up ? "up" : "down", "why",
+		(json_int_t)usage.connections_refused, "fragments_refused",
+		(json_int_t)usage.fragments_refused, "state", up ? "up" : "down", "why",
 		why[0] ? why : NULL);
 }
 

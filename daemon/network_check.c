@@ -28,7 +28,7 @@ static int check_gateway(const json_t *spec, struct failure *failure)
 		if (!address_usable(&ip))
 			return fail(failure, -EINVAL, "bad_value",
 				"gateway %s is not the address of a machine", text);
-		if (subnet && v6 == (strchr(subnet, ':') != NULL) && !address_within(&ip, subnet)) {
+		if (subnet && !address_fits(&ip, subnet)) {
 			fail(failure, -EINVAL, "bad_value", "gateway %s is not in the subnet %s",
 				text, subnet);
 			return fail_hint(failure, "give an address of %s", subnet);

@@ -200,6 +200,13 @@ u32 network_connection_limit(struct weftd *weftd, const json_t *spec)
 	return (u32)spec_number(spec, "connection_limit", share ? share : 1);
 }
 
+static u32 fragment_limit(struct weftd *weftd)
+{
+	u32 rows = engine_capacity(weftd, WEFT_TABLE_fragment), tenants = balancer_tenants(weftd);
+	u32 share = tenants > 1 ? rows / tenants : rows;
+	return share ? share : 1;
+}
+
 static int put_row(struct weftd *weftd, struct object *object, struct failure *failure)
 {
 	struct network *network = object->live;
@@ -216,6 +223,7 @@ static int put_row(struct weftd *weftd, struct object *object, struct failure *f
 		.vni = network_vni(spec),
 		.binding_limit = binding_limit(weftd, spec),
 		.connection_limit = network_connection_limit(weftd, spec),
+		.fragment_limit = fragment_limit(weftd),
 		.neighbour_ns = (u64)network_suppress_seconds(spec) * 1000000000,
 	};
 	if (service_in_network(weftd, object->id))

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/address.h"
 #include "daemon/check.h"
 #include "daemon/connection.h"
 #include "daemon/maglev.h"
@@ -100,6 +101,16 @@ u32 service_table_size(const json_t *spec)
 bool service_mode_is(const json_t *spec, const char *mode)
 {
 	return strcmp(spec_text(spec, "mode", ""), mode) == 0;
+}
+
+bool service_is_in(const json_t *spec, const char *network)
+{
+	return strcmp(spec_text(spec, "network", ""), network) == 0;
+}
+
+struct weft_ip service_vip(const json_t *spec)
+{
+	return address_read(spec_text(spec, "vip", ""));
 }
 
 bool service_uses_port(const json_t *spec, const char *port)

@@ -3,6 +3,7 @@
 //
 //   service.c        the noun: words, apply, remove, show
 //   service_check.c  whether the words can be
+//   service_users.c  and those of the networks and ports that services use
 //   service_who.c    which backend serves whom
 //   service_rows.c   its rows in the engine: one for each place where it is reached
 //   service_ring.c   its region of the ring table, and who is in it
@@ -61,6 +62,8 @@ u32 service_table_size(const json_t *spec);
 bool service_mode_is(const json_t *spec, const char *mode);
 bool service_is_at(const json_t *spec, u8 protocol, const char *vip, u32 port);
 bool service_uses_port(const json_t *spec, const char *port); // as an uplink
+bool service_is_in(const json_t *spec, const char *network);
+struct weft_ip service_vip(const json_t *spec);
 u32 service_idle_seconds(const json_t *spec);
 bool service_resets(const json_t *spec); // TCP connections of a backend that is dead or gone
 // Seconds that a drained backend keeps its connections; -1: no end.
@@ -79,6 +82,8 @@ int service_check(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure);
 int backend_check(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure);
+
+// --- service_users.c
 // May a network (spec NULL: that goes) or a port be so, for the services that use it?
 int service_check_network(struct weftd *weftd, const struct object *network, const json_t *spec,
 	struct failure *failure);

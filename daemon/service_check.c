@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Whether the words of services and backends can be, and those of what they use.
+// Whether the words of services and backends can be.
 #include <errno.h>
 #include <string.h>
 #include "daemon/address.h"
@@ -11,16 +11,6 @@
 #include "daemon/network.h"
 #include "daemon/port.h"
 #include "daemon/service.h"
-
-static struct weft_ip vip_of(const json_t *spec)
-{
-	return address_read(spec_text(spec, "vip", ""));
-}
-
-static bool in_network(const json_t *spec, const char *network)
-{
-	return strcmp(spec_text(spec, "network", ""), network) == 0;
-}
 
 // --- services
 
@@ -39,7 +29,7 @@ static int check_vip(
 	}
 	for (; object; object = object_next_of(object, "address")) {
 		struct object *service = backend_service(weftd, object->spec);
-		if (!service || !in_network(service->spec, name))
+		if (!service || !service_is_in(service->spec, name))
 			continue;
 		fail(failure, -EINVAL, "bad_value",
 			"%s is the address of a backend of service %s in network %s", text,
@@ -53,7 +43,7 @@ static bool share_place(const json_t *a, const json_t *b)
 {
 	json_t *name;
 	size_t i;
-	if (in_network(a, spec_text(b, "network", "")))
+	if (service_is_in(a, spec_text(b, "network", "")))
 		return true;
 	json_array_foreach (spec_list(a, "uplink"), i, name) {
 		if (service_uses_port(b, json_string_value(name)))
@@ -106,7 +96,7 @@ static int check_uplink(struct weftd *weftd, const char *name, struct failure *f
 static int check_uplinks(
 	struct weftd *weftd, const json_t *spec, const json_t *network, struct failure *failure)
 {
-	struct weft_ip vip = vip_of(spec);
+	struct weft_ip vip = service_vip(spec);
 	const char *family = address_v4(&vip) ? "IPv4" : "IPv6";
 	json_t *name;
 	size_t i;
@@ -244,7 +234,7 @@ static int check_checks(struct weftd *weftd, const struct object *old, const jso
 	const json_t *network, struct failure *failure)
 {
 	struct object *object = old ? backends_first(weftd, old) : NULL;
-	struct weft_ip vip = vip_of(spec);
+	struct weft_ip vip = service_vip(spec);
 	int error = check_words(spec, network_gateway(network, address_v4(&vip)), failure);
 	for (; object && !error; object = backends_next(object))
 		error = check_backend_words(spec, object->spec, failure);
@@ -285,7 +275,7 @@ static int check_address(struct weftd *weftd, const struct object *service, cons
 	const char *name = spec_text(service->spec, "network", "");
 	const struct object *network = object_find(weftd, &noun_network, name);
 	const char *subnet = network ? spec_text(network->spec, "subnet", NULL) : NULL;
-	struct weft_ip address = address_read(text), vip = vip_of(service->spec);
+	struct weft_ip address = address_read(text), vip = service_vip(service->spec);
 	struct object *other = object_first_of(weftd, &noun_service, "vip", text);
 	if (!address_usable(&address) || address_link_local(&address))
 		return fail(
@@ -297,12 +287,11 @@ static int check_address(struct weftd *weftd, const struct object *service, cons
 	if (network && network_is_gateway(network->spec, &address))
 		return fail(failure, -EINVAL, "bad_value", "%s is the gateway of network %s", text,
 			name);
-	if (subnet && address_v4(&address) == !strchr(subnet, ':') &&
-		!address_within(&address, subnet))
+	if (subnet && !address_fits(&address, subnet))
 		return fail(failure, -EINVAL, "bad_value",
 			"%s is not in %s, the subnet of network %s", text, subnet, name);
 	for (; other; other = object_next_of(other, "vip")) {
-		if (in_network(other->spec, name))
+		if (service_is_in(other->spec, name))
 			return fail(failure, -EINVAL, "bad_value",
 				"%s is the address of service %s", text, other->name);
 	}
@@ -368,68 +357,4 @@ int backend_check(
 	if (!error)
 		error = check_backend_words(service->spec, spec, failure);
 	return error ? error : check_port(weftd, old, service, service->spec, spec, failure);
-}
-
-// --- what they use
-
-static void add_user(struct names *names, const struct object *service)
-{
-	names_add(names, service->name);
-}
-
-int service_check_network(struct weftd *weftd, const struct object *network, const json_t *spec,
-	struct failure *failure)
-{
-	struct object *service = network ? object_first(weftd, &noun_service) : NULL;
-	struct names users = {0};
-	for (; service; service = service->hh.next) {
-		struct weft_ip vip = vip_of(service->spec);
-		const char *gateway = spec ? network_gateway(spec, address_v4(&vip)) : NULL;
-		if (!in_network(service->spec, network->name))
-			continue;
-		if (!spec) {
-			add_user(&users, service);
-		} else if (network_is_gateway(spec, &vip)) {
-			return fail(failure, -EINVAL, "bad_value",
-				"gateway %s is the address of service %s", gateway, service->name);
-		} else if (!gateway && spec_list(service->spec, "uplink")) {
-			fail(failure, -EBUSY, "in_use",
-				"network %s cannot be without gateway: service %s is reached by "
-				"uplinks",
-				network->name, service->name);
-			return fail_hint(
-				failure, "`service set %s uplink none` first", service->name);
-		} else if (!gateway && check_wanted(service->spec)) {
-			fail(failure, -EBUSY, "in_use",
-				"network %s cannot be without gateway: the backends of service %s "
-				"are checked from there",
-				network->name, service->name);
-			return fail_hint(
-				failure, "`service set %s check none` first", service->name);
-		}
-	}
-	if (!users.count)
-		return 0;
-	fail(failure, -EBUSY, "in_use", "network %s is in use by services: %s", network->name,
-		names_text(&users));
-	return fail_hint(failure, "delete them first: `service del NAME`");
-}
-
-int service_check_port(
-	struct weftd *weftd, const struct object *port, const json_t *spec, struct failure *failure)
-{
-	struct object *service = port ? object_first(weftd, &noun_service) : NULL;
-	const char *network =
-		spec ? spec_text(spec, spec_list(spec, "tags") ? "native" : "network", NULL) : NULL;
-	struct names users = {0};
-	for (; service && (!spec || network); service = service->hh.next) {
-		if (service_uses_port(service->spec, port->name))
-			add_user(&users, service);
-	}
-	if (!users.count)
-		return 0;
-	fail(failure, -EBUSY, "in_use", "port %s is the uplink of services: %s%s%s", port->name,
-		names_text(&users), spec ? "; its frames without a tag cannot be of network " : "",
-		spec ? network : "");
-	return fail_hint(failure, "`service set NAME uplink -%s` first", port->name);
 }

@@ -173,13 +173,24 @@ weft_inline void commit_touch(struct tables *tables, const struct weft_key *key,
 
 weft_inline void commit_fragment(struct tables *tables, const struct balance *b, u64 now_ns)
 {
+	struct weft_index network = {b->row.network};
+	struct weft_usage_row *usage = TABLE_ROW(tables, network_usage, &network);
+	const struct weft_network_row *limits = TABLE_GET(tables, network, &network);
 	struct weft_fragment_row row = {
 		.seen_ns = now_ns,
 		.src_port = b->key.src_port,
 		.dst_port = b->key.dst_port,
+		.network = b->row.network,
 	};
-	if (TABLE_INSERT(tables, fragment, &b->fragment, &row) == -COMMIT_EEXIST)
-		TABLE_REPLACE(tables, fragment, &b->fragment, &row);
+	if (!usage || !limits)
+		return;
+	int error = -COMMIT_EEXIST;
+	if (usage->fragments < limits->fragment_limit)
+		error = TABLE_INSERT(tables, fragment, &b->fragment, &row);
+	if (!error)
+		__sync_fetch_and_add(&usage->fragments, 1);
+	else if (error != -COMMIT_EEXIST || TABLE_REPLACE(tables, fragment, &b->fragment, &row))
+		__sync_fetch_and_add(&usage->fragments_refused, 1);
 }
 
 weft_inline void commit_balance(struct tables *tables, const struct weft_key *key,

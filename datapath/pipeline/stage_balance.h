@@ -188,6 +188,7 @@ weft_inline enum balance_course balance_follow(
 		return course;
 	b->rewrite = row->rewrite;
 	b->row.partner_scope = row->partner_scope;
+	b->row.network = row->network;
 	if (row->port && row->flags & WEFT_CONNECTION_REPLY)
 		b->row.partner_scope = row->port | WEFT_SCOPE_PORT;
 	if (backend && !(row->flags & WEFT_CONNECTION_REPLY))

@@ -53,8 +53,10 @@ enum weft_port_flag {
 	F(u8, gateway6, [16])      /* all zero: none */ \
 	F(u32, binding_limit, )    /* rows in the neighbour table */ \
 	F(u32, connection_limit, ) /* rows in the connection table */ \
-	F(u64, neighbour_ns, ) /* ARP and ND are answered for who was seen so long ago at most; \
-				  0: never */
+	F(u64, neighbour_ns, )   /* ARP and ND are answered for who was seen so long ago at most; \
+				    0: never */ \
+	F(u32, fragment_limit, ) /* rows in the fragment table */ \
+	F(u32, reserved, )
 
 enum weft_network_flag {
 	WEFT_NETWORK_PRESENT = WEFT_BIT(0),
@@ -240,7 +242,7 @@ enum weft_connection_flag {
 #define WEFT_KEY_fragment(F) \
 	F(u32, scope, ) F(u8, src, [16]) F(u8, dst, [16]) F(u32, id, ) F(u32, protocol, )
 #define WEFT_ROW_fragment(F) \
-	F(u64, seen_ns, ) F(u16, src_port, ) F(u16, dst_port, ) F(u32, reserved, )
+	F(u64, seen_ns, ) F(u16, src_port, ) F(u16, dst_port, ) F(u32, network, )
 #define WEFT_FRAGMENT_NS 2000000000ull
 
 // port_block: blocks of WEFT_BLOCK_PORTS ports of the networks' gateway addresses: which host sends
@@ -278,7 +280,9 @@ enum { WEFT_BLOCKS = 256, WEFT_BLOCK_PORTS = 256 };
 	F(u64, suppressed, )       /* network: ARP and ND questions answered from the table */ \
 	F(u64, connections, )      /* network: rows in the connection table */ \
 	F(u64, connections_refused, ) \
-	F(u64, samples_lost, ) /* port: timed, but the latency table was full */
+	F(u64, fragments, )         /* network: rows in the fragment table */ \
+	F(u64, fragments_refused, ) /* over the limit or table full: later ones are not known */ \
+	F(u64, samples_lost, )      /* port: timed, but the latency table was full */
 
 // An address has several IP addresses: a port's limit of bindings is this many times mac_limit.
 enum { WEFT_BINDINGS_PER_MAC = 8 };
@@ -476,7 +480,7 @@ struct weft_fragment_row {
 #undef WEFT_FIELD
 
 _Static_assert(sizeof(struct weft_port_row) == 44, "port row");
-_Static_assert(sizeof(struct weft_network_row) == 72, "network row");
+_Static_assert(sizeof(struct weft_network_row) == 80, "network row");
 _Static_assert(sizeof(struct weft_tag_key) == 8, "tag key");
 _Static_assert(sizeof(struct weft_member_key) == 12, "member key");
 _Static_assert(sizeof(struct weft_fdb_key) == 12, "fdb key");

@@ -205,6 +205,30 @@ static void fragments_follow_their_first(void **state)
 		"G>A ip4:10.9.0.1,10.1.0.1,17 frag:0003 id:4 data:16");
 }
 
+// A network's pieces under way leave others theirs: those beyond its part have no later ones.
+static void fragments_have_a_limit(void **state)
+{
+	u32 id = WHITE;
+	struct weft_network_row row;
+	struct weft_usage_row usage;
+	start(state);
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_network, &id, &row), 0);
+	row.fragment_limit = 1;
+	PUT(network, &id, &row);
+	for (int i = 0; i < 2; i++)
+		goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 frag:2000 id:9 udp:4000,53 data:16", 13,
+			"A>B ip4:10.1.0.1,10.1.0.2,17 frag:2000 id:9 udp:4000,53 data:16");
+	goes(13, "B>A ip4:10.1.0.2,10.1.0.1,17 frag:2000 id:4 udp:53,4000 data:16", 12,
+		"G>A ip4:10.9.0.1,10.1.0.1,17 frag:2000 id:4 udp:53,4000 data:16");
+	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 frag:0003 id:9 data:16", 13,
+		"A>B ip4:10.1.0.1,10.1.0.2,17 frag:0003 id:9 data:16");
+	goes(13, "B>A ip4:10.1.0.2,10.1.0.1,17 frag:0003 id:4 data:16", 12,
+		"B>A ip4:10.1.0.2,10.1.0.1,17 frag:0003 id:4 data:16");
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_network_usage, &id, &usage), 0);
+	assert_int_equal(usage.fragments, 1);
+	assert_int_equal(usage.fragments_refused, 1);
+}
+
 static void options_pass(void **state)
 {
 	start(state);
@@ -364,6 +388,7 @@ int services_run(struct sequence_arena *arena)
 		TEST(limits),
 		TEST(what_is_refused_leaves_the_count),
 		TEST(fragments_follow_their_first),
+		TEST(fragments_have_a_limit),
 		TEST(options_pass),
 		TEST(errors_find_their_way),
 		TEST(an_error_from_outside),

@@ -74,6 +74,7 @@ static void configure_network(const struct engine_ops *ops, struct engine *engin
 		row.vni = WHITE_VNI;
 		row.flags |= WEFT_NETWORK_SERVICES | (world_own ? WEFT_NETWORK_OWN : 0);
 		row.connection_limit = 16;
+		row.fragment_limit = 64;
 	}
 	if (id == BLUE || id == YELLOW || id == WHITE) {
 		inet_pton(AF_INET, "10.1.0.254", &row.gateway4);

@@ -9,7 +9,7 @@ host_new a
 host_start a
 
 ctl a network add blue vni 100 subnet 10.1.0.0/24 gateway 10.1.0.254
-expect a '{"ageing_seconds":300,"bindings":0,"bindings_refused":0,"connection_limit":65536,"connections":0,"connections_refused":0,"gateway":["10.1.0.254"],"id":1,"inner_tags":false,"learn_refused":0,"mac_limit":16384,"macs":0,"move_limit_per_second":100,"moves":0,"moves_refused":0,"mtu":1500,"name":"blue","overlay":"own","peers":0,"ports":0,"state":"up","subnet":"10.1.0.0/24","suppress_seconds":5,"suppressed":0,"vni":100,"why":null}' \
+expect a '{"ageing_seconds":300,"bindings":0,"bindings_refused":0,"connection_limit":65536,"connections":0,"connections_refused":0,"fragments_refused":0,"gateway":["10.1.0.254"],"id":1,"inner_tags":false,"learn_refused":0,"mac_limit":16384,"macs":0,"move_limit_per_second":100,"moves":0,"moves_refused":0,"mtu":1500,"name":"blue","overlay":"own","peers":0,"ports":0,"state":"up","subnet":"10.1.0.0/24","suppress_seconds":5,"suppressed":0,"vni":100,"why":null}' \
 	'.[0] | to_entries | sort_by(.key) | from_entries' network show blue
 equal 1 "$(json a length network show)" "networks"
 

@@ -123,6 +123,36 @@ load known out http://$SHOP
 load known-own g4 http://$OWN:8080
 for load in "${!LOAD[@]}"; do wait_for 5 answers_more "$load" 5; done
 
+# --- first fragments without an end: they fill their network's part of the table, and no other's, and are forgotten
+server r1 --port 8081
+ctl a service add wide vip $VICTIM port 53 proto udp network red mode nat uplink up0
+ctl a backend add wide address 10.2.0.11 port 8081
+ctl a service set dns connection-limit 500
+wait_for 5 json_is a 1 '.[0].serving' service show wide
+cat >"$WORK/pieces.py" <<'END'
+import socket, struct, sys
+def flood(to):  # what has no second piece; the kernel fills in the header's checksum
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    for number in range(1, 6001):
+        raw.sendto(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 36, number, 0x2000, 64, 17, 0, socket.inet_aton("198.51.100.7"),
+            socket.inet_aton(to)) + struct.pack("!HHHH8x", 9999, 53, 100, 0), (to, 0))
+def ask(to):  # a datagram in three pieces
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.settimeout(1)
+    udp.sendto(bytes(4000), (to, 53))
+    return udp.recv(100)
+if sys.argv[1] == "flood":
+    flood(sys.argv[2])
+ask(sys.argv[3])
+END
+pieces() { on out /usr/bin/python3 "$WORK/pieces.py" "$@" 2>"$WORK/pieces"; }
+pieces ask none $SHOP || die "no answer to a datagram in pieces: $(cat "$WORK/pieces")"
+pieces flood $SHOP $VICTIM || die "no answer to another network's datagram in pieces: $(cat "$WORK/pieces")"
+expect a '[["blue",true],["red",true]]' '[.[] | [.name, if .name == "red" then .fragments_refused == 0 else .fragments_refused > 0 end]]' network show
+wait_for 10 pieces ask none $SHOP
+ctl a backend del wide address 10.2.0.11 port 8081
+ctl a service del wide
+
 # --- what must have its rows is dropped; what the hash can serve alone is served without
 flood shop evil $SHOP 80 connections_refused
 equal 0 "$(dropped connection_rate)" "drops for a rate that is not limited"

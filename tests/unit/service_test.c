@@ -401,6 +401,8 @@ static void what_cannot_be_is_refused(void **state)
 		{"network del blue", "in_use", "services: web", 1},
 		{"network set blue gateway 10.1.0.100", "bad_value", "the address of service web",
 			1},
+		{"network set blue subnet 10.1.0.0/29 gateway 10.1.0.6", "in_use",
+			"subnet 10.1.0.0/29 leaves out 10.1.0.11, a backend of service web", 1},
 	};
 	struct rig *rig = *state;
 
