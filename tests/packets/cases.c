@@ -9,7 +9,7 @@
 //   port 9      access yellow      port 10  trunk yellow:50, violet:60    port 11  access violet
 //   P1          a peer of all networks   P2  a peer of violet only
 //   blue: gateway 10.1.0.254 and fd00::fe, MTU 1500;  red: MTU 9000, no gateway;  green
-#include "tests/packets/packets.h"
+#include "tests/packets/cases.h"
 
 #define CUT_L3 "a test run wants a whole IP header"
 

@@ -18,7 +18,8 @@
 //   probe:N               a probe's payload (weft/probe.h), its tag off by N
 //   flags:HEX seq:N ack:N those of TCP;  nocheck:0  UDP without a checksum
 //   error:TYPE,CODE then quote:SRC,DST,SPORT,DPORT   an ICMP error about a UDP packet;
-//   quotefrag:SRC,DST,SPORT,DPORT  in IPv6, about the first fragment of one
+//   quotetcp:SRC,DST,SPORT,DPORT  about a TCP segment
+//   quotefrag:SRC,DST,SPORT,DPORT  in IPv6, about the first fragment of a UDP packet
 //   fragneeded:MTU  toobig:MTU   the ICMP error, with 64 bytes of the frame that was asked about
 //   unreachable:0         the ICMP error of a port, with its IP header and 8 bytes
 // and after everything is built:  cut:N the first N bytes;  set:OFFSET=HEX  overwrites
@@ -245,12 +246,12 @@ static void store32(u8 *at, u32 value)
 	store16(at + 2, value & 0xffff);
 }
 
-// A datagram of 8 bytes, as it was sent.
-static void word_quote(struct builder *b, char *a[], bool fragment)
+// Its first 8 bytes, as they were sent.
+static void word_quote(struct builder *b, char *a[], u8 protocol, bool fragment)
 {
 	u32 at = b->frame.length, header = b->ipv6 ? 40 : 20;
-	u8 head[12] = {0x45, 0, 0, 28, 0, 7, 0, 0, 63, WEFT_IP_UDP};
-	u8 head6[8] = {0x60, 0, 0, 0, 0, 8, WEFT_IP_UDP, 63};
+	u8 head[12] = {0x45, 0, 0, 28, 0, 7, 0, 0, 63, protocol};
+	u8 head6[8] = {0x60, 0, 0, 0, 0, 8, protocol, 63};
 	append(b, b->ipv6 ? head6 : head, b->ipv6 ? sizeof(head6) : sizeof(head));
 	append_address(b, b->ipv6 ? AF_INET6 : AF_INET, a[0]);
 	append_address(b, b->ipv6 ? AF_INET6 : AF_INET, a[1]);
@@ -363,7 +364,9 @@ static void word(struct builder *b, char *text)
 		append16(b, (u16)(number << 8 | (u32)atoi(a[1])));
 		append(b, NULL, 6);
 	} else if (!strcmp(text, "quote") || !strcmp(text, "quotefrag")) {
-		word_quote(b, a, text[5]);
+		word_quote(b, a, WEFT_IP_UDP, text[5]);
+	} else if (!strcmp(text, "quotetcp")) {
+		word_quote(b, a, WEFT_IP_TCP, false);
 	} else if (!strcmp(text, "flags")) {
 		b->frame.bytes[b->l4 + 13] = (u8)strtoul(a[0], NULL, 16);
 	} else if (!strcmp(text, "seq") || !strcmp(text, "ack")) {

@@ -91,16 +91,10 @@ struct packet_case {
 	bool in_bench;           // measured by `packets --bench`: the frame leaves as it came
 };
 
-// What becomes of it, in a case.
-#define DROP(why) .action = WEFT_ACTION_drop, .reason = WEFT_DROP_##why
-#define FORWARD   .action = WEFT_ACTION_forward
-#define FLOOD     .action = WEFT_ACTION_flood
-#define REPLY     .action = WEFT_ACTION_reply
-#define ENCAP     .action = WEFT_ACTION_encap
-#define TO_HOST   .action = WEFT_ACTION_to_host
-
-extern const struct packet_case packet_cases[], service_cases[];
-extern const size_t packet_case_count, service_case_count;
+extern const struct packet_case packet_cases[];
+extern const size_t packet_case_count;
+extern const struct packet_case services_cases[]; // cases_services.c
+extern const size_t services_case_count;
 
 // Outer headers, by the book and not by the code under test (tunnel.c).
 bool is_peer(u32 port);
@@ -143,6 +137,9 @@ void world_check(const struct engine_ops *ops, struct engine *engine, const stru
 
 u64 world_now_ns(void);
 
+// Before Linux 6.3 an IPv6 packet cannot be taken out of IPv4 by a BPF program.
+bool old_kernel(void);
+
 // What explain says of the frame (from a peer: without outer headers), and that it changes nothing.
 struct explained {
 	struct weft_verdict verdict;
@@ -166,7 +163,7 @@ struct sequence_arena {
 };
 int sequence_run(struct sequence_arena *arena);
 int services_run(struct sequence_arena *arena);
-int modes_run(struct sequence_arena *arena); // services_run's other half
+int services_modes_run(struct sequence_arena *arena);
 int refusals_run(struct sequence_arena *arena);
 
 // What a packet costs in either hook, as JSON lines on stdout.

@@ -101,8 +101,7 @@ static bool inject_lists_floods(const struct arena *arena)
 	return arena->ops != &engine_ebpf && arena->ops != &engine_xdp;
 }
 
-// Before Linux 6.3 an IPv6 packet cannot be taken out of IPv4 by a BPF program.
-static bool old_kernel(void)
+bool old_kernel(void)
 {
 	struct utsname kernel;
 	int major = 0, minor = 0;
@@ -244,27 +243,20 @@ static void xdp_test(void **state)
 	assert_memory_equal(&before, &after, sizeof(before));
 }
 
-static bool is_for(const struct arena *arena, const struct packet_case *c)
-{
-	bool test_run = arena->ops == &engine_ebpf && !arena->live;
-	if ((c->sim_only && arena->ops != &engine_sim) || (c->no_test_run && test_run) ||
-		(c->own_only && !world_own))
-		return false;
-	// by AF_XDP the host's frames never come to weft
-	return !arena->xdp || c->action != WEFT_ACTION_to_host;
-}
-
 static int run_arena(struct arena *arena, CMUnitTestFunction test)
 {
-	size_t all = packet_case_count + service_case_count, count = 0;
+	size_t count = 0, all = packet_case_count + services_case_count;
 	struct golden *golden = calloc(all, sizeof(*golden));
 	struct CMUnitTest *tests = calloc(all, sizeof(*tests));
 	for (size_t i = 0; i < all; i++) {
 		const struct packet_case *c = i < packet_case_count
 						      ? &packet_cases[i]
-						      : &service_cases[i - packet_case_count];
-		if (!is_for(arena, c))
-			continue;
+						      : &services_cases[i - packet_case_count];
+		bool test_run = arena->ops == &engine_ebpf && !arena->live;
+		if ((c->sim_only && arena->ops != &engine_sim) || (c->no_test_run && test_run) ||
+			(c->own_only && !world_own) ||
+			(arena->xdp && c->action == WEFT_ACTION_to_host))
+			continue; // by AF_XDP the host's frames never come to weft
 		golden[count] = (struct golden){arena, c};
 		tests[count] = (struct CMUnitTest){
 			.name = c->name,
@@ -351,6 +343,8 @@ static int run_sim(void)
 	int failed = run_arena(&arena, golden_test);
 	failed += sequence_run(&(struct sequence_arena){"sim, sequences", arena.ops, arena.engine});
 	failed += services_run(&(struct sequence_arena){"sim, services", arena.ops, arena.engine});
+	failed += services_modes_run(
+		&(struct sequence_arena){"sim, services' modes", arena.ops, arena.engine});
 	failed += refusals_run(&(struct sequence_arena){"sim, refusals", arena.ops, arena.engine});
 	engine_sim.stop(arena.engine);
 	return failed;
@@ -363,6 +357,8 @@ static int run_xdp(void)
 	int failed = run_arena(&arena, xdp_test);
 	failed += services_run(
 		&(struct sequence_arena){"xdp test run, services", arena.ops, arena.engine});
+	failed += services_modes_run(
+		&(struct sequence_arena){"xdp test run, services' modes", arena.ops, arena.engine});
 	engine_xdp.stop(arena.engine);
 	return failed + testrun_observe() + testrun_flows();
 }
@@ -390,6 +386,8 @@ static int run_ebpf_test_run(struct arena *arena, enum live_kind kind)
 		&(struct sequence_arena){"tc test run, sequences", arena->ops, arena->engine});
 	failed += services_run(
 		&(struct sequence_arena){"tc test run, services", arena->ops, arena->engine});
+	failed += services_modes_run(&(struct sequence_arena){
+		"tc test run, services' modes", arena->ops, arena->engine});
 	return failed + refusals_run(&(struct sequence_arena){
 				"tc test run, refusals", arena->ops, arena->engine});
 }
@@ -426,6 +424,8 @@ static int run_dpdk(enum live_kind kind)
 	failed +=
 		sequence_run(&(struct sequence_arena){"dpdk, sequences", arena.ops, arena.engine});
 	failed += services_run(&(struct sequence_arena){"dpdk, services", arena.ops, arena.engine});
+	failed += services_modes_run(
+		&(struct sequence_arena){"dpdk, services' modes", arena.ops, arena.engine});
 	failed += refusals_run(&(struct sequence_arena){"dpdk, refusals", arena.ops, arena.engine});
 	world_configure(arena.ops, arena.engine);
 	arena.name = kind == LIVE_TAP ? "dpdk live, taps" : "dpdk live, veths";

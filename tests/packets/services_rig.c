@@ -35,17 +35,19 @@ bool is_xdp(void)
 
 void enter(u32 port, const char *in)
 {
-	struct frame frame = frame_build(in);
+	struct frame inner = frame_build(in), frame = inner;
 	struct explained explained;
-	if (is_peer(port))
-		frame = tunnel_wrap(port, WHITE_VNI, &frame, NULL);
-	struct engine_packet packet = {is_peer(port) ? 0 : port, frame.bytes, frame.length};
-	if (!is_peer(port))
-		explain_before(ops, engine, port, 0, &frame,
-			ops == &engine_sim ? now_ns : world_now_ns(), &explained);
+	bool peer = is_peer(port);
+	if (peer)
+		frame = tunnel_wrap(port, WHITE_VNI, &inner, NULL);
+	struct engine_packet packet = {peer ? 0 : port, frame.bytes, frame.length};
+	explain_before(ops, engine, port, peer ? WHITE_VNI : 0, &inner,
+		ops == &engine_sim ? now_ns : world_now_ns(), &explained);
 	assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
-	if (!is_peer(port) && !result.record.passed)
+	if (!result.record.passed)
 		explain_check(ops, &explained, &result);
+	else if (peer)
+		carrier_brings(port, &inner, &frame);
 }
 
 static void show(const char *what, const struct frame *frame)
@@ -60,6 +62,7 @@ struct frame left(u32 port)
 {
 	struct frame frame = {.length = result.output[0].length};
 	u32 vni = WHITE_VNI;
+	assert_false(result.record.passed);
 	assert_string_equal(drop_name(result.record.reason), "none");
 	assert_int_equal(result.outputs, 1);
 	memcpy(frame.bytes, result.output[0].bytes, frame.length);

@@ -24,7 +24,9 @@ extern struct engine_result result; // of the packet that entered last
 void knows(const char *letter, u32 port);
 void start(void **state);
 bool is_xdp(void);
+// TCP of a peer comes in as it does in that engine: carrier_brings (services_carrier.c).
 void enter(u32 port, const char *in);
+void carrier_brings(u32 peer, const struct frame *inner, const struct frame *outer);
 // The one frame that left.
 struct frame left(u32 port);
 void goes(u32 port, const char *in, u32 to, const char *out);

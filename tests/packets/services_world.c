@@ -114,12 +114,10 @@ void world_services(const struct engine_ops *ops, struct engine *engine)
 			PUT(service, &key, &row);
 			PUT(service, &vip, &address);
 		}
-	}
-	for (size_t i = 0; i < WEFT_ARRAY_SIZE(services); i++) {
-		struct weft_station_key station = {
-			.service = services[i].id, .mac = services_mac("C")};
-		struct weft_station_row is = {services[i].id};
-		if (services[i].flags & WEFT_SERVICE_HOST_DSR)
+		if (services[i].flags & WEFT_SERVICE_HOST_DSR) {
+			struct weft_station_key station = {.service = id, .mac = backend.mac};
+			struct weft_station_row is = {id};
 			PUT(station, &station, &is);
+		}
 	}
 }

@@ -52,6 +52,7 @@ static int load(struct engine *engine, bool xdp, bool record)
 			return -errno;
 		engine->xdp->rodata->weft_inject = record;
 		engine->xdp->rodata->weft_flow_slots = testrun_flow_slots;
+		engine->xdp->rodata->weft_decap_ipv6 = !old_kernel();
 		size_tables(engine->xdp->obj);
 		error = weft_xdp_bpf__load(engine->xdp);
 		engine->object = engine->xdp->obj;
@@ -62,6 +63,7 @@ static int load(struct engine *engine, bool xdp, bool record)
 			return -errno;
 		engine->tc->rodata->weft_inject = record;
 		engine->tc->rodata->weft_flow_slots = testrun_flow_slots;
+		engine->tc->rodata->weft_decap_ipv6 = !old_kernel();
 		size_tables(engine->tc->obj);
 		error = weft_tc_bpf__load(engine->tc);
 		engine->object = engine->tc->obj;
