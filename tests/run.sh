@@ -7,7 +7,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
 CALM=${JOBS:+0} # unless JOBS says how many: one test more, while in the last 10 s
-CALM=${CALM:-25} # something waited for a processor for less than so many %
+CALM=${CALM:-40} # something waited for a processor for less than so many %
 JOBS=${JOBS:-2}
 export BUILD
 logs=$BUILD/logs

@@ -88,7 +88,7 @@ wait $asked
 "$BUILD/weftctl" -s "$(socket_of a)" -j path t1 t2 measure 60s >"$WORK/path" &
 asked=$!
 wait_for 5 grep -q '"step":2' "$WORK/path"
-on g1 ping -n -c 5 -i 0.05 -W 1 10.1.0.2 >/dev/null
+on g1 ping -n -c 10 -i 0.05 -W 1 10.1.0.2 >/dev/null
 kill -INT $asked
 ! wait $asked || die "Ctrl-C was not heard"
 [ "$(hop there decide)" -ge 5 ] || die "what was measured until Ctrl-C: $(cat "$WORK/path")"

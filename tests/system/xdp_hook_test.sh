@@ -178,8 +178,11 @@ observed || die "latency of c1: $(ctl a -j latency show port c1)"
 # the underlay: as the configuration says
 underlay_up takes_all 192.0.2.
 pings h1 10.0.0.1
-behind w0 'udp port 4789' pings g1 10.0.0.11
+inner_echo='udp port 4789 and udp[28:2] == 0x800 and udp[39] == 1' # a guest's first multicast is flooded, by TC
+behind w0 "$inner_echo" pings g1 10.0.0.11
 equal 0 "$FRAMES" "frames between hosts that XDP left to TC"
+behind w0 "$inner_echo" pings g3 10.0.0.11
+[ "$FRAMES" -ge 10 ] || die "$FRAMES frames between hosts were seen of ten that TC sends"
 tcp h1 g1 10.0.0.1
 tcp g1 h1 10.0.0.11
 udp g1 h1 10.0.0.11
