@@ -223,9 +223,16 @@ struct udp_state {
 };
 
 /* Sequence number, how many there will be, then bytes that depend on the sequence number. */
+/* Whose datagrams they are: the last of one stream may come to the receiver of the next. The
+ * receiver makes the number, and its command has it. 0: started by nobody. */
+enum { STREAM_SHIFT = 40 };
+static uint64_t stream_id;
+
 static void datagram_fill(uint8_t *data, size_t len, uint64_t seq, uint64_t total)
 {
 	size_t i;
+
+	total |= stream_id << STREAM_SHIFT;
 
 	memcpy(data, &seq, sizeof(seq));
 	memcpy(data + sizeof(seq), &total, sizeof(total));
@@ -266,11 +273,12 @@ static void stop(int number)
 static int udp_send(void)
 {
 	int sock = connected_socket(SOCK_DGRAM), size = (int)opt.size, i;
+	const char *id = getenv("STREAM_ID");
 	uint64_t start = now_ns(), seq;
 	uint8_t *buf = malloc(opt.batch * opt.size);
 
 	signal(SIGTERM, stop);
-
+	stream_id = id ? strtoull(id, NULL, 10) : 0;
 	if (!buf)
 		err(EXIT_BROKEN, "malloc");
 	if (opt.batch > 1 && setsockopt(sock, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)))
@@ -296,12 +304,15 @@ static int udp_send(void)
 
 static void account(struct udp_state *st, const uint8_t *data, size_t len)
 {
-	uint64_t seq, now = now_ns();
+	uint64_t seq, total, now = now_ns();
 
 	if (len < DATAGRAM_MIN)
 		return;
 	memcpy(&seq, data, sizeof(seq));
-	memcpy(&st->expected, data + sizeof(seq), sizeof(st->expected));
+	memcpy(&total, data + sizeof(seq), sizeof(total));
+	if (total >> STREAM_SHIFT != stream_id)
+		return;
+	st->expected = total & ((1ull << STREAM_SHIFT) - 1);
 	if (seq == SEQ_END) {
 		st->finished = true;
 		return;
@@ -371,6 +382,13 @@ static int udp_recv(void)
 		err(EXIT_BROKEN, "calloc");
 	setsockopt(sock, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer));
 	setsockopt(sock, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
+	if (opt.command && *opt.command) {
+		char text[16];
+
+		stream_id = (uint64_t)getpid();
+		snprintf(text, sizeof(text), "%d", getpid());
+		setenv("STREAM_ID", text, 1);
+	}
 	command = command_start(opt.command);
 	signal(SIGTERM, pass_on);
 	while (!st.finished && receive(sock, &st))
