@@ -191,20 +191,19 @@ static u32 binding_limit(struct weftd *weftd, const json_t *spec)
 	return limit < most ? (u32)limit : most;
 }
 
-// Of networks that share the table none takes another's part, though each connection has two rows.
-u32 network_connection_limit(struct weftd *weftd, const json_t *spec)
+// Of networks that share a table none takes another's part, though what each counts has so many
+// rows.
+static u32 part_of_table(struct weftd *weftd, enum weft_table table, u32 rows_each)
 {
-	u32 rows = engine_capacity(weftd, WEFT_TABLE_connection);
-	u32 tenants = balancer_tenants(weftd);
-	u32 share = tenants > 1 ? rows / 2 / tenants : rows;
-	return (u32)spec_number(spec, "connection_limit", share ? share : 1);
+	u32 rows = engine_capacity(weftd, table), tenants = balancer_tenants(weftd);
+	u32 part = tenants > 1 ? rows / rows_each / tenants : rows;
+	return part ? part : 1;
 }
 
-static u32 fragment_limit(struct weftd *weftd)
+u32 network_connection_limit(struct weftd *weftd, const json_t *spec)
 {
-	u32 rows = engine_capacity(weftd, WEFT_TABLE_fragment), tenants = balancer_tenants(weftd);
-	u32 share = tenants > 1 ? rows / tenants : rows;
-	return share ? share : 1;
+	return (u32)spec_number(
+		spec, "connection_limit", part_of_table(weftd, WEFT_TABLE_connection, 2));
 }
 
 static int put_row(struct weftd *weftd, struct object *object, struct failure *failure)
@@ -223,7 +222,7 @@ static int put_row(struct weftd *weftd, struct object *object, struct failure *f
 		.vni = network_vni(spec),
 		.binding_limit = binding_limit(weftd, spec),
 		.connection_limit = network_connection_limit(weftd, spec),
-		.fragment_limit = fragment_limit(weftd),
+		.fragment_limit = part_of_table(weftd, WEFT_TABLE_fragment, 1),
 		.neighbour_ns = (u64)network_suppress_seconds(spec) * 1000000000,
 	};
 	if (service_in_network(weftd, object->id))

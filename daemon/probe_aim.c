@@ -27,7 +27,6 @@ static int no_guest(struct weftd *weftd, const char *text, const struct object *
 	struct weft_service_key key = {.scope = network->id};
 	struct weft_service_row row;
 	char with_port[INET6_ADDRSTRLEN + 8];
-	snprintf(with_port, sizeof(with_port), address_v4(ip) ? "%s:80" : "[%s]:80", text);
 	memcpy(key.address, ip, sizeof(key.address));
 	if (network_is_gateway(network->spec, ip)) {
 		fail(failure, -EINVAL, "bad_value",
@@ -39,6 +38,7 @@ static int no_guest(struct weftd *weftd, const char *text, const struct object *
 		return no_station(failure, text, network->name);
 	fail(failure, -EINVAL, "bad_value", "%s is the address of a service: no guest has it",
 		text);
+	snprintf(with_port, sizeof(with_port), address_v4(ip) ? "%s:80" : "[%s]:80", text);
 	return fail_hint(failure,
 		"say its port, to probe who serves there: %s, or probe one of its backends",
 		with_port);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <weft/probe.h>
+#include <weft/wire.h>
 #include "daemon/address.h"
 #include "daemon/command_table.h"
 #include "daemon/explain.h"
@@ -33,7 +34,7 @@ static int no_service(struct probe_session *s, const struct object *network,
 {
 	struct failure *failure = &s->request->failure;
 	fail(failure, -ENOENT, "not_found", "network %s has no service %s %s port %u",
-		network->name, protocol == 6 ? "tcp" : "udp", target->name, target->port);
+		network->name, protocol == WEFT_IP_TCP ? "tcp" : "udp", target->name, target->port);
 	return fail_hint(failure, "`service show` lists them; a guest goes by its address alone");
 }
 

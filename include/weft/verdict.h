@@ -32,7 +32,7 @@ enum weft_key_flag {
 // decides by.
 #define WEFT_KEY_HEAD \
 	u32 in_port; \
-	u32 vni;       /* in_port is a peer: the VXLAN network identifier, or WEFT_KEY_BALANCED */ \
+	u32 vni;       /* in_port is a peer: its VXLAN network identifier; WEFT_KEY_BALANCED */ \
 	u16 ethertype; /* after the tag; host order */ \
 	u16 vid;       /* 0 when untagged or priority-tagged */ \
 	struct weft_mac dst; \

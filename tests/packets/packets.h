@@ -110,7 +110,8 @@ u32 tunnel_unwrap(const u8 *bytes, u32 length, u32 *vni, struct frame *inner);
 // The world of all cases, see world.c.
 extern bool world_own; // yellow: weft's own encapsulation
 extern const u64 world_probe_key[2];
-extern u32 world_underlay; // ifindex of the device to the peers
+extern u32 world_underlay;               // ifindex of the device to the peers
+struct engine_config world_config(void); // tables that are just large enough for it
 void world_configure(const struct engine_ops *ops, struct engine *engine);
 void world_before(const struct engine_ops *ops, struct engine *engine, const struct packet_case *c,
 	u64 now_ns);

@@ -273,23 +273,9 @@ static int run_arena(struct arena *arena, CMUnitTestFunction test)
 
 static void arena_start(struct arena *arena)
 {
-	// Every row is looked at, for every packet, and every bucket.
-	struct engine_config config = {.pin_dir = arena->pin_root,
-		.capacity = {[WEFT_TABLE_fdb] = 1024,
-			[WEFT_TABLE_neighbour] = 1024,
-			[WEFT_TABLE_connection] = 1024,
-			[WEFT_TABLE_fragment] = 1024,
-			[WEFT_TABLE_ring] = 64,
-			[WEFT_TABLE_backend] = 64,
-			[WEFT_TABLE_backend_count] = 64,
-			[WEFT_TABLE_service_usage] = 64,
-			[WEFT_TABLE_meter] = 64,
-			[WEFT_TABLE_network] = 64,
-			[WEFT_TABLE_network_usage] = 64,
-			[WEFT_TABLE_generation] = 64,
-			[WEFT_TABLE_nexthop] = 64 * WEFT_NEXTHOPS_PER_PEER,
-			[WEFT_TABLE_drop] = 128 * WEFT_DROPS_PER_PORT}};
+	struct engine_config config = world_config();
 	const char *why = "";
+	config.pin_dir = arena->pin_root;
 	if (arena->ops->start(&arena->engine, &config, &why)) {
 		fprintf(stderr, "%s: the engine does not start: %s\n", arena->name, why);
 		exit(1);

@@ -97,16 +97,7 @@ static void copy_tables(struct place from, struct place to, u32 count)
 
 static void stand_in_start(void)
 {
-	struct engine_config config = {.capacity = {[WEFT_TABLE_fdb] = 1024,
-					       [WEFT_TABLE_connection] = 1024,
-					       [WEFT_TABLE_fragment] = 1024,
-					       [WEFT_TABLE_ring] = 64,
-					       [WEFT_TABLE_backend] = 64,
-					       [WEFT_TABLE_backend_count] = 64,
-					       [WEFT_TABLE_service_usage] = 64,
-					       [WEFT_TABLE_network] = 64,
-					       [WEFT_TABLE_network_usage] = 64,
-					       [WEFT_TABLE_generation] = 64}};
+	struct engine_config config = world_config();
 	const char *why;
 	assert_int_equal(engine_sim.start(&stand_in, &config, &why), 0);
 	for (u32 id = 1; id < PORTS; id++)

@@ -126,6 +126,25 @@ static void configure_host(const struct engine_ops *ops, struct engine *engine)
 	PUT(host, &zero, &row);
 }
 
+// Every row is looked at, for every packet, and every bucket.
+struct engine_config world_config(void)
+{
+	return (struct engine_config){.capacity = {[WEFT_TABLE_fdb] = 1024,
+					      [WEFT_TABLE_neighbour] = 1024,
+					      [WEFT_TABLE_connection] = 1024,
+					      [WEFT_TABLE_fragment] = 1024,
+					      [WEFT_TABLE_ring] = 64,
+					      [WEFT_TABLE_backend] = 64,
+					      [WEFT_TABLE_backend_count] = 64,
+					      [WEFT_TABLE_service_usage] = 64,
+					      [WEFT_TABLE_meter] = 64,
+					      [WEFT_TABLE_network] = 64,
+					      [WEFT_TABLE_network_usage] = 64,
+					      [WEFT_TABLE_generation] = 64,
+					      [WEFT_TABLE_nexthop] = 64 * WEFT_NEXTHOPS_PER_PEER,
+					      [WEFT_TABLE_drop] = 128 * WEFT_DROPS_PER_PORT}};
+}
+
 void world_configure(const struct engine_ops *ops, struct engine *engine)
 {
 	configure_host(ops, engine);
