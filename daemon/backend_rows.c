@@ -6,16 +6,11 @@
 #include "daemon/check.h"
 #include "daemon/service.h"
 
-static bool mac_known(const struct weft_mac *mac)
-{
-	static const struct weft_mac none;
-	return memcmp(mac, &none, sizeof(none)) != 0;
-}
-
 bool backend_could_serve(const struct object *object)
 {
 	const struct backend *backend = object->live;
-	return backend && spec_number(object->spec, "weight", 1) && mac_known(&backend->row.mac);
+	return backend && spec_number(object->spec, "weight", 1) &&
+	       weft_mac_known(&backend->row.mac);
 }
 
 bool backend_serves(const struct object *object)
@@ -37,7 +32,7 @@ static int put_station(
 {
 	struct weft_station_key key = {backend->row.service, backend->row.mac, 0};
 	struct weft_station_row row = {id};
-	if (!mac_known(&backend->row.mac))
+	if (!weft_mac_known(&backend->row.mac))
 		return 0;
 	int error = engine_put(weftd, station, &key, &row);
 	backend->station = !error;

@@ -158,7 +158,6 @@ static void ended(struct check *check, bool success, const char *why)
 
 static void on_timer(evutil_socket_t fd, short what, void *context)
 {
-	static const struct weft_mac none;
 	struct check *check = context;
 	struct checks *all = check->all;
 	struct object *object = object_by_id(all->weftd, &noun_backend, check->backend);
@@ -168,7 +167,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 			check_follow(all->weftd, object);
 		return;
 	}
-	if (memcmp(&check->row.row.mac, &none, sizeof(none)) == 0) { // it cannot be asked yet
+	if (!weft_mac_known(&check->row.row.mac)) { // it cannot be asked yet
 		schedule(check, check_pause_ms(check_interval_ms(check->service), chance()));
 		return;
 	}

@@ -27,7 +27,8 @@ struct link {
 	struct weft_mac mac;
 	u8 xdp;           // XDP_ATTACHED_*: an XDP program is on it,
 	u32 xdp_program;  // with this id; 0: none, or several
-	u32 peer;         // veth: ifindex of its other end; 0: that is in another namespace
+	u32 peer;         // veth: ifindex of its other end; 0: unknown
+	int peer_netns;   // and how this namespace calls the one that it is in; -1: it is this one
 	bool tap;         // kind tun, of Ethernet frames
 	bool multi_queue; // taps only
 	bool vnet_hdr;    // taps only: whoever opened it last asked for virtio_net headers
@@ -71,6 +72,12 @@ struct link *link_first(struct links *links); // then link->by_index.next
 
 // Asks the kernel now, without waiting for the event. NULL: no such device.
 struct link *link_refresh(struct links *links, const char *name);
+
+// A veth's other end, if it is in this namespace; else NULL.
+struct link *link_peer(struct links *links, const struct link *link);
+// If it is in another one: what the kernel answers now, as far as link_parse knows it. -ENODEV: it
+// is not, -EPERM: that namespace is not ours to look into.
+int link_ask_peer(struct links *links, const struct link *link, struct link *peer);
 
 // One name, one watch: -EEXIST when another watch has the name.
 int link_watch_add(struct links *links, struct link_watch *watch, const char *name);

@@ -79,9 +79,8 @@ int link_parse(struct nlmsghdr *message, struct link *link)
 		memcpy(&link->mac, nla_data(part[IFLA_ADDRESS]), sizeof(link->mac));
 	parse_xdp(part[IFLA_XDP], link);
 	parse_kind(part[IFLA_LINKINFO], link);
-	link->peer = 0;
-	if (strcmp(link->kind, "veth") == 0 && !part[IFLA_LINK_NETNSID])
-		link->peer = number(part[IFLA_LINK]);
+	link->peer = strcmp(link->kind, "veth") == 0 ? number(part[IFLA_LINK]) : 0;
+	link->peer_netns = part[IFLA_LINK_NETNSID] ? (int)number(part[IFLA_LINK_NETNSID]) : -1;
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What weft changes on a link, and its counters.
+// What weft changes on a link, its counters, and its other end.
 #include "daemon/link.h"
 
 #include <errno.h>
@@ -64,4 +64,32 @@ int link_stats(struct links *links, const struct link *link, struct rtnl_link_st
 		return -ENOMEM;
 	nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO);
 	return netlink_talk(links_socket(links), msg, take_stats, stats, NULL);
+}
+
+struct link *link_peer(struct links *links, const struct link *link)
+{
+	return link->peer && link->peer_netns < 0 ? link_at(links, link->peer) : NULL;
+}
+
+static void take_peer(struct nlmsghdr *message, void *context)
+{
+	struct link *peer = context;
+	if (message->nlmsg_type == RTM_NEWLINK)
+		link_parse(message, peer);
+}
+
+int link_ask_peer(struct links *links, const struct link *link, struct link *peer)
+{
+	struct ifinfomsg info = {.ifi_index = (int)link->peer};
+	memset(peer, 0, sizeof(*peer));
+	if (!link->peer || link->peer_netns < 0)
+		return -ENODEV;
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETLINK, 0);
+	if (!msg)
+		return -ENOMEM;
+	nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO);
+	nla_put_s32(msg, IFLA_TARGET_NETNSID, link->peer_netns);
+	nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	int error = netlink_talk(links_socket(links), msg, take_peer, peer, NULL);
+	return error ? error : peer->ifindex ? 0 : -ENODEV;
 }

@@ -58,6 +58,10 @@ static const struct argument port_arguments[] = {
 	{"xdp", NULL, ARGUMENT_BOOL, 0, NULL, NULL, 0, 0, NULL,
 		"device: by XDP, too (dpdk: by AF_XDP), if its driver can; default: on for "
 		"hardware"},
+	{"direct", NULL, ARGUMENT_BOOL, 0, NULL, NULL, 0, 0, NULL,
+		"device: a veth's other end in another namespace takes its frames at once, past "
+		"the "
+		"queue, captures and counters of this end; default: off"},
 	{"underlay", NULL, ARGUMENT_BOOL, ARGUMENT_FIXED, NULL, NULL, 0, 0, NULL,
 		"pci: the traffic between hosts and the kernel's own take this NIC, which the "
 		"kernel "

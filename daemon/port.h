@@ -5,6 +5,7 @@
 //   port_check.c  what the words name, and whether they can be
 //   port_attach.c the port and the engine: attach, detach, what the engine says of it
 //   port_link.c   the port and its netdev: find, make, mark, follow, give back
+//   port_direct.c a veth's other end, which takes frames at once
 //   port_twin.c   a pci port that is underlay: the netdev by which the kernel has it
 //   port_rows.c   the port's rows in the engine: networks, tags, floods, limits
 //   port_show.c   what show says
@@ -74,6 +75,8 @@ struct port {                    // object->live
 	u32 ifindex;            // with this netdev, or twin; 0: without one
 	struct port_twin *twin; // NULL: it has none
 	bool xdp;               // by AF_XDP, if its driver can
+	struct weft_mac direct; // frames for it go to a veth's other end at once; zero: none do,
+	const char *direct_why; // and why, though it was asked for; static
 	bool created;           // weft made the device
 	bool bring_up;          // it is new to weft: up once it is attached
 	bool carrier;           // as it was last
@@ -128,6 +131,13 @@ int port_link_attach(struct port *port, struct failure *failure); // once its ro
 int port_link_release(struct port *port, struct failure *failure);
 void port_link_changed(struct link_watch *watch, struct link *link);
 void port_trouble(struct port *port, const char *why); // why it is not attached; NULL: it is
+
+// port_direct.c
+// *mac: which frames are to go directly now; zero: none. Returns why not, though it was asked for:
+// static; NULL: it was not, or nobody is there.
+const char *port_direct_look(const struct port *port, struct weft_mac *mac);
+int port_check_direct(
+	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure);
 
 // port_twin.c. The twin is a veth: the operator gives it addresses, and its other end, the wire, is
 // the engine's. It outlives weftd and is found again by its mark.

@@ -25,6 +25,12 @@ bool port_xdp(const struct port *port)
 	       spec_bool(port->object->spec, "xdp", link_is_hardware(link));
 }
 
+static bool is_attached(const struct port *port, const struct engine_port *as)
+{
+	return port->attached && port->ifindex == as->ifindex && port->xdp == as->xdp &&
+	       memcmp(&port->direct, &as->direct, sizeof(as->direct)) == 0;
+}
+
 int port_attach(struct port *port, struct failure *failure)
 {
 	struct weftd *weftd = port->weftd;
@@ -38,7 +44,8 @@ int port_attach(struct port *port, struct failure *failure)
 		.xdp = port_xdp(port),
 	};
 	const char *why = NULL;
-	if (port->attached && port->ifindex == attach.ifindex && port->xdp == attach.xdp)
+	port->direct_why = port_direct_look(port, &attach.direct);
+	if (is_attached(port, &attach))
 		return 0;
 	if (port->type->path) {
 		port->type->path(weftd, port->object->spec, path);
@@ -63,6 +70,7 @@ int port_attach(struct port *port, struct failure *failure)
 	port->attached = true;
 	port->ifindex = attach.ifindex;
 	port->xdp = attach.xdp;
+	port->direct = attach.direct;
 	error = port->type->settle ? port->type->settle(port, &attach, failure) : 0;
 	if (error) {
 		port_detach(port);

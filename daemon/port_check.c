@@ -325,6 +325,8 @@ static int check_type(
 	if (!error)
 		error = check_xdp(weftd, old, spec, failure);
 	if (!error)
+		error = port_check_direct(weftd, old, spec, failure);
+	if (!error)
 		error = check_underlay(spec, failure);
 	if (error || !type->check)
 		return error;

@@ -19,7 +19,7 @@ static struct port_state state_of(const char *state, const char *why)
 // nothing else. In another namespace nobody can see whether it does.
 static void warn_of_veth(const struct port *port, const struct link *link, struct port_state *s)
 {
-	const struct link *peer = link_at(port->weftd->links, link->peer);
+	const struct link *peer = link_peer(port->weftd->links, link);
 	if (strcmp(link->kind, "veth") != 0)
 		return;
 	if (!peer)
@@ -65,6 +65,8 @@ static struct port_state state_up(const struct port *port, const struct engine_p
 	struct port_state s = state_of("up", port->why);
 	if (!port->why && link)
 		tell_driver(port, link, &s);
+	if (!s.why[0] && port->direct_why)
+		snprintf(s.why, sizeof(s.why), "not direct: %s", port->direct_why);
 	if (!port->why)
 		warn_of_twin(port, &s);
 	if (port->why || port->type->follows_mtu || !now->mtu || now->mtu >= mtu)
@@ -166,6 +168,8 @@ static void show_driver(const struct port *port, json_t *shown)
 	json_object_set_new(shown, "driver", driver ? json_string(driver) : json_null());
 	if (driver && port->type->xdp)
 		json_object_set_new(shown, "xdp", json_boolean(port->xdp));
+	if (driver && port->type->xdp && port->weftd->engine_ops->direct)
+		json_object_set_new(shown, "direct", json_boolean(weft_mac_known(&port->direct)));
 }
 
 static const char *mode_of(const json_t *spec)

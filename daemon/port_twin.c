@@ -61,12 +61,11 @@ static void set(struct port *port, struct link *link, const struct link_change *
 // What differs from the NIC. That has been asked for the twin's MTU by then (port_twin_take).
 static void mirror(struct port *port, struct link *link, const struct engine_port_state *now)
 {
-	static const struct weft_mac none;
 	struct link_change change = {0};
 	bool twin = link == link_of(port, PORT_TWIN);
 	if (now->mtu && now->mtu != link->mtu)
 		change.mtu = now->mtu;
-	if (twin && memcmp(&now->mac, &none, sizeof(none)) != 0 &&
+	if (twin && weft_mac_known(&now->mac) &&
 		memcmp(&now->mac, &link->mac, sizeof(now->mac)) != 0)
 		change.mac = &now->mac;
 	if (change.mtu || change.mac)

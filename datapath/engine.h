@@ -46,6 +46,9 @@ struct engine_port {
 	bool xdp;         // netdev, if the engine has own_xdp: by XDP where its driver can
 	u32 wire;         // pci: the other end of its twin; 0: no twin
 	u32 mtu;          // pci: it is to have this, if it can; 0: its own
+	// netdev, if the engine has `direct`: a veth, up, with its other end in another network
+	// namespace, and frames for this address go to that end at once. Zero: no.
+	struct weft_mac direct;
 };
 
 // Of a port without a netdev: netlink tells of the others.
@@ -139,6 +142,7 @@ enum engine_send {
 struct engine_ops {
 	const char *name;
 	bool own_overlay; // writes and reads all outer headers itself: needs no carrier
+	bool direct;      // knows engine_port.direct
 
 	// What a datapath so configured would take; takes nothing. -ENOSPC and *why, as of start:
 	// the place where tables are kept has no room, whatever memory there is.

@@ -3,7 +3,7 @@
 // came or with other addresses. What that takes stands in the slot; nothing is parsed or decided.
 //
 // A hook defines before: hook_reaches(ifindex), may it send by that device; hook_send(packet,
-// ifindex), which does, and returns the code that the hook returns.
+// port, ifindex), which does, and returns the code that the hook returns.
 #pragma once
 
 // As the pipeline would have filled it in.
@@ -47,6 +47,6 @@ static __noinline bool flow_run(struct pipeline *line, u32 in_port, struct weft_
 		account_backend(line->tables, &slot->rewrite.to, bytes);
 	}
 	account_tx(line->tables, port, bytes);
-	p->code = hook_send(p, ifindex);
+	p->code = hook_send(p, port, ifindex);
 	return true;
 }

@@ -232,8 +232,8 @@ __noinline int weft_probe_answer(u32 port)
 // The netdev of a port (of port 0: the carrier); 0: it has none.
 weft_inline u32 device_of(u32 port)
 {
-	u32 *ifindex = bpf_map_lookup_elem(&weft_port_device, &port);
-	return ifindex ? *ifindex : 0;
+	const struct weft_port_device_row *row = bpf_map_lookup_elem(&weft_port_device, &port);
+	return row ? row->ifindex : 0;
 }
 
 // The port and the roles of a netdev; 0: none. The array answers for nearly all, the hash for those

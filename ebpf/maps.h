@@ -73,10 +73,6 @@ struct {
 	__type(value, struct weft_device_slot);
 } weft_device_slots SEC(".maps");
 
-struct weft_port_device_row {
-	u32 ifindex; // 0: the port has no device
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 4096);

@@ -13,6 +13,13 @@ struct weft_device_slot {
 	u32 device; // port id (0: none) and roles
 };
 
+struct weft_port_device_row {
+	u32 ifindex; // 0: the port has no device
+	u16 direct;  // it is a veth, and what is for the machine behind goes to its other end at
+		     // once:
+	struct weft_mac peer; // the frames for this address
+};
+
 // What a netdev is besides a port.
 enum {
 	WEFT_DEVICE_CARRIER = WEFT_BIT(31),  // the kernel's VXLAN device

@@ -67,38 +67,7 @@ weft_inline bool skb_load(struct packet *p, u32 window)
 
 #include "ebpf/tc_observe.h"
 
-// The tag that the frame has on its way, while copies leave with different ones.
-struct skb_tag {
-	u16 vid;      // 0: none
-	u16 priority; // PCP and DEI bits, kept through every change
-	bool tagged;  // a tag is there, VID 0 included
-};
-
-weft_inline bool skb_retag(struct __sk_buff *skb, struct skb_tag *tag, u16 vid)
-{
-	if (tag->tagged == (vid != 0) && tag->vid == vid)
-		return true;
-	if (tag->tagged && bpf_skb_vlan_pop(skb))
-		return false;
-	tag->tagged = false;
-	tag->vid = 0;
-	if (vid) {
-		if (bpf_skb_vlan_push(skb, weft_hton16(WEFT_ETH_8021Q), tag->priority | vid))
-			return false;
-		tag->tagged = true;
-		tag->vid = vid;
-	}
-	return true;
-}
-
-weft_inline struct skb_tag skb_tag_of(const struct pipeline *line)
-{
-	return (struct skb_tag){
-		.vid = line->key->vid,
-		.priority = line->layout->tci & WEFT_TCI_PRIORITY_MASK,
-		.tagged = line->layout->tagged,
-	};
-}
+#include "ebpf/tc_send.h"
 
 // Outer headers off, by weft itself. Never of a superpacket: it would stay marked as one of a
 // tunnel.
@@ -121,31 +90,6 @@ weft_inline bool skb_decapsulate(struct pipeline *line)
 		return false;
 	*data = inner;
 	return true;
-}
-
-weft_inline bool hook_reaches(u32 ifindex)
-{
-	(void)ifindex;
-	return true;
-}
-
-weft_inline int hook_send(const struct packet *p, u32 ifindex)
-{
-	(void)p;
-	return (int)bpf_redirect(ifindex, 0);
-}
-
-weft_inline enum weft_drop skb_send(
-	struct pipeline *line, u32 port, u32 ifindex, u16 vid, u32 bytes)
-{
-	struct skb_tag tag = skb_tag_of(line);
-	if (!ifindex)
-		return WEFT_DROP_port_absent;
-	if (!skb_retag(line->packet->context, &tag, vid))
-		return WEFT_DROP_rewrite_failed;
-	account_tx(line->tables, port, bytes);
-	line->packet->code = bpf_redirect(ifindex, 0);
-	return WEFT_DROP_none;
 }
 
 weft_inline u32 skb_bytes(const struct pipeline *line)

@@ -134,8 +134,9 @@ weft_inline bool hook_reaches(u32 ifindex)
 	return device_at(ifindex) & WEFT_DEVICE_XDP;
 }
 
-weft_inline int hook_send(const struct packet *p, u32 ifindex)
+weft_inline int hook_send(const struct packet *p, u32 port, u32 ifindex)
 {
+	(void)port;
 	return ifindex == p->context->ingress_ifindex ? XDP_TX : (int)bpf_redirect(ifindex, 0);
 }
 
@@ -151,7 +152,7 @@ weft_inline enum weft_drop apply_forward(struct pipeline *line)
 	if (!xdp_retag(line, line->verdict->tag))
 		return WEFT_DROP_rewrite_failed;
 	account_tx(line->tables, port, bytes);
-	line->packet->code = hook_send(line->packet, ifindex);
+	line->packet->code = hook_send(line->packet, port, ifindex);
 	return WEFT_DROP_none;
 }
 
@@ -172,7 +173,7 @@ static __noinline enum weft_drop apply_encap(struct pipeline *line)
 		return WEFT_DROP_rewrite_failed;
 	overlay_build4(&way, (struct overlay4_header *)(data - 2));
 	account_tx(line->tables, line->verdict->port, bytes);
-	line->packet->code = hook_send(line->packet, way.nexthop->ifindex);
+	line->packet->code = hook_send(line->packet, 0, way.nexthop->ifindex);
 	return WEFT_DROP_none;
 }
 

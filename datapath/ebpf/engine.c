@@ -106,6 +106,7 @@ static int ebpf_commit(struct engine *engine)
 
 const struct engine_ops engine_ebpf = {
 	.name = "ebpf",
+	.direct = true,
 	.memory = ebpf_memory,
 	.start = ebpf_start,
 	.stop = ebpf_stop,

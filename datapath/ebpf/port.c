@@ -87,17 +87,27 @@ const char *ebpf_driver(struct engine *engine, u32 ifindex, const char **why)
 	return wanted && !*wanted ? "xdp" : "tc";
 }
 
-static int bind_device(struct engine *engine, u32 id, u32 ifindex)
+// direct: as in engine_port; NULL: no.
+static int write_port(struct engine *engine, u32 id, u32 ifindex, const struct weft_mac *direct)
 {
-	u32 roles = device_read(engine, ifindex) & ~WEFT_DEVICE_PORT;
-	int error = device_write(engine, ifindex, id | roles);
-	return error ? error : bpf_map_update_elem(engine->port_device_fd, &id, &ifindex, BPF_ANY);
+	struct weft_port_device_row row = {.ifindex = ifindex};
+	if (direct && weft_mac_known(direct)) {
+		row.direct = 1;
+		row.peer = *direct;
+	}
+	return bpf_map_update_elem(engine->port_device_fd, &id, &row, BPF_ANY);
+}
+
+static int bind_device(struct engine *engine, const struct engine_port *port)
+{
+	u32 roles = device_read(engine, port->ifindex) & ~WEFT_DEVICE_PORT;
+	int error = device_write(engine, port->ifindex, port->id | roles);
+	return error ? error : write_port(engine, port->id, port->ifindex, &port->direct);
 }
 
 static void unbind_device(struct engine *engine, u32 id, u32 ifindex)
 {
-	u32 none = 0;
-	bpf_map_update_elem(engine->port_device_fd, &id, &none, BPF_ANY);
+	write_port(engine, id, 0, NULL);
 	device_write(engine, ifindex, device_read(engine, ifindex) & ~WEFT_DEVICE_PORT);
 }
 
@@ -131,7 +141,7 @@ static int attach(struct engine *engine, const struct engine_port *port, const c
 	mine->ifindex = port->ifindex;
 	mine->xdp = port->xdp;
 	snprintf(mine->name, sizeof(mine->name), "%s", port->name);
-	error = bind_device(engine, port->id, port->ifindex);
+	error = bind_device(engine, port);
 	if (error)
 		*why = ebpf_why(
 			"cannot bind port %s to its device: %s", port->name, strerror(-error));
@@ -193,7 +203,6 @@ static int set_overlay(
 	struct engine *engine, const struct engine_overlay *overlay, const char **why)
 {
 	struct engine_overlay was = engine->overlay;
-	u32 zero = 0;
 	if (overlay->underlays > ENGINE_UNDERLAYS)
 		return -EINVAL;
 	engine->overlay = *overlay;
@@ -202,7 +211,7 @@ static int set_overlay(
 		int failed = set_roles(engine, overlay->underlay[i], why);
 		error = error ? error : failed;
 	}
-	bpf_map_update_elem(engine->port_device_fd, &zero, &overlay->carrier, BPF_ANY);
+	write_port(engine, 0, overlay->carrier, NULL);
 	if (was.carrier)
 		set_roles(engine, was.carrier, why);
 	for (u32 i = 0; i < was.underlays; i++)

@@ -42,6 +42,13 @@ struct weft_mac {
 	u8 byte[6];
 } __attribute__((aligned(2)));
 
+// Zero stands for none.
+weft_inline bool weft_mac_known(const struct weft_mac *mac)
+{
+	const u8 *b = mac->byte;
+	return b[0] | b[1] | b[2] | b[3] | b[4] | b[5];
+}
+
 // An IPv6 address, or an IPv4 address mapped into ::ffff:0:0/96 (RFC 4291 section 2.5.5.2).
 struct weft_ip {
 	union {

@@ -94,9 +94,9 @@ int testrun_open(struct engine **out, bool xdp, bool record)
 	engine->cpus = libbpf_num_possible_cpus();
 	// Any device will do as the destination: a test run sends nothing.
 	for (u32 port = 1; port < PORTS; port++) { // peers have none
-		u32 ifindex = 1000 + port;
-		bpf_map_update_elem(map_fd(engine, "weft_port_device"), &port, &ifindex, 0);
-		let_send(engine, ifindex);
+		struct weft_port_device_row row = {.ifindex = 1000 + port};
+		bpf_map_update_elem(map_fd(engine, "weft_port_device"), &port, &row, 0);
+		let_send(engine, row.ifindex);
 	}
 	let_send(engine, world_underlay);
 	*out = engine;

@@ -15,7 +15,7 @@ on a ip link set v0peer up
 
 ctl a port add web1 type tap network blue mac 02:00:00:00:00:01
 [ "$ENGINE" = dpdk ] && driver='"packet"' || driver='"tc"'
-expect a '{"bindings":0,"bindings_refused":0,"carrier":false,"dev":"web1","driver":'"$driver"',"group":null,"host":false,"id":1,"learn_refused":0,"mac":"02:00:00:00:00:01","mac_limit":1024,"macs":0,"mode":"access","moves":0,"moves_refused":0,"mtu":1500,"name":"web1","native":null,"network":"blue","offloads":null,"owner":null,"queues":1,"queues_used":null,"rx_bytes":0,"rx_dropped":0,"rx_packets":0,"sample":null,"samples_lost":0,"socket":null,"socket_mode":null,"state":"waiting","storm_limit_pps":10000,"tags":[],"twin":null,"tx_bytes":0,"tx_dropped":0,"tx_packets":0,"type":"tap","underlay":null,"why":"nobody has the tap open: its VM does not run","xdp":null}' \
+expect a '{"bindings":0,"bindings_refused":0,"carrier":false,"dev":"web1","direct":null,"driver":'"$driver"',"group":null,"host":false,"id":1,"learn_refused":0,"mac":"02:00:00:00:00:01","mac_limit":1024,"macs":0,"mode":"access","moves":0,"moves_refused":0,"mtu":1500,"name":"web1","native":null,"network":"blue","offloads":null,"owner":null,"queues":1,"queues_used":null,"rx_bytes":0,"rx_dropped":0,"rx_packets":0,"sample":null,"samples_lost":0,"socket":null,"socket_mode":null,"state":"waiting","storm_limit_pps":10000,"tags":[],"twin":null,"tx_bytes":0,"tx_dropped":0,"tx_packets":0,"type":"tap","underlay":null,"why":"nobody has the tap open: its VM does not run","xdp":null}' \
 	'.[0] | to_entries | sort_by(.key) | from_entries' port show web1
 
 # access, trunk, trunk with a native network; set turns one into the other

@@ -5,6 +5,8 @@
 #   guest_new g                        a namespace that plays a guest
 #   guest_veth a g c1 [ADDRESS]        its eth0 is the other end of device c1 of host a
 #   guest_tap a g t1 ADDRESS TX RX     its eth0 is the NIC of a VM on tap t1; offloads as for taprelay
+#   ten_pings g ADDRESS                which must be answered
+#   behind a c1 FILTER COMMAND...      FRAMES: how many a packet socket saw there, this side of XDP, on the way up and down
 #   listen g; ...; listened g          what its eth0 gets goes to $WORK/got-g, until a frame to $END
 #   tcp g h ADDRESS; udp g h ADDRESS   a transfer that must arrive as it was sent
 #   healthy g...                       nothing wrong has reached these light VMs
@@ -69,6 +71,21 @@ between() { # between LEAST MOST GOT WHAT
 
 helper() { # a process in the background that cleanup ends
 	HELPERS+=("$1")
+}
+
+behind() {
+	local pid
+	spawn "$1" tcpdump -n -i "$2" -U --immediate-mode -w "$WORK/behind.pcap" "$3" 2>"$WORK/tcpdump"
+	pid=$SPAWNED
+	wait_for 5 grep -q 'listening on' "$WORK/tcpdump"
+	"${@:4}" >"$WORK/behind" || die "${*:4}: $(cat "$WORK/behind")"
+	kill -TERM "$pid"
+	wait "$pid" || true
+	export FRAMES
+	FRAMES=$(tcpdump -n -r "$WORK/behind.pcap" 2>/dev/null | wc -l)
+}
+ten_pings() {
+	on "$1" ping -q -n -c 10 -i 0.02 -W 2 "$2" >"$WORK/ping" || die "$1 does not reach $2: $(cat "$WORK/ping")"
 }
 
 # Single frames. Sent from one CPU, so that what is sent later is handled later.

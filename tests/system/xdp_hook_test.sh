@@ -20,20 +20,7 @@ takes_all() { # takes_all GUEST [DEVICE]: it leaves nothing to be done later, an
 tags_are() { # tags_are DEVICE on|off: may its driver take them out of the bytes?
 	on a ethtool -k "$1" | grep -q "^rx-vlan-offload: $2" || die "$1: not $2: $(on a ethtool -k "$1" | grep rx-vlan)"
 }
-# What reaches the kernel behind XDP, where a packet socket sees it: how many frames of this kind.
-behind() { # behind DEVICE FILTER COMMAND...
-	local pid
-	spawn a tcpdump -n -i "$1" -U --immediate-mode -w "$WORK/behind.pcap" "$2" 2>"$WORK/tcpdump"
-	pid=$SPAWNED
-	wait_for 5 grep -q 'listening on' "$WORK/tcpdump"
-	"${@:3}" >"$WORK/behind" || die "${*:3}: $(cat "$WORK/behind")"
-	kill -TERM "$pid"
-	wait "$pid" || true
-	FRAMES=$(tcpdump -n -r "$WORK/behind.pcap" 2>/dev/null | wc -l)
-}
-pings() { # pings GUEST ADDRESS: ten of them
-	on "$1" ping -q -n -c 10 -i 0.02 -W 2 "$2" >"$WORK/ping" || die "$1 does not reach $2: $(cat "$WORK/ping")"
-}
+
 count_of() { # count_of PORT COUNTER
 	json a ".[0].$2" port show "$1"
 }
@@ -64,17 +51,17 @@ ctl a port add c3 type device network blue
 refused a 1 '`xdp` is for ports of type device' port add t1 type tap network blue xdp on
 
 # between two of them XDP does it all; to the third, and to the gateway, TC does
-pings g1 10.0.0.2
-pings g1 10.0.0.3
-pings g1 10.0.0.254
+ten_pings g1 10.0.0.2
+ten_pings g1 10.0.0.3
+ten_pings g1 10.0.0.254
 for to in 2:0 3:10 254:10; do
 	rx=$(count_of c1 rx_packets) tx=$(count_of c2 tx_packets)
-	behind c1 'icmp[icmptype] == icmp-echo' pings g1 "10.0.0.${to%:*}"
+	behind a c1 'icmp[icmptype] == icmp-echo' ten_pings g1 "10.0.0.${to%:*}"
 	equal "${to#*:}" "$FRAMES" "echo requests to 10.0.0.${to%:*} that XDP left to TC"
 	between 10 14 $(($(count_of c1 rx_packets) - rx)) "frames counted from g1 to 10.0.0.${to%:*}"
 	[ "${to%:*}" != 2 ] || between 10 14 $(($(count_of c2 tx_packets) - tx)) "frames counted to g2"
 done
-behind c1 tcp tcp g1 g2 10.0.0.2
+behind a c1 tcp tcp g1 g2 10.0.0.2
 equal 0 "$FRAMES" "frames of TCP between two that XDP left to TC"
 tcp g2 g1 10.0.0.1
 tcp g1 g3 10.0.0.3
@@ -85,7 +72,7 @@ udp g1 g3 10.0.0.3
 # a drop is XDP's, and counted once
 before=$(json a 'map(select(.reason == "tag_on_access" and .port == "c1").packets) | add // 0' drops show)
 frame=0200000000090200000000018100006488b5$FILL
-behind c1 'vlan 100' send g1 "$frame" "$frame" "$frame"
+behind a c1 'vlan 100' send g1 "$frame" "$frame" "$frame"
 equal 0 "$FRAMES" "dropped frames that XDP left to TC"
 expect a $((before + 3)) 'map(select(.reason == "tag_on_access" and .port == "c1").packets) | add' drops show
 
@@ -101,10 +88,10 @@ done
 stream_stop on
 
 # weftd dies, and XDP goes on; the next one takes it over, and a clean end leaves nothing
-pings g1 10.0.0.2
+ten_pings g1 10.0.0.2
 stream_start death g1 g2 10.0.0.2 --pps $PPS --size 200
 host_kill a
-behind c1 'icmp[icmptype] == icmp-echo' pings g1 10.0.0.2
+behind a c1 'icmp[icmptype] == icmp-echo' ten_pings g1 10.0.0.2
 equal 0 "$FRAMES" "echo requests that XDP left to TC without weftd"
 host_start a
 for i in 1 2; do
@@ -113,7 +100,7 @@ for i in 1 2; do
 done
 driver_is a c3 tc
 stream_stop death
-behind c1 'icmp[icmptype] == icmp-echo' pings g1 10.0.0.2
+behind a c1 'icmp[icmptype] == icmp-echo' ten_pings g1 10.0.0.2
 equal 0 "$FRAMES" "echo requests that XDP left to TC after a restart"
 ctl a port set c1 mac-limit 100 # a change of another word
 driver_is a c1 xdp
@@ -127,7 +114,7 @@ ctl a port add c4 type device network blue xdp on
 driver_is a c4 tc
 why_says a c4 'by TC alone, not by XDP: its driver refused the program: a smaller MTU'
 tags_are c4 on
-pings g4 10.0.0.1
+ten_pings g4 10.0.0.1
 on g4 ip link set eth0 mtu 1500
 on a ip link set c4 mtu 1500
 ctl a port set c4 xdp off
@@ -154,21 +141,21 @@ wait_for 5 json_is a 1 '.[0].serving' service show shop
 for mode in nat host-dsr; do
 	ctl a service set shop mode $mode
 	answered "g2 $([ $mode = nat ] && echo 10.0.0.254 || echo 198.51.100.7)" out 203.0.113.10
-	behind up0 tcp answered "g2 $([ $mode = nat ] && echo 10.0.0.254 || echo 198.51.100.7)" out 203.0.113.10
+	behind a up0 tcp answered "g2 $([ $mode = nat ] && echo 10.0.0.254 || echo 198.51.100.7)" out 203.0.113.10
 	equal 0 "$FRAMES" "frames to the service that XDP left to TC, mode $mode"
 done
 
 # what is the host's goes on to it, and is counted once
 on a ip addr add 198.51.100.1/24 dev up0
-pings out 198.51.100.1
+ten_pings out 198.51.100.1
 rx=$(count_of up0 rx_packets)
-pings out 198.51.100.1
+ten_pings out 198.51.100.1
 between 10 14 $(($(count_of up0 rx_packets) - rx)) "frames counted to the host"
 
 # what XDP takes is observed, too
 ctl a latency reset
 ctl a port set c1 sample 1
-pings g1 10.0.0.2
+ten_pings g1 10.0.0.2
 observed() {
 	ctl a -j latency show port c1 |
 		jq -e 'any(.[]; .from == "c1" and .to == "c2" and .hop == "residence" and .count >= 10 and .min_ns > 0)' >/dev/null
@@ -177,11 +164,11 @@ observed || die "latency of c1: $(ctl a -j latency show port c1)"
 
 # the underlay: as the configuration says
 underlay_up takes_all 192.0.2.
-pings h1 10.0.0.1
+ten_pings h1 10.0.0.1
 inner_echo='udp port 4789 and udp[28:2] == 0x800 and udp[39] == 1' # a guest's first multicast is flooded, by TC
-behind w0 "$inner_echo" pings g1 10.0.0.11
+behind a w0 "$inner_echo" ten_pings g1 10.0.0.11
 equal 0 "$FRAMES" "frames between hosts that XDP left to TC"
-behind w0 "$inner_echo" pings g3 10.0.0.11
+behind a w0 "$inner_echo" ten_pings g3 10.0.0.11
 [ "$FRAMES" -ge 10 ] || die "$FRAMES frames between hosts were seen of ten that TC sends"
 tcp h1 g1 10.0.0.1
 tcp g1 h1 10.0.0.11

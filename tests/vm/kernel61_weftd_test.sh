@@ -53,6 +53,17 @@ for from in 1 3; do
 	echo "iperf3 from g$from: $bits bit/s"
 	[ "$bits" -gt 20000000 ] || die "iperf3 from g$from: $bits bit/s only"
 done
+
+# past the veths' queues, tagged and not; it stays so below
+sent() {
+	k "cat /sys/class/net/p$1/statistics/tx_packets"
+}
+for port in 1 2 3; do k weftctl port set "p$port" direct on; done
+was=$(($(sent 2) + $(sent 3)))
+speaks 20 1 10.1.0.2
+speaks 20 1 10.1.0.3
+went=$(($(sent 2) + $(sent 3) - was))
+[ "$went" -lt 20 ] || die "$went frames went by p2 and p3, which are direct"
 shown() {
 	k 'weftctl export; weftctl -j fdb show' | sed 's/"age_seconds": *[0-9]*//'
 }
