@@ -4,8 +4,7 @@
 //   port 12 the client A 10.1.0.1, port 13 the backend B 10.1.0.2, C 10.1.0.3 behind peer P1;
 //   port 14 an uplink with MAC U: from there come clients by the router D.
 //   10.9.0.1 (and fd09::1) has a service per mode, with one backend each. Modes dsr and host-dsr:
-//   services_modes.c.
-#include "datapath/pipeline/balance.h"
+//   services_modes.c, services_host_dsr.c.
 #include "tests/packets/services_rig.h"
 
 #include <stdio.h>
@@ -46,13 +45,6 @@ static void a_datagram_without_checksum_has_none(void **state)
 	start(state);
 	goes(12, "A>G ip4:10.1.0.1,10.9.0.1,17 udp:4000,53 data:9 nocheck:0", 13,
 		"A>B ip4:10.1.0.1,10.1.0.2,17 udp:4000,53 data:9 nocheck:0");
-}
-
-static u16 source_port(void)
-{
-	struct frame frame = left(13);
-	const u8 *l4 = frame.bytes + 14 + (frame.bytes[12] == 0x08 ? 20 : 40);
-	return (u16)(l4[0] << 8 | l4[1]);
 }
 
 // The client is nowhere in the network: its packets come from the gateway's address.
@@ -125,42 +117,6 @@ static void hairpin(void **state)
 	goes(13, "B>G ip4:10.1.0.2,10.9.0.1,6 tcp:4000,80 data:9", 13, out);
 	snprintf(in, sizeof(in), "B>G ip4:10.1.0.2,10.1.0.254,6 tcp:8080,%u data:7", port);
 	goes(13, in, 13, "G>B ip4:10.9.0.1,10.1.0.2,6 tcp:80,4000 data:7");
-}
-
-// Two backends on one machine: its host tells them apart by the hash, as the balancer did.
-static void host_dsr_twins(void **state)
-{
-	u32 first = 40, id = SERVICE_HOST_DSR, twin = 40, slots[] = {id, twin}, seen[2] = {0, 0};
-	struct weft_backend_row backend;
-	struct weft_service_row row;
-	struct weft_service_key at = {.scope = WHITE, .port = 82, .protocol = WEFT_IP_UDP};
-	start(state);
-	services_address(VIP, at.address);
-	assert_int_equal(ops->table_get(engine, WEFT_TABLE_backend, &id, &backend), 0);
-	backend.port = 8083;
-	PUT(backend, &twin, &backend);
-	for (u32 i = 0; i < 2; i++) {
-		u32 slot = first + i;
-		PUT(ring, &slot, &slots[i]);
-	}
-	assert_int_equal(ops->table_get(engine, WEFT_TABLE_service, &at, &row), 0);
-	row.ring = first;
-	row.ring_size = 2;
-	PUT(service, &at, &row);
-	knows("C", 13);
-	for (u16 port = 4000; seen[0] < 2 || seen[1] < 2; port++) {
-		struct weft_connection_key key = connection_key("10.1.0.1", port, 82, WEFT_IP_UDP);
-		u32 slot = (u32)(balance_hash(&key, row.seed, false) >> 32) % 2;
-		char in[96], out[96];
-		if (seen[slot]++ >= 2)
-			continue; // the service's limit
-		snprintf(in, sizeof(in), "a>C ip4:10.1.0.1,10.9.0.1,17 udp:%u,82 data:9", port);
-		snprintf(out, sizeof(out), "A>C ip4:10.1.0.1,10.1.0.3,17 udp:%u,%u data:9", port,
-			8082 + slot);
-		goes(P1, in, 13, out);
-	}
-	memset(&backend, 0, sizeof(backend));
-	PUT(backend, &twin, &backend);
 }
 
 static void what_nobody_serves(void **state)
@@ -422,7 +378,6 @@ int services_run(struct sequence_arena *arena)
 		TEST(what_is_not_served_is_the_hosts),
 		TEST(an_address_answers),
 		TEST(hairpin),
-		TEST(host_dsr_twins),
 		TEST(what_nobody_serves),
 		TEST(limits),
 		TEST(what_is_refused_leaves_the_count),

@@ -76,6 +76,13 @@ struct frame left(u32 port)
 	return frame;
 }
 
+u16 source_port(void)
+{
+	struct frame frame = left(13);
+	const u8 *l4 = frame.bytes + 14 + (frame.bytes[12] == 0x08 ? 20 : 40);
+	return (u16)(l4[0] << 8 | l4[1]);
+}
+
 static void expect_left(u32 port, const char *in, const char *out)
 {
 	struct frame expected = frame_build(out), got = left(port);
@@ -129,7 +136,7 @@ struct weft_connection_key connection_key(const char *src, u16 sport, u16 dport,
 	struct weft_connection_key key = {
 		.scope = WHITE, .src_port = sport, .dst_port = dport, .protocol = protocol};
 	services_address(src, key.src);
-	services_address(VIP, key.dst);
+	services_address(strchr(src, ':') ? SERVICES_VIP6 : VIP, key.dst);
 	return key;
 }
 

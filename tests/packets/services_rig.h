@@ -29,12 +29,14 @@ void enter(u32 port, const char *in);
 void carrier_brings(u32 peer, const struct frame *inner, const struct frame *outer);
 // The one frame that left.
 struct frame left(u32 port);
+u16 source_port(void); // of the one that left for port 13
 void goes(u32 port, const char *in, u32 to, const char *out);
 // It is lost, and its sender told.
 void refuses(u32 port, const char *in, enum weft_drop reason, const char *out);
 void drops(u32 port, const char *in, enum weft_drop reason);
 u64 connections(u32 service);
 void put_backend(u32 id, u32 flags);
+// To the service's address of the family.
 struct weft_connection_key connection_key(const char *src, u16 sport, u16 dport, u8 protocol);
 struct weft_connection_row connection(const char *src, u16 sport, u16 dport, u8 protocol);
 void nobody_serves(u32 service);

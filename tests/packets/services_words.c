@@ -14,9 +14,10 @@ static const char *const ends[][2] = {
 	[BACKEND] = {"10.1.0.3", "fd00::3"},
 	[OUTSIDE] = {"198.51.100.7", "2001:db8::7"},
 	[ROUTER] = {"192.0.2.77", "2001:db8::77"},
+	[GATEWAY] = {"10.1.0.254", "fd00::fe"},
 };
 
-static const char *address(enum end end)
+const char *words_address(enum end end)
 {
 	return ends[end][flavour->v6];
 }
@@ -28,8 +29,8 @@ static struct words with(
 	struct words w;
 	bool tcp = flavour->protocol == WEFT_IP_TCP;
 	snprintf(w.text, sizeof(w.text), "%s %s:%s,%s,%u %s %s:%u,%u data:16", macs,
-		flavour->v6 ? "ip6" : "ip4", address(src), address(dst), flavour->protocol, head,
-		tcp ? "tcp" : "udp", sport, dport);
+		flavour->v6 ? "ip6" : "ip4", words_address(src), words_address(dst),
+		flavour->protocol, head, tcp ? "tcp" : "udp", sport, dport);
 	return w;
 }
 
@@ -57,7 +58,7 @@ struct words later(const char *macs, enum end src, enum end dst, u16 id)
 	struct words w;
 	const char *format = flavour->v6 ? "%s ip6:%s,%s,%u ext:44 data:16 set:56=00180000%04x"
 					 : "%s ip4:%s,%s,%u frag:0003 data:16 id:%u";
-	snprintf(w.text, sizeof(w.text), format, macs, address(src), address(dst),
+	snprintf(w.text, sizeof(w.text), format, macs, words_address(src), words_address(dst),
 		flavour->protocol, id);
 	return w;
 }
@@ -68,8 +69,8 @@ struct words error(
 	struct words w;
 	const char *format = flavour->v6 ? "%s ip6:%s,%s,58 error:1,4 %s:%s,%s,%u,%u"
 					 : "%s ip4:%s,%s,1 error:3,3 %s:%s,%s,%u,%u";
-	snprintf(w.text, sizeof(w.text), format, macs, address(src), address(dst),
-		flavour->protocol == WEFT_IP_TCP ? "quotetcp" : "quote", address(dst), address(to),
-		dst_port, to_port);
+	snprintf(w.text, sizeof(w.text), format, macs, words_address(src), words_address(dst),
+		flavour->protocol == WEFT_IP_TCP ? "quotetcp" : "quote", words_address(dst),
+		words_address(to), dst_port, to_port);
 	return w;
 }

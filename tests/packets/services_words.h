@@ -14,7 +14,9 @@ struct flavour {
 
 extern const struct flavour *flavour; // of the test at hand
 
-enum end { CLIENT, SERVICE, BACKEND, OUTSIDE, ROUTER }; // the backend is C
+enum end { CLIENT, SERVICE, BACKEND, OUTSIDE, ROUTER, GATEWAY }; // the backend is C
+
+const char *words_address(enum end end);
 
 struct words {
 	char text[192];
