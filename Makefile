@@ -200,7 +200,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(WORLD) $(DAEMON) $(DATAPATH)
 tests: all $(UNIT) $(SYSTEM_C) $(TOOLS) $(PACKETS) $(BUSY)/weftd dpdk-tests ## build every test
 
 test: tests ## run every suite (root)
-	@BUILD=$(BUILD) tests/run.sh lint unit packets packets-clang-19 asan fuzz dpdk vm system system-dpdk
+	@BUILD=$(BUILD) tests/run.sh lint unit packets system system-dpdk vm dpdk packets-clang-19 asan fuzz
 
 unit: $(UNIT) ## unit tests: no root, no network
 	@BUILD=$(BUILD) tests/run.sh unit

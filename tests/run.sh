@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Runs the named suites, two tests at a time and a third while the processors have time for it (JOBS: so many, always);
+# Runs the named suites, two tests at a time and two more while the processors have time for them (JOBS: so many, always);
 # a line per test as it ends, and at the end what passed, failed and was skipped, and why. A test is a program or script:
 # exit 0 passed, 77 skipped (its last line says why), else failed. SIGINT and SIGTERM end the running tests, which clean up.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
-CALM=${JOBS:+0} # unless JOBS says how many: one test more, while in the last 10 s
+CALM=${JOBS:+0} # unless JOBS says how many: up to two tests more, while in the last 10 s
 CALM=${CALM:-40} # something waited for a processor for less than so many %
 JOBS=${JOBS:-2}
+more_at=0 # when the last of those began: what it takes shows later
 export BUILD
 logs=$BUILD/logs
 mkdir -p "$logs"
@@ -22,32 +23,48 @@ declare -A words=()              # by name
 ALONE=(vm/kernel61_test system/wire_test system-dpdk/cpu_test {system,system-dpdk}/{interop,latency}_test)
 
 run() { # run NAME COMMAND...: starts it when there is room
-	local name=$1 most=$((JOBS - 1))
+	local name=$1 alone=
 	shift
-	words[$name]=$(printf '%q ' "$@")
-	[[ " ${ALONE[*]} " != *" $name "* ]] || most=0
-	[ "$most" = 0 ] || ! calm || most=$JOBS
-	room_for "$most"
-	timeout --kill-after=10 "${TEST_SECONDS:-300}" "$@" >"$(log_of "$name")" 2>&1 </dev/null &
-	running[$!]=$name
-	started[$!]=$EPOCHREALTIME
-	[ "$most" != 0 ] || room_for 0
+	[[ " ${ALONE[*]} " != *" $name "* ]] || alone=yes
+	if [ "$alone" ]; then all_end; else until room; do reap; done; fi
+	[ "$(tests_now)" -lt "$JOBS" ] || more_at=$SECONDS
+	begin "$name" "$@"
+	[ ! "$alone" ] || all_end
 }
 
-calm() { # tests mostly wait; of one that has just begun the kernel does not know yet
-	local share
+begin() {
+	words[$1]=$(printf '%q ' "${@:2}")
+	timeout --kill-after=10 "${TEST_SECONDS:-300}" "${@:2}" >"$(log_of "$1")" 2>&1 </dev/null &
+	running[$!]=$1
+	started[$!]=$EPOCHREALTIME
+}
+
+tests_now() {
+	printf '%s\n' "${running[@]}" | grep -cv -e '^build-' -e '^$'
+}
+
+room() { # for one more: tests mostly wait
+	local share now
+	now=$(tests_now)
+	[ "$now" -ge "$JOBS" ] || return 0
+	[ "$now" -lt $((JOBS + 2)) ] && [ $((SECONDS - more_at)) -ge 4 ] || return
 	share=$(sed -n 's/^some avg10=\([0-9]*\).*/\1/p' /proc/pressure/cpu 2>/dev/null) && [ "${share:-100}" -lt "$CALM" ]
 }
 
-room_for() { # room_for MOST: until no more than that are running
-	while [ "${#running[@]}" -gt "$1" ]; do reap; done
+all_end() {
+	while [ "${#running[@]}" -gt 0 ]; do reap; done
 }
 
 log_of() { echo "$logs/${1//\//-}.log"; }
 
-reap() { # waits for the end of one
-	local pid status=0 name log seconds
-	wait -n -p pid "${!running[@]}" || status=$?
+reap() { # waits for the end of one, or two seconds
+	local pid status=0 name log seconds tick
+	sleep 2 &
+	tick=$!
+	wait -n -p pid "${!running[@]}" "$tick" || status=$?
+	[ "$pid" != "$tick" ] || return 0
+	kill "$tick" 2>/dev/null
+	wait "$tick" 2>/dev/null
 	name=${running[$pid]}
 	log=$(log_of "$name")
 	seconds=$(awk -v a="${started[$pid]}" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
@@ -76,17 +93,27 @@ stop() {
 }
 trap stop INT TERM HUP
 
-variant() { # variant NAME MAKE-VARIABLES... TARGETS...: the project again, in a tree of its own
-	local name=build-$1
-	TEST_SECONDS=900 run "$name" make -s -j"$(nproc)" "BUILD=$BUILD/$1" "${@:2}"
-	while [[ " ${running[*]} " == *" $name "* ]]; do reap; done
-	[[ " ${failures[*]} " != *" $name "* ]]
+# The project again, each in a tree of its own: built beside the first tests, from what they leave of the processors.
+declare -A built=()
+build() { # build NAME MAKE-WORDS...
+	[ -z "${built[$1]:-}" ] || return
+	built[$1]=yes
+	TEST_SECONDS=900 begin "build-$1" nice -n 19 flock "$BUILD/$1.lock" make -s -j"$(nproc)" "BUILD=$BUILD/$1" "${@:2}"
 }
 
-sanitized() { # one tree for sanitizers and fuzzers, with the same BPF programs
+is_built() { # is_built NAME: once it has ended
+	while [[ " ${running[*]} " == *" build-$1 "* ]]; do reap; done
+	[[ " ${failures[*]} " != *" build-$1 "* ]]
+}
+
+build_clang_19() {
+	build clang-19 BPF_CLANG=clang-19 packets-program
+}
+
+build_asan() { # one tree for sanitizers and fuzzers, with the same BPF programs
 	mkdir -p "$BUILD/asan"
 	[ ! -d "$BUILD/bpf" ] || cp -au "$BUILD/bpf" "$BUILD/asan/"
-	variant asan CC=clang-14 CFLAGS="-O1 -g" \
+	build asan CC=clang-14 CFLAGS="-O1 -g" \
 		SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" \
 		unit-programs packets-program dpdk-tests fuzz-programs
 }
@@ -114,18 +141,21 @@ suite() {
 	unit) for test in $(programs "$BUILD/tests/unit"); do run "unit/${test##*/}" "$test"; done ;;
 	packets) run packets "$BUILD/tests/packets" ;;
 	packets-clang-19)
-		variant clang-19 BPF_CLANG=clang-19 packets-program &&
+		build_clang_19
+		is_built clang-19 &&
 			run packets-clang-19 "$BUILD/clang-19/tests/packets" --bpf
 		;;
 	asan)
-		sanitized || return
+		build_asan
+		is_built asan || return
 		for test in $(programs "$BUILD/asan/tests/unit"); do run "asan/${test##*/}" "$test"; done
 		run asan/packets "$BUILD/asan/tests/packets"
 		# fair_test judges what frames cost: not by a sanitizer's prices
 		for test in $(programs "$BUILD/asan/tests/dpdk" | grep _test | grep -v fair_test); do run "asan/${test##*/}" "$test"; done
 		;;
 	fuzz)
-		sanitized || return
+		build_asan
+		is_built asan || return
 		for test in $(programs "$BUILD/asan/fuzz"); do
 			run "fuzz/${test##*/}" "$test" -max_total_time="${FUZZ_SECONDS:-10}" \
 				-artifact_prefix="$logs/" -print_final_stats=1
@@ -159,13 +189,15 @@ again() {
 	for name in "${first[@]}"; do
 		cp "$(log_of "$name")" "$(log_of "$name-first")"
 		eval "run '$name' ${words[$name]}"
-		room_for 0
+		all_end
 		[[ " ${failures[*]} " == *" $name "* ]] || unsteady+=("$name: passed alone; its failure: $(log_of "$name-first")")
 	done
 }
 
+[[ " $* " != *" packets-clang-19 "* ]] || build_clang_19
+[[ " $* " != *" asan "* ]] || build_asan
 for name in "$@"; do suite "$name"; done
-room_for 0
+all_end
 [ "$failed" = 0 ] || [ "$failed" -gt "$AGAIN_MOST" ] || again
 for reason in "${skips[@]:+${skips[@]}}"; do echo "skipped: $reason"; done
 for name in "${unsteady[@]:+${unsteady[@]}}"; do echo "unsteady: $name"; done
