@@ -103,6 +103,16 @@ struct weft_mac mac_read(const char *text)
 	return mac;
 }
 
+bool address_of_all(const struct weft_ip *ip, const char *subnet)
+{
+	const char *slash = strchr(subnet, '/');
+	u32 bits = slash ? (u32)strtoul(slash + 1, NULL, 10) : 32;
+	if (!address_v4(ip) || strchr(subnet, ':') || bits > 30)
+		return false;
+	u32 host = weft_ntoh32(ip->word[3]) & (0xffffffffu >> bits);
+	return host == 0 || host == 0xffffffffu >> bits;
+}
+
 bool address_fits(const struct weft_ip *ip, const char *subnet)
 {
 	return address_v4(ip) != !strchr(subnet, ':') || address_within(ip, subnet);

@@ -19,6 +19,8 @@ bool address_in(const struct weft_ip *ip, const struct weft_ip *net, u32 bits);
 bool address_within(const struct weft_ip *ip, const char *prefix); // same family and in it
 // Can it be an address of a network with that subnet? Of the other family there is none to be in.
 bool address_fits(const struct weft_ip *ip, const char *subnet);
+// The first or last of an IPv4 subnet, which stand for all of it (RFC 1122, 3.2.1.3).
+bool address_of_all(const struct weft_ip *ip, const char *subnet);
 
 struct weft_mac mac_read(const char *text);
 void mac_text(const struct weft_mac *mac, char text[MAC_TEXT_BYTES]);

@@ -94,11 +94,11 @@ int check_words(const json_t *service, bool gateway, struct failure *failure)
 		error = check_payload(service, "send", failure);
 	if (!error)
 		error = check_payload(service, "expect", failure);
-	if (error || !check_wanted(service))
-		return error;
-	if (check_timeout_ms(service) > check_interval_ms(service))
+	if (!error && check_timeout_ms(service) > check_interval_ms(service))
 		return fail_words(failure, "timeout: %u s is longer than the interval, %u s",
 			check_timeout_ms(service) / 1000, (u32)(check_interval_ms(service) / 1000));
+	if (error || !check_wanted(service))
+		return error;
 	if (strcmp(kind_of(service), "udp") == 0 && !spec_text(service, "send", NULL))
 		return fail_words(
 			failure, "check udp: say what is sent: `send TEXT` or `send 0xHEX`");

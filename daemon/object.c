@@ -14,12 +14,36 @@
 
 LOG_MODULE(object);
 
+// Is it because of another object that it is said to belong to?
+static bool fail_without(struct request *request)
+{
+	const struct argument *argument = request->command->noun->arguments;
+	const char *of = request->command->noun->identity;
+
+	for (; of && argument->word; argument++) {
+		const char *value = spec_text(request->arguments, argument_key(argument), NULL);
+		const struct noun *noun = argument->refers ? noun_find(argument->refers) : NULL;
+		if (!noun || !value || noun == request->command->noun ||
+			!(argument->flags & ARGUMENT_POSITIONAL) ||
+			object_find(request->weftd, noun, value))
+			continue;
+		fail(&request->failure, -ENOENT, "not_found", "there is no %s %s", noun->name,
+			value);
+		fail_hint(&request->failure, "`%s show` lists what there is", noun->name);
+		return true;
+	}
+	return false;
+}
+
 static int fail_absent(struct request *request, const char *name)
 {
 	const struct noun *noun = request->command->noun;
-	json_t *names = json_array();
+	json_t *names;
 	const char *near;
 
+	if (fail_without(request))
+		return -ENOENT;
+	names = json_array();
 	for (struct object *o = object_first(request->weftd, noun); o; o = o->hh.next)
 		json_array_append_new(names, json_string(o->name));
 	near = near_word(name, names);

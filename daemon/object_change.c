@@ -8,10 +8,35 @@
 #include <stdlib.h>
 #include <string.h>
 #include <weft/log.h>
+#include "daemon/command.h"
 #include "daemon/model.h"
 #include "daemon/store.h"
+#include "daemon/value.h"
 
 LOG_MODULE(object);
+
+// How its words are typed: "set shop address 10.1.0.11 port 80 ..." of a backend.
+static void hint_set(const struct noun *noun, const json_t *spec, struct failure *failure)
+{
+	const char *at = noun->identity ? noun->identity : "";
+	const struct argument *argument;
+	char key[64], words[256] = "";
+	size_t used = 0;
+
+	while (identity_next(&at, key, sizeof(key))) {
+		for (argument = noun->arguments; argument->word; argument++)
+			if (strcmp(argument_key(argument), key) == 0)
+				break;
+		if (!argument->word || used >= sizeof(words))
+			return;
+		char *text = value_text(json_object_get(spec, key));
+		bool bare = argument->flags & ARGUMENT_POSITIONAL;
+		used += (size_t)snprintf(words + used, sizeof(words) - used, " %s%s%s",
+			bare ? "" : argument->word, bare ? "" : " ", text);
+		free(text);
+	}
+	fail_hint(failure, "`%s set%s ...` changes it", noun->name, words);
+}
 
 int object_check_add(
 	struct weftd *weftd, const struct noun *noun, const json_t *spec, struct failure *failure)
@@ -21,7 +46,7 @@ int object_check_add(
 
 	if (exists) {
 		fail(failure, -EEXIST, "exists", "%s %s exists already", noun->name, name);
-		fail_hint(failure, "`%s set %s ...` changes it", noun->name, name);
+		hint_set(noun, spec, failure);
 	}
 	free(name);
 	if (exists)

@@ -290,6 +290,10 @@ static int check_address(struct weftd *weftd, const struct object *service, cons
 	if (subnet && !address_fits(&address, subnet))
 		return fail(failure, -EINVAL, "bad_value",
 			"%s is not in %s, the subnet of network %s", text, subnet, name);
+	if (subnet && address_of_all(&address, subnet))
+		return fail(failure, -EINVAL, "bad_value",
+			"%s is no machine's: it stands for all of %s, the subnet of network %s",
+			text, subnet, name);
 	for (; other; other = object_next_of(other, "vip")) {
 		if (service_is_in(other->spec, name))
 			return fail(failure, -EINVAL, "bad_value",

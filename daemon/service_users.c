@@ -7,15 +7,22 @@
 #include "daemon/network.h"
 #include "daemon/service.h"
 
-// Would it leave one of the service's backends out?
-static int check_subnet(struct weftd *weftd, const struct object *service, const char *subnet,
+// Would it leave one of the service's backends out, or take its address?
+static int check_backends(struct weftd *weftd, const struct object *service, const json_t *spec,
 	struct failure *failure)
 {
-	struct object *backend = subnet ? backends_first(weftd, service) : NULL;
+	const char *subnet = spec_text(spec, "subnet", NULL);
+	struct object *backend = backends_first(weftd, service);
 	for (; backend; backend = backends_next(backend)) {
 		const char *text = spec_text(backend->spec, "address", "");
 		struct weft_ip address = address_read(text);
-		if (address_fits(&address, subnet))
+		if (network_is_gateway(spec, &address)) {
+			fail(failure, -EBUSY, "in_use",
+				"gateway %s is the address of a backend of service %s", text,
+				service->name);
+			return fail_hint(failure, "delete the backend first, or give another");
+		}
+		if (!subnet || address_fits(&address, subnet))
 			continue;
 		fail(failure, -EBUSY, "in_use", "subnet %s leaves out %s, a backend of service %s",
 			subnet, text, service->name);
@@ -62,8 +69,7 @@ int service_check_network(struct weftd *weftd, const struct object *network, con
 		else
 			error = check_gateway(network, spec, service, failure);
 		if (spec && !error)
-			error = check_subnet(
-				weftd, service, spec_text(spec, "subnet", NULL), failure);
+			error = check_backends(weftd, service, spec, failure);
 	}
 	if (!users.count)
 		return error;

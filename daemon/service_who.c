@@ -72,6 +72,21 @@ int service_who(struct weftd *weftd, const struct object *service, struct servic
 
 // --- the command
 
+// Of the same address, which has a service of its own for that port.
+static const struct object *service_of_port(
+	struct weftd *weftd, const struct object *service, const struct weft_connection_key *key)
+{
+	const char *vip = spec_text(service->spec, "vip", "");
+	const char *network = spec_text(service->spec, "network", "");
+	struct object *other = object_first_of(weftd, &noun_service, "vip", vip);
+	for (; other; other = object_next_of(other, "vip"))
+		if (other != service && service_is_in(other->spec, network) &&
+			service_protocol(other->spec) == key->protocol &&
+			spec_number(other->spec, "port", 0) == key->dst_port)
+			return other;
+	return NULL;
+}
+
 static int read_tuple(
 	struct request *request, const struct object *service, struct weft_connection_key *key)
 {
@@ -95,9 +110,13 @@ static int read_tuple(
 	if (spec_number(spec, "port", 0) && key->dst_port != spec_number(spec, "port", 0))
 		return fail_words(&request->failure, "service %s has port %lld alone",
 			service->name, spec_number(spec, "port", 0));
-	return key->dst_port ? 0
-			     : fail_words(&request->failure,
-				       "service %s has all ports: say `to-port P`", service->name);
+	if (!key->dst_port)
+		return fail_words(&request->failure, "service %s has all ports: say `to-port P`",
+			service->name);
+	const struct object *other = service_of_port(request->weftd, service, key);
+	return other ? fail_words(&request->failure, "port %u is service %s's", key->dst_port,
+			       other->name)
+		     : 0;
 }
 
 static json_t *answer(
@@ -105,11 +124,12 @@ static json_t *answer(
 {
 	struct object *backend = object_by_id(request->weftd, &noun_backend, w->backend);
 	bool hash = strcmp(w->by, "hash") == 0;
+	json_int_t port = backend ? spec_number(backend->spec, "port", 0) : 0;
 	return json_pack("[{s:s, s:s, s:s?, s:o, s:s, s:o}]", "service", service->name, "from",
 		spec_text(request->arguments, "from", ""), "backend",
 		backend ? spec_text(backend->spec, "address", "") : NULL, "port",
-		backend ? json_integer(spec_number(backend->spec, "port", 0)) : json_null(), "by",
-		w->by, "slot", hash ? json_integer(w->slot) : json_null());
+		backend ? json_integer(port ? port : w->key.dst_port) : json_null(), "by", w->by,
+		"slot", hash ? json_integer(w->slot) : json_null());
 }
 
 static int run_who(struct request *request)

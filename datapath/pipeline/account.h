@@ -77,18 +77,25 @@ weft_inline bool meter_spend(struct tables *tables, u32 meter, u64 now_ns, u32 u
 enum { COMMIT_EEXIST = 17 }; // TABLE_INSERT: the row is there
 
 // Reserve first, then insert: a limit is never passed, whatever other CPUs do meanwhile.
-weft_inline bool commit_take(u64 *used, u64 *refused, u64 limit)
-{
-	if (__sync_fetch_and_add(used, 1) < limit)
-		return true;
-	__sync_fetch_and_add(used, -1);
-	__sync_fetch_and_add(refused, 1);
-	return false;
-}
-
 weft_inline void commit_release(u64 *used)
 {
 	__sync_fetch_and_add(used, -1);
+}
+
+weft_inline bool commit_has_room(u64 *used, u64 limit)
+{
+	if (__sync_fetch_and_add(used, 1) < limit)
+		return true;
+	commit_release(used);
+	return false;
+}
+
+weft_inline bool commit_take(u64 *used, u64 *refused, u64 limit)
+{
+	bool room = commit_has_room(used, limit);
+	if (!room)
+		__sync_fetch_and_add(refused, 1);
+	return room;
 }
 
 // Rows that verdicts of the network were cached by have changed: those verdicts end here.

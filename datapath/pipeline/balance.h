@@ -20,7 +20,8 @@ struct balance {
 	struct weft_station_key station;
 	u32 rate_meter;
 	u32 connection_limit;
-	bool whole; // without its rows the packet may not go: its answer would not find back
+	bool counts; // what it does to the table is a connection's, not one more packet of one
+	bool whole;  // without its rows the packet may not go: its answer would not find back
 };
 
 weft_inline u64 balance_mix(u64 hash, u64 word)
@@ -50,10 +51,19 @@ weft_inline u64 balance_hash(const struct weft_connection_key *key, u32 seed, bo
 	return balance_mix(hash, 0);
 }
 
+// The client's FIN, and none of the backend's will be seen.
+weft_inline bool connection_half_closed(const struct weft_connection_row *row)
+{
+	const u32 half = WEFT_CONNECTION_FIN | WEFT_CONNECTION_ALONE;
+	return (row->flags & half) == half;
+}
+
 weft_inline bool connection_live(const struct weft_connection_row *row, u64 now_ns)
 {
 	const u32 brief = WEFT_CONNECTION_CLOSED | WEFT_CONNECTION_OPENING;
 	u64 idle_ns = row->flags & brief ? WEFT_CLOSED_NS : row->idle_ns;
+	if (connection_half_closed(row) && idle_ns > WEFT_HALF_CLOSED_NS)
+		idle_ns = WEFT_HALF_CLOSED_NS;
 	return (s64)(now_ns - row->seen_ns) <= (s64)idle_ns;
 }
 

@@ -24,14 +24,15 @@ weft_inline enum weft_drop connection_put(struct tables *tables,
 							   : WEFT_DROP_none;
 }
 
-weft_inline bool connection_take(struct weft_service_usage_row *service,
-	struct weft_usage_row *network, u64 service_limit, u64 network_limit)
+weft_inline bool connection_take(const struct balance *b, struct weft_service_usage_row *service,
+	struct weft_usage_row *network, u64 network_limit)
 {
-	if (!commit_take(&service->connections, &service->connections_refused, service_limit))
+	if (!commit_has_room(&service->connections, b->connection_limit))
 		return false;
-	if (commit_take(&network->connections, &network->connections_refused, network_limit))
+	if (commit_has_room(&network->connections, network_limit))
 		return true;
-	__sync_fetch_and_add(&service->connections_refused, 1);
+	if (b->counts)
+		__sync_fetch_and_add(&network->connections_refused, 1);
 	commit_release(&service->connections);
 	return false;
 }
@@ -77,19 +78,19 @@ weft_inline enum weft_drop connection_write(struct tables *tables, struct balanc
 	struct weft_service_usage_row *service, struct weft_usage_row *network, u64 network_limit,
 	u64 now_ns)
 {
-	if (!connection_take(service, network, b->connection_limit, network_limit))
+	if (!connection_take(b, service, network, network_limit))
 		return WEFT_DROP_connection_limit;
 	bool shared = b->row.rewrite.what & WEFT_REWRITE_SRC;
 	enum weft_drop drop = WEFT_DROP_none;
-	if (b->partner_key.scope)
+	if (!b->partner_key.scope)
+		b->row.flags |= WEFT_CONNECTION_ALONE;
+	else
 		drop = connection_put(
 			tables, &b->partner_key, &b->partner, shared, &b->key, now_ns);
 	if (!drop)
 		drop = connection_put(tables, &b->key, &b->row, false, &b->key, now_ns);
-	if (drop) {
+	if (drop)
 		connection_count(tables, &b->row, -1);
-		__sync_fetch_and_add(&service->connections_refused, 1);
-	}
 	return drop;
 }
 
@@ -117,26 +118,33 @@ weft_inline enum weft_drop connection_insert(struct tables *tables, struct balan
 	return drop;
 }
 
-// What must have its rows is dropped without; for the rest the hash alone has chosen.
-weft_inline void commit_connect(
-	struct tables *tables, struct weft_verdict *verdict, struct balance *b, u64 now_ns)
+// What must have its rows is dropped without; for the rest the hash alone has chosen, with every
+// packet: of TCP the SYN is counted, of UDP each.
+weft_inline void commit_connect(struct tables *tables, const struct weft_key *key,
+	struct weft_verdict *verdict, struct balance *b, u64 now_ns)
 {
+	b->counts = key->protocol != WEFT_IP_TCP || key_starts(key);
 	struct weft_index service = {b->row.service}, backend = {b->row.rewrite.backend};
 	enum weft_drop drop = connection_insert(tables, b, now_ns);
+	struct weft_service_usage_row *usage = TABLE_ROW(tables, service_usage, &service);
+	if (drop && b->counts && usage)
+		__sync_fetch_and_add(
+			b->whole ? &usage->connections_refused : &usage->connections_bypassed, 1);
 	if (drop && b->whole) {
 		verdict->action = WEFT_ACTION_drop;
 		verdict->reason = drop;
 		return;
 	}
-	struct weft_service_usage_row *usage = TABLE_ROW(tables, service_usage, &service);
-	if (drop && usage)
-		__sync_fetch_and_add(&usage->connections_bypassed, 1);
+	if (drop && !b->counts)
+		return;
 	struct weft_backend_count_row *count = TABLE_ROW(tables, backend_count, &backend);
 	if (count)
 		count->connections++;
 }
 
-// RFC 9293: RST ends it at once, else a FIN from both sides. Without a partner, the row is its own.
+// RFC 9293: RST ends it at once, else a FIN from both sides. Nobody checks a RST's sequence number
+// here: when either end goes on, the other did not believe it. Without a partner, the row is its
+// own.
 weft_inline void connection_see(struct weft_connection_row *row,
 	struct weft_connection_row *partner, u16 tcp_flags, u64 now_ns)
 {
@@ -147,11 +155,11 @@ weft_inline void connection_see(struct weft_connection_row *row,
 	partner->flags &= ~opened;
 	if (tcp_flags & WEFT_TCP_FIN)
 		row->flags |= WEFT_CONNECTION_FIN;
-	bool both = row->flags & partner->flags & WEFT_CONNECTION_FIN;
-	if (!(tcp_flags & WEFT_TCP_RST) && !both)
-		return;
-	row->flags |= WEFT_CONNECTION_CLOSED;
-	partner->flags |= WEFT_CONNECTION_CLOSED;
+	bool both = partner != row && row->flags & partner->flags & WEFT_CONNECTION_FIN;
+	u32 closed = tcp_flags & WEFT_TCP_RST || both ? WEFT_CONNECTION_CLOSED : 0;
+	u32 open = closed || tcp_flags & WEFT_TCP_FIN ? 0 : WEFT_CONNECTION_CLOSED;
+	row->flags = (row->flags & ~open) | closed;
+	partner->flags = (partner->flags & ~open) | closed;
 }
 
 weft_inline void commit_touch(struct tables *tables, const struct weft_key *key,
@@ -197,7 +205,7 @@ weft_inline void commit_balance(struct tables *tables, const struct weft_key *ke
 	struct weft_verdict *verdict, struct balance *b, u64 now_ns)
 {
 	if (verdict->effects & WEFT_EFFECT_connect)
-		commit_connect(tables, verdict, b, now_ns);
+		commit_connect(tables, key, verdict, b, now_ns);
 	if (verdict->effects & WEFT_EFFECT_touch)
 		commit_touch(tables, key, verdict, b, now_ns);
 	if (verdict->effects & WEFT_EFFECT_fragment)

@@ -33,6 +33,11 @@ weft_inline u16 key_tcp_flags(const struct weft_key *key)
 		       : 0;
 }
 
+weft_inline bool key_starts(const struct weft_key *key)
+{
+	return (key_tcp_flags(key) & (WEFT_TCP_SYN | WEFT_TCP_ACK)) == WEFT_TCP_SYN;
+}
+
 weft_inline void parse_ip4(struct weft_ip *ip, be32 address)
 {
 	ip->word[0] = 0;

@@ -7,11 +7,6 @@
 
 enum { BALANCE_PORT_TRIES = 8 };
 
-weft_inline bool balance_starts(const struct weft_key *key)
-{
-	return (key_tcp_flags(key) & (WEFT_TCP_SYN | WEFT_TCP_ACK)) == WEFT_TCP_SYN;
-}
-
 weft_inline const struct weft_service_row *balance_service(
 	struct decide *d, const struct weft_key *key, u32 scope, u16 port, u8 protocol)
 {
@@ -148,7 +143,7 @@ enum balance_course {
 weft_inline enum balance_course balance_course(const struct weft_key *key,
 	const struct weft_connection_row *row, const struct weft_backend_row *backend)
 {
-	bool stays = key->protocol == WEFT_IP_TCP && !balance_starts(key);
+	bool stays = key->protocol == WEFT_IP_TCP && !key_starts(key);
 	if (row->flags & WEFT_CONNECTION_REPLY)
 		return BALANCE_FOLLOWS;
 	if (!backend || !(backend->flags & WEFT_BACKEND_PRESENT) ||
@@ -159,8 +154,8 @@ weft_inline enum balance_course balance_course(const struct weft_key *key,
 		return BALANCE_OPENS;
 	if (backend->flags & WEFT_BACKEND_DEAD)
 		return stays ? BALANCE_DEAD : BALANCE_OPENS;
-	return balance_starts(key) && row->flags & WEFT_CONNECTION_CLOSED ? BALANCE_OPENS
-									  : BALANCE_FOLLOWS;
+	bool ends = row->flags & WEFT_CONNECTION_CLOSED || connection_half_closed(row);
+	return key_starts(key) && ends ? BALANCE_OPENS : BALANCE_FOLLOWS;
 }
 
 weft_inline void balance_touch(
@@ -168,7 +163,7 @@ weft_inline void balance_touch(
 {
 	bool stale = (s64)(d->now_ns - row->seen_ns) > (s64)WEFT_REFRESH_NS;
 	if (row->flags & WEFT_CONNECTION_OPENING) // what the backend repeats keeps no flood alive
-		stale = !(row->flags & WEFT_CONNECTION_REPLY) && !balance_starts(key);
+		stale = !(row->flags & WEFT_CONNECTION_REPLY) && !key_starts(key);
 	bool ends = key_tcp_flags(key) & (WEFT_TCP_FIN | WEFT_TCP_RST);
 	if (!key_is_error(key) && (stale || ends))
 		d->verdict->effects |= WEFT_EFFECT_touch;

@@ -202,8 +202,8 @@ enum weft_backend_flag {
 // service_usage: how much of a service's quota is taken.
 #define WEFT_ROW_service_usage(F) \
 	F(u64, connections, )          /* rows in the connection table, two for each */ \
-	F(u64, connections_refused, )  /* over a limit or table full */ \
-	F(u64, connections_bypassed, ) /* over the rate: the hash alone chose */
+	F(u64, connections_refused, )  /* over a limit or table full, and dropped for it */ \
+	F(u64, connections_bypassed, ) /* the same, and the hash alone serves them */
 
 // connection: a flow as its packets come in -> what is changed in them. A translated connection has
 // two rows, one for each direction; each can tell the other's key. Dynamic; inserted by commit.
@@ -231,12 +231,16 @@ enum weft_connection_flag {
 	WEFT_CONNECTION_CLOSED = WEFT_BIT(1),  // RST, or a FIN from both sides
 	WEFT_CONNECTION_FIN = WEFT_BIT(2),     // a FIN in this direction
 	WEFT_CONNECTION_OPENING = WEFT_BIT(3), // TCP: the client has sent one packet, or only SYNs
+	WEFT_CONNECTION_ALONE = WEFT_BIT(4),   // answers go another way: there is no row for them
 };
 
 // A TCP connection that was closed is remembered for so long, for what is still on its way; one
 // that is not open yet no longer: a flood of SYNs must not take the room of others for its idle
 // time.
 #define WEFT_CLOSED_NS 10000000000ull
+// Where the answers go another way only the client's FIN is seen, and the backend may have more to
+// say: as long as Linux waits for it (tcp_fin_timeout).
+#define WEFT_HALF_CLOSED_NS 60000000000ull
 
 // fragment: (scope, addresses, identification) -> the ports that its first fragment told. Dynamic.
 #define WEFT_KEY_fragment(F) \

@@ -156,6 +156,14 @@ static void limits(void **state)
 	assert_int_equal(connections(SERVICE_DSR), 4);
 	assert_int_equal(ops->table_get(engine, WEFT_TABLE_service_usage, &id, &usage), 0);
 	assert_int_equal(usage.connections_bypassed, 2);
+	for (int i = 0; i < 3; i++) // what follows is no connection more
+		enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:5,81 flags:10 data:9");
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_service_usage, &id, &usage), 0);
+	assert_int_equal(usage.connections_bypassed, 2);
+	assert_int_equal(usage.connections_refused, 0);
+	id = SERVICE_NAT;
+	assert_int_equal(ops->table_get(engine, WEFT_TABLE_service_usage, &id, &usage), 0);
+	assert_int_equal(usage.connections_refused, 2);
 }
 
 static void limit_network(u64 connection_limit)
@@ -313,6 +321,51 @@ static void age_connection(const char *src, u16 sport, u16 dport, u64 ns)
 	PUT(connection, &key, &row);
 }
 
+// Nobody knows the window here: who goes on has not believed it.
+static void a_reset_that_nobody_believes(void **state)
+{
+	const char *data = "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:18 data:9";
+	start(state);
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:02");
+	enter(12, data);
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:04");
+	assert_true(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags & WEFT_CONNECTION_CLOSED);
+	enter(12, data); // may have been under way
+	assert_true(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags & WEFT_CONNECTION_CLOSED);
+	age_connection("10.1.0.1", 4000, 80, WEFT_REFRESH_NS + 1);
+	enter(12, data);
+	assert_int_equal(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags, 0);
+	// after two FINs it is over, whatever is sent again
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,80 flags:11");
+	enter(13, "B>A ip4:10.1.0.2,10.1.0.1,6 tcp:8080,4000 flags:11");
+	age_connection("10.1.0.1", 4000, 80, WEFT_REFRESH_NS + 1);
+	enter(12, data);
+	assert_true(connection("10.1.0.1", 4000, 80, WEFT_IP_TCP).flags & WEFT_CONNECTION_CLOSED);
+}
+
+// The backend of a connection in mode dsr may have more to say after the client's FIN.
+static void a_half_closed_connection_stays(void **state)
+{
+	const char *more = "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 flags:10";
+	start(state);
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 flags:02");
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 flags:11");
+	assert_int_equal(connection("10.1.0.1", 4000, 81, WEFT_IP_TCP).flags,
+		WEFT_CONNECTION_FIN | WEFT_CONNECTION_ALONE);
+	nobody_serves(SERVICE_DSR); // new ones
+	age_connection("10.1.0.1", 4000, 81, WEFT_HALF_CLOSED_NS - 1000000000);
+	goes(12, more, 13, "A>B ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 flags:10");
+	age_connection("10.1.0.1", 4000, 81, WEFT_HALF_CLOSED_NS + 1);
+	drops(12, more, WEFT_DROP_no_backend);
+	// a port that is taken again is a new connection
+	start(state);
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 flags:02");
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 flags:11");
+	enter(12, "A>G ip4:10.1.0.1,10.9.0.1,6 tcp:4000,81 flags:02");
+	assert_false(connection("10.1.0.1", 4000, 81, WEFT_IP_TCP).flags & WEFT_CONNECTION_FIN);
+	assert_int_equal(connections(SERVICE_DSR), 1);
+}
+
 // What is not opened is forgotten soon, however often the backend repeats its SYN.
 static void a_handshake_that_stays_open(void **state)
 {
@@ -387,6 +440,8 @@ int services_run(struct sequence_arena *arena)
 		TEST(errors_find_their_way),
 		TEST(an_error_from_outside),
 		TEST(a_closed_connection_ends),
+		TEST(a_reset_that_nobody_believes),
+		TEST(a_half_closed_connection_stays),
 		TEST(a_handshake_that_stays_open),
 		TEST(a_port_that_is_taken_again),
 		TEST(a_dead_backend),

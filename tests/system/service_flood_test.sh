@@ -172,6 +172,7 @@ wait_for 20 room
 ctl a connection flush service own
 ctl a service set shop rate-limit 100 connection-limit 65536
 flooded=$(json a '.[0].connections' service show shop)
+refused=$(json a '.[0].connections_refused' service show shop)
 start=$EPOCHREALTIME
 hping() {
 	timeout 3 nsenter --net="/run/netns/$(netns evil)" hping3 -q -n -S --flood --rand-source -I eth0 -p 80 $SHOP >"$WORK/hping" 2>&1
@@ -181,6 +182,8 @@ got=$(($(json a '.[0].connections' service show shop) - flooded))
 seconds=$(jq -n "$EPOCHREALTIME - $start | ceil")
 between 100 $(((seconds + 2) * 100)) "$got" "connections in $seconds s at 100 per second"
 json a '[.[] | select(.reason == "connection_rate" and .port == "up1") | .packets][0] > 5000' drops show | grep -q true || die "no drops for connection_rate at up1"
+refused=$(($(json a '.[0].connections_refused' service show shop) - refused))
+[ $refused -gt 5000 ] || die "$refused connections counted as refused for their rate"
 
 # --- it ends: nobody answered the handshakes of the flood, so their rows go by themselves
 for load in "${!LOAD[@]}"; do

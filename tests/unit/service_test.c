@@ -341,6 +341,10 @@ static void services_share_an_address(void **state)
 		    "table-size 251");
 	rig_refused(rig, "service add more vip 10.1.0.100 port 0 proto tcp network blue mode nat",
 		1, "exists", "service rest");
+	rig_refused(rig, "service who rest from 10.1.0.1:4000 to-port 80", 2, "bad_words",
+		"port 80 is service web's");
+	rig_refused(rig, "service who rest from 10.1.0.1:4000 to-port 81", 1, "no_backend",
+		"nobody serves rest");
 	assert_int_equal(rows_of(rig, WEFT_TABLE_service), 4);
 	rig_do(rig, "service del dns");
 	rig_do(rig, "service del rest");
@@ -403,6 +407,19 @@ static void what_cannot_be_is_refused(void **state)
 			1},
 		{"network set blue subnet 10.1.0.0/29 gateway 10.1.0.6", "in_use",
 			"subnet 10.1.0.0/29 leaves out 10.1.0.11, a backend of service web", 1},
+		{"network set blue gateway 10.1.0.11", "in_use",
+			"gateway 10.1.0.11 is the address of a backend of service web", 1},
+		{"backend add web address 10.1.0.0 port 80", "bad_value",
+			"stands for all of 10.1.0.0/24", 1},
+		{"backend add web address 10.1.0.255 port 80", "bad_value",
+			"stands for all of 10.1.0.0/24", 1},
+		{"backend add web address 10.1.0.11 port 8080", "exists",
+			"`backend set web address 10.1.0.11 port 8080 ...` changes it", 1},
+		{"backend set wob address 10.1.0.11 port 8080 weight 1", "not_found",
+			"there is no service wob", 1},
+		{"service add a vip 10.1.0.9 port 80 proto tcp network blue mode nat interval 1s "
+		 "timeout 2s",
+			"bad_words", "longer than the interval", 2},
 	};
 	struct rig *rig = *state;
 
