@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Runs the named suites, two tests at a time and two more while the processors have time for them (JOBS: so many, always);
+# Runs the named suites, two tests at a time and three more while the processors have time for them (JOBS: so many, always);
 # a line per test as it ends, and at the end what passed, failed and was skipped, and why. A test is a program or script:
 # exit 0 passed, 77 skipped (its last line says why), else failed. SIGINT and SIGTERM end the running tests, which clean up.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
-CALM=${JOBS:+0} # unless JOBS says how many: up to two tests more, while in the last 10 s
+CALM=${JOBS:+0} # unless JOBS says how many: up to three tests more, while in the last 10 s
 CALM=${CALM:-40} # something waited for a processor for less than so many %
 JOBS=${JOBS:-2}
 more_at=0 # when the last of those began: what it takes shows later
@@ -47,7 +47,7 @@ room() { # for one more: tests mostly wait
 	local share now
 	now=$(tests_now)
 	[ "$now" -ge "$JOBS" ] || return 0
-	[ "$now" -lt $((JOBS + 2)) ] && [ $((SECONDS - more_at)) -ge 4 ] || return
+	[ "$now" -lt $((JOBS + 3)) ] && [ $((SECONDS - more_at)) -ge 2 ] || return
 	share=$(sed -n 's/^some avg10=\([0-9]*\).*/\1/p' /proc/pressure/cpu 2>/dev/null) && [ "${share:-100}" -lt "$CALM" ]
 }
 
@@ -57,9 +57,9 @@ all_end() {
 
 log_of() { echo "$logs/${1//\//-}.log"; }
 
-reap() { # waits for the end of one, or two seconds
+reap() { # waits for the end of one, or a second
 	local pid status=0 name log seconds tick
-	sleep 2 &
+	sleep 1 &
 	tick=$!
 	wait -n -p pid "${!running[@]}" "$tick" || status=$?
 	[ "$pid" != "$tick" ] || return 0
