@@ -73,7 +73,8 @@ bool address_in(const struct weft_ip *ip, const struct weft_ip *net, u32 bits)
 	return bits % 8 == 0 || ((ip->byte[whole] ^ net->byte[whole]) & mask) == 0;
 }
 
-bool address_within(const struct weft_ip *ip, const char *prefix)
+// Its length, as address_in counts it.
+static bool read_prefix(const char *prefix, struct weft_ip *net, u32 *bits)
 {
 	char text[64];
 	snprintf(text, sizeof(text), "%s", prefix);
@@ -81,11 +82,17 @@ bool address_within(const struct weft_ip *ip, const char *prefix)
 	if (!slash)
 		return false;
 	*slash = '\0';
-	struct weft_ip net = address_read(text);
-	if (address_v4(&net) != address_v4(ip))
-		return false;
-	u32 bits = (u32)strtoul(slash + 1, NULL, 10) + (address_v4(&net) ? 8 * MAPPED_BYTES : 0);
-	return address_in(ip, &net, bits);
+	*net = address_read(text);
+	*bits = (u32)strtoul(slash + 1, NULL, 10) + (address_v4(net) ? 8 * MAPPED_BYTES : 0);
+	return true;
+}
+
+bool address_within(const struct weft_ip *ip, const char *prefix)
+{
+	struct weft_ip net;
+	u32 bits;
+	return read_prefix(prefix, &net, &bits) && address_v4(&net) == address_v4(ip) &&
+	       address_in(ip, &net, bits);
 }
 
 void mac_text(const struct weft_mac *mac, char text[MAC_TEXT_BYTES])
@@ -105,12 +112,12 @@ struct weft_mac mac_read(const char *text)
 
 bool address_of_all(const struct weft_ip *ip, const char *subnet)
 {
-	const char *slash = strchr(subnet, '/');
-	u32 bits = slash ? (u32)strtoul(slash + 1, NULL, 10) : 32;
-	if (!address_v4(ip) || strchr(subnet, ':') || bits > 30)
+	struct weft_ip net;
+	u32 bits;
+	if (!address_v4(ip) || !read_prefix(subnet, &net, &bits) || !address_v4(&net) || bits > 126)
 		return false;
-	u32 host = weft_ntoh32(ip->word[3]) & (0xffffffffu >> bits);
-	return host == 0 || host == 0xffffffffu >> bits;
+	u32 all = 0xffffffffu >> (bits - 8 * MAPPED_BYTES), host = weft_ntoh32(ip->word[3]) & all;
+	return host == 0 || host == all;
 }
 
 bool address_fits(const struct weft_ip *ip, const char *subnet)

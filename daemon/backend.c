@@ -156,7 +156,7 @@ static json_t *backend_show(struct weftd *weftd, const struct object *object)
 	const struct backend *backend = object->live;
 	const char *state = state_of(object, why);
 	u32 size = service ? service_table_size(service->spec) : 0;
-	bool known = backend && memcmp(&backend->row.mac, &(struct weft_mac){0}, 6) != 0;
+	bool known = backend && weft_mac_known(&backend->row.mac);
 	if (known)
 		mac_text(&backend->row.mac, mac);
 	json_t *shown = json_pack("{s:I, s:s?, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}", "id",

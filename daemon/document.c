@@ -31,14 +31,6 @@ static void locate(struct failure *failure, const struct noun *noun, const json_
 	failure->exit_status = WEFT_EXIT_REFUSED; // the words were right
 }
 
-static const struct argument *argument_by_key(const struct noun *noun, const char *key)
-{
-	for (const struct argument *a = noun->arguments; a->word; a++)
-		if (strcmp(argument_key(a), key) == 0)
-			return a;
-	return NULL;
-}
-
 static int fail_key(const struct noun *noun, const char *key, struct failure *failure)
 {
 	json_t *keys = json_array();
@@ -62,7 +54,7 @@ static int read_keys(const struct noun *noun, const json_t *given, struct failur
 	if (!json_is_object(given))
 		return fail(failure, -EINVAL, "bad_file", "this is no list of keys and values");
 	json_object_foreach ((json_t *)given, key, value)
-		if (!argument_by_key(noun, key))
+		if (!argument_by_key(noun->arguments, key))
 			return fail_key(noun, key, failure);
 	return 0;
 }

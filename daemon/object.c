@@ -18,9 +18,8 @@ LOG_MODULE(object);
 static bool fail_without(struct request *request)
 {
 	const struct argument *argument = request->command->noun->arguments;
-	const char *of = request->command->noun->identity;
 
-	for (; of && argument->word; argument++) {
+	for (; argument->word; argument++) {
 		const char *value = spec_text(request->arguments, argument_key(argument), NULL);
 		const struct noun *noun = argument->refers ? noun_find(argument->refers) : NULL;
 		if (!noun || !value || noun == request->command->noun ||
@@ -38,12 +37,9 @@ static bool fail_without(struct request *request)
 static int fail_absent(struct request *request, const char *name)
 {
 	const struct noun *noun = request->command->noun;
-	json_t *names;
+	json_t *names = json_array();
 	const char *near;
 
-	if (fail_without(request))
-		return -ENOENT;
-	names = json_array();
 	for (struct object *o = object_first(request->weftd, noun); o; o = o->hh.next)
 		json_array_append_new(names, json_string(o->name));
 	near = near_word(name, names);
@@ -62,7 +58,7 @@ static struct object *find_named(struct request *request)
 	char *name = model_name(request->command->noun, request->arguments);
 	struct object *object = object_find(request->weftd, request->command->noun, name);
 
-	if (!object)
+	if (!object && !fail_without(request))
 		fail_absent(request, name);
 	free(name);
 	return object;

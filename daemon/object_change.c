@@ -19,15 +19,12 @@ LOG_MODULE(object);
 static void hint_set(const struct noun *noun, const json_t *spec, struct failure *failure)
 {
 	const char *at = noun->identity ? noun->identity : "";
-	const struct argument *argument;
 	char key[64], words[256] = "";
 	size_t used = 0;
 
 	while (identity_next(&at, key, sizeof(key))) {
-		for (argument = noun->arguments; argument->word; argument++)
-			if (strcmp(argument_key(argument), key) == 0)
-				break;
-		if (!argument->word || used >= sizeof(words))
+		const struct argument *argument = argument_by_key(noun->arguments, key);
+		if (!argument || used >= sizeof(words))
 			return;
 		char *text = value_text(json_object_get(spec, key));
 		bool bare = argument->flags & ARGUMENT_POSITIONAL;

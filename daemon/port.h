@@ -96,6 +96,8 @@ void port_refresh(struct weftd *weftd, u32 id); // its network's mtu has changed
 // port_check.c
 int port_check(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure);
+// A word that was given to another engine stays, and says nothing.
+bool port_word_stays(const struct object *old, const json_t *spec, const char *word);
 const char *port_dev(const json_t *spec); // recorded name of its device; NULL: it has none
 // Has this weftd's engine ports of the type?
 int port_check_engine(struct weftd *weftd, const struct port_type *type, struct failure *failure);

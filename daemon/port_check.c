@@ -268,20 +268,22 @@ int port_check_engine(struct weftd *weftd, const struct port_type *type, struct 
 		type->engine);
 }
 
-// A word that was given to another engine stays, and says nothing.
+bool port_word_stays(const struct object *old, const json_t *spec, const char *word)
+{
+	return old && json_equal(json_object_get(old->spec, word), json_object_get(spec, word));
+}
+
 static int check_xdp(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
-	const json_t *xdp = json_object_get(spec, "xdp");
-	if (!xdp)
+	if (!json_object_get(spec, "xdp"))
 		return 0;
 	if (!port_type_of(spec)->xdp)
 		return fail(failure, -EINVAL, "bad_value",
 			"`xdp` is for ports of type device: a %s has no driver that it could run "
 			"in",
 			port_type_of(spec)->name);
-	if (weftd->engine_ops->own_xdp ||
-		(old && json_equal(json_object_get(old->spec, "xdp"), xdp)))
+	if (weftd->engine_ops->own_xdp || port_word_stays(old, spec, "xdp"))
 		return 0;
 	return fail(failure, -ENOTSUP, "wrong_engine", "the %s engine has no XDP: leave `xdp` out",
 		weftd->engine_ops->name);

@@ -36,25 +36,21 @@ const char *port_direct_look(const struct port *port, struct weft_mac *mac)
 	return look(port, link, mac);
 }
 
-// A word that was given to another engine stays, and says nothing.
 int port_check_direct(
 	struct weftd *weftd, const struct object *old, const json_t *spec, struct failure *failure)
 {
-	const json_t *direct = json_object_get(spec, "direct");
-	const struct link *link;
-	if (!direct)
+	if (!json_object_get(spec, "direct"))
 		return 0;
 	if (!port_type_of(spec)->xdp)
 		return fail(failure, -EINVAL, "bad_value",
 			"`direct` is for ports of type device: a %s is no veth",
 			port_type_of(spec)->name);
-	if (!weftd->engine_ops->direct &&
-		!(old && json_equal(json_object_get(old->spec, "direct"), direct)))
+	if (!weftd->engine_ops->direct && !port_word_stays(old, spec, "direct"))
 		return fail(failure, -ENOTSUP, "wrong_engine",
 			"the %s engine has no such way: leave `direct` out",
 			weftd->engine_ops->name);
-	link = link_find(weftd->links, port_dev(spec));
-	if (json_is_true(direct) && link && strcmp(link->kind, "veth") != 0)
+	const struct link *link = link_find(weftd->links, port_dev(spec));
+	if (spec_bool(spec, "direct", false) && link && strcmp(link->kind, "veth") != 0)
 		return fail(failure, -EINVAL, "bad_value",
 			"`direct` is for veths, and %s is none: leave it out", link->name);
 	return 0;

@@ -398,3 +398,11 @@ const char *argument_key(const struct argument *argument)
 {
 	return argument->key ? argument->key : argument->word;
 }
+
+const struct argument *argument_by_key(const struct argument *list, const char *key)
+{
+	for (; list->word; list++)
+		if (strcmp(argument_key(list), key) == 0)
+			return list;
+	return NULL;
+}

@@ -21,5 +21,7 @@ bool value_is_list(const struct argument *argument);
 const char *value_kind(const struct argument *argument);                  // "number"
 void value_form(const struct argument *argument, char *out, size_t size); // "1..4094", "tap|device"
 const char *argument_key(const struct argument *argument);
+// Of a list; NULL: it has none.
+const struct argument *argument_by_key(const struct argument *list, const char *key);
 
 bool name_valid(const char *text);

@@ -14,10 +14,9 @@ struct weft_device_slot {
 };
 
 struct weft_port_device_row {
-	u32 ifindex; // 0: the port has no device
-	u16 direct;  // it is a veth, and what is for the machine behind goes to its other end at
-		     // once:
-	struct weft_mac peer; // the frames for this address
+	u32 ifindex;          // 0: the port has no device
+	u16 direct;           // 1: a veth, whose other end takes at once
+	struct weft_mac peer; // what is for this address
 };
 
 // What a netdev is besides a port.

@@ -312,11 +312,8 @@ static void a_port_that_is_taken_again(void **state)
 // As if that time had gone by since the last packet from the client.
 static void age_connection(const char *src, u16 sport, u16 dport, u64 ns)
 {
-	struct weft_connection_key key = {
-		.scope = WHITE, .src_port = sport, .dst_port = dport, .protocol = WEFT_IP_TCP};
+	struct weft_connection_key key = connection_key(src, sport, dport, WEFT_IP_TCP);
 	struct weft_connection_row row = connection(src, sport, dport, WEFT_IP_TCP);
-	services_address(src, key.src);
-	services_address(VIP, key.dst);
 	row.seen_ns -= ns;
 	PUT(connection, &key, &row);
 }

@@ -4,6 +4,7 @@
 #include "tests/packets/services_modes.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct flavour flavours[] = {
 	{"IPv4 TCP", false, WEFT_IP_TCP, SERVICE_DSR, SERVICE_HOST_DSR_TCP},
@@ -168,24 +169,33 @@ static const struct mode_test dsr_tests[] = {
 	MODE_TEST(dsr_errors),
 };
 
-enum { FLAVOURS = WEFT_ARRAY_SIZE(flavours), TESTS_MOST = 32 };
-
-int services_modes_run(struct sequence_arena *arena)
+// Each of them in each family with each protocol.
+static int run_each(struct sequence_arena *arena, const struct mode_test *each, size_t count)
 {
-	static struct mode_state states[TESTS_MOST * FLAVOURS];
-	struct CMUnitTest tests[TESTS_MOST * FLAVOURS + 1] = {
-		cmocka_unit_test_prestate(errors_about_fragments, arena)};
-	size_t own = WEFT_ARRAY_SIZE(dsr_tests), each = own + host_dsr_test_count;
-	assert_true(each <= TESTS_MOST);
-	for (size_t i = 0; i < each * FLAVOURS; i++) {
+	enum { FLAVOURS = WEFT_ARRAY_SIZE(flavours) };
+	struct mode_state *states = calloc(count * FLAVOURS, sizeof(*states));
+	struct CMUnitTest *tests = calloc(count * FLAVOURS, sizeof(*tests));
+	if (!states || !tests)
+		abort();
+	for (size_t i = 0; i < count * FLAVOURS; i++) {
 		struct mode_state *state = &states[i];
-		size_t k = i / FLAVOURS;
-		const struct mode_test *test = k < own ? &dsr_tests[k] : &host_dsr_tests[k - own];
+		const struct mode_test *test = &each[i / FLAVOURS];
 		*state = (struct mode_state){.arena = *arena, .flavour = &flavours[i % FLAVOURS]};
 		snprintf(state->name, sizeof(state->name), "%s, %s", test->name,
 			state->flavour->name);
-		tests[i + 1] = (struct CMUnitTest){
+		tests[i] = (struct CMUnitTest){
 			.name = state->name, .test_func = test->function, .initial_state = state};
 	}
-	return _cmocka_run_group_tests(arena->name, tests, each * FLAVOURS + 1, NULL, NULL);
+	int failed = _cmocka_run_group_tests(arena->name, tests, count * FLAVOURS, NULL, NULL);
+	free(tests);
+	free(states);
+	return failed;
+}
+
+int services_modes_run(struct sequence_arena *arena)
+{
+	const struct CMUnitTest once[] = {cmocka_unit_test_prestate(errors_about_fragments, arena)};
+	return _cmocka_run_group_tests(arena->name, once, WEFT_ARRAY_SIZE(once), NULL, NULL) +
+	       run_each(arena, dsr_tests, WEFT_ARRAY_SIZE(dsr_tests)) +
+	       run_each(arena, host_dsr_tests, host_dsr_test_count);
 }

@@ -24,10 +24,6 @@ takes_queue() { # the ordinary way
 	equal 10 "$FRAMES" "echo requests from $2 to $3 seen at $1"
 }
 
-mac_of() {
-	on "$1" ip -j link show eth0 | jq -r '.[0].address | gsub(":"; "")'
-}
-
 host_new a
 host_start a
 ctl a network add blue subnet 10.0.0.0/24 gateway 10.0.0.254 inner-tags on
@@ -66,7 +62,8 @@ udp g1 g2 10.0.0.2
 ten_pings g1 10.0.0.254
 
 # tags stay what they are
-tagged=$(mac_of g2)02000000000981003007""88b5$FILL
+mac=$(mac_of g2 eth0)
+tagged=${mac//:/}02000000000981003007""88b5$FILL
 listen g2
 behind a c2 'vlan 7' send g1 "$tagged"
 equal 0 "$FRAMES" "tagged frames seen at c2"
