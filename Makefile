@@ -59,7 +59,7 @@ FUZZERS  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fu
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all module dpdk-tests deps test unit packets dpdk system system-dpdk vm fuzz bench lint format asan cover docs install deb demo \
+.PHONY: all module dpdk-tests dpdk-programs deps test unit packets dpdk system system-dpdk vm fuzz bench lint format asan cover docs install deb demo \
 	help clean tests unit-programs packets-program fuzz-programs
 
 all: $(PROGRAMS) module ## build weftd, weftctl, weftlab and what labs need into build/
@@ -107,6 +107,10 @@ module: | $(BUILD)/.packages $(SKELETONS)
 # What they share with the programs is there first: two makes must not write one object.
 dpdk-tests: module $(DATAPATH) $(call objects,daemon/log.c) | $(BUILD)/.packages
 	@! pkg-config --exists libdpdk || $(MAKE) --no-print-directory $(DPDK_TOOLS) $(DPDK_C) $(BUSY)/weft-dpdk.so
+
+# For sanitizers: what system tests use is not among them.
+dpdk-programs: $(DATAPATH) $(call objects,daemon/log.c) | $(BUILD)/.packages
+	@! pkg-config --exists libdpdk || $(MAKE) --no-print-directory $(DPDK_C)
 
 DPDK_CFLAGS = $(subst -I,-isystem ,$(shell pkg-config --cflags libdpdk))
 DPDK_LIBS   = $(shell pkg-config --libs libdpdk) -Wl,--push-state,--no-as-needed -lrte_mempool_ring -Wl,--pop-state -lcap-ng

@@ -2,13 +2,13 @@
 // Offloads: what the receiving side of a device takes unfinished (checksums, superpackets).
 #pragma once
 
-#include "weft/types.h"
+#include "datapath/engine.h"
 
 enum offload {
-	OFFLOAD_checksum = WEFT_BIT(0), // partial checksums
-	OFFLOAD_tso4 = WEFT_BIT(1),     // TCP superpackets over IPv4
-	OFFLOAD_tso6 = WEFT_BIT(2),
-	OFFLOAD_uso = WEFT_BIT(3),    // UDP superpackets
+	OFFLOAD_checksum = ENGINE_TAKES_CHECKSUM,
+	OFFLOAD_tso4 = ENGINE_TAKES_TSO4,
+	OFFLOAD_tso6 = ENGINE_TAKES_TSO6,
+	OFFLOAD_uso = ENGINE_TAKES_USO,
 	OFFLOAD_tag = WEFT_BIT(4),    // tags beside the frame
 	OFFLOAD_tunnel = WEFT_BIT(5), // superpackets that a virtio header cannot describe
 };

@@ -108,7 +108,7 @@ struct port_state port_state(const struct object *object)
 }
 
 // What the other side takes unfinished. Flags stay on a tap when its VM is gone: then nothing.
-static json_t *offloads(const struct link *link)
+static json_t *offloads(const struct link *link, const struct engine_port_state *now)
 {
 	static const struct {
 		u32 bit;
@@ -119,10 +119,10 @@ static json_t *offloads(const struct link *link)
 		{OFFLOAD_tso6, "tso6"},
 		{OFFLOAD_uso, "uso"},
 	};
-	if (!link || !(link->flags & IFF_LOWER_UP))
+	if (link ? !(link->flags & IFF_LOWER_UP) : !now || !now->carrier)
 		return json_null();
 	json_t *list = json_array();
-	u32 on = offload_get(link->name);
+	u32 on = link ? offload_get(link->name) : now->takes;
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(known); i++) {
 		if (on & known[i].bit)
 			json_array_append_new(list, json_string(known[i].name));
@@ -189,8 +189,8 @@ json_t *port_show(struct weftd *weftd, const struct object *object)
 	struct engine_port_state there, *now = port && !port_now(port, &there) ? &there : NULL;
 	json_t *shown = json_pack("{s:s?, s:s?, s:s, s:O?, s:o, s:b, s:s, s:s?}", "dev",
 		link ? link->name : port_dev(object->spec), "twin", twin ? twin->name : NULL,
-		"mode", mode_of(object->spec), "tags", tags, "offloads", offloads(link), "host",
-		port && port->row.flags & WEFT_PORT_HOST, "state", state.state, "why",
+		"mode", mode_of(object->spec), "tags", tags, "offloads", offloads(link, now),
+		"host", port && port->row.flags & WEFT_PORT_HOST, "state", state.state, "why",
 		state.why[0] ? state.why : NULL);
 	if (!tags)
 		json_object_set_new(shown, "tags", json_array());

@@ -52,10 +52,20 @@ struct engine_port {
 };
 
 // Of a port without a netdev: netlink tells of the others.
+// What the other end of a port takes from weft unfinished: partial checksums, superpackets.
+enum engine_takes {
+	ENGINE_TAKES_CHECKSUM = WEFT_BIT(0),
+	ENGINE_TAKES_TSO4 = WEFT_BIT(1),
+	ENGINE_TAKES_TSO6 = WEFT_BIT(2),
+	ENGINE_TAKES_USO = WEFT_BIT(3), // VIRTIO_NET_HDR_GSO_UDP_L4
+	ENGINE_TAKES_ALL = WEFT_BIT(4) - 1,
+};
+
 struct engine_port_state {
 	bool carrier;        // somebody is there: the guest's driver, a link
 	u32 queues;          // pairs in use
 	u32 mtu;             // 0: not known
+	u32 takes;           // enum engine_takes (of a netdev the kernel says it)
 	struct weft_mac mac; // pci; zero: not known
 	const char *why;     // without carrier: a static sentence
 };

@@ -115,7 +115,7 @@ build_asan() { # one tree for sanitizers and fuzzers, with the same BPF programs
 	[ ! -d "$BUILD/bpf" ] || cp -au "$BUILD/bpf" "$BUILD/asan/"
 	build asan CC=clang-14 CFLAGS="-O1 -g" \
 		SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" \
-		unit-programs packets-program dpdk-tests fuzz-programs
+		unit-programs packets-program dpdk-programs fuzz-programs
 }
 
 programs() { # every executable of a folder

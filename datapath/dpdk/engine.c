@@ -147,6 +147,7 @@ static int dpdk_port_state(struct engine *engine, u32 port_id, struct engine_por
 	if (!port)
 		return -ENOENT;
 	port->driver->state(port, out);
+	out->takes = __atomic_load_n(&port->takes, __ATOMIC_ACQUIRE);
 	return 0;
 }
 

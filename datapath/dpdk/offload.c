@@ -263,7 +263,7 @@ u32 dpdk_complete(struct rte_mbuf *frame, u32 takes, struct rte_mbuf **out, u32 
 {
 	struct super s;
 	u64 flags = frame->ol_flags;
-	bool checksum = takes & DPDK_TAKES_CHECKSUM;
+	bool checksum = takes & ENGINE_TAKES_CHECKSUM;
 	if (!capacity)
 		return drop(frame);
 	if (!(flags & segment_flags)) {
@@ -274,7 +274,7 @@ u32 dpdk_complete(struct rte_mbuf *frame, u32 takes, struct rte_mbuf **out, u32 
 	}
 	if (!super_read(&s, frame))
 		return drop(frame);
-	u32 needs = s.udp ? DPDK_TAKES_USO : s.ipv6 ? DPDK_TAKES_TSO6 : DPDK_TAKES_TSO4;
+	u32 needs = s.udp ? ENGINE_TAKES_USO : s.ipv6 ? ENGINE_TAKES_TSO6 : ENGINE_TAKES_TSO4;
 	if (checksum && takes & needs) {
 		out[0] = frame;
 		return 1;

@@ -11,7 +11,6 @@
 #include "datapath/dpdk/port.h"
 
 enum {
-	DPDK_TAKES_ALL = DPDK_TAKES_CHECKSUM | DPDK_TAKES_TSO4 | DPDK_TAKES_TSO6 | DPDK_TAKES_USO,
 	// Room for what a frame becomes: 64 KiB by the smallest MSS that is usual (536) are 123.
 	// What is more is dropped, as a queue would drop it.
 	DPDK_SEGMENTS = 128,

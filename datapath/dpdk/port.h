@@ -14,15 +14,6 @@
 
 enum { DPDK_BURST = 32, DPDK_QUEUES = 16 };
 
-// What the other end of a port takes from weft as it is. UDP segmentation:
-// VIRTIO_NET_HDR_GSO_UDP_L4.
-enum dpdk_takes {
-	DPDK_TAKES_CHECKSUM = WEFT_BIT(0),
-	DPDK_TAKES_TSO4 = WEFT_BIT(1),
-	DPDK_TAKES_TSO6 = WEFT_BIT(2),
-	DPDK_TAKES_USO = WEFT_BIT(3),
-};
-
 struct dpdk_port;
 
 // open and close: weftd's thread; no worker knows the port then. Everything else: one worker at a
@@ -78,7 +69,7 @@ struct dpdk_port {
 	void (*lost)(struct dpdk_port *port, enum weft_drop reason, u32 frames);
 
 	// Set by the driver, at any time: workers read them once per burst.
-	u32 takes;                // enum dpdk_takes
+	u32 takes;                // enum engine_takes
 	u32 rx_queues;            // 0: nothing to receive from now
 	u32 tx_queues;            // 0: nobody there: frames are device_dropped
 	int wake_fd[DPDK_QUEUES]; // by rx queue; -1: none; fixed from open to close

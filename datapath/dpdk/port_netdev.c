@@ -43,7 +43,7 @@ enum {
 	MOST_BYTES = 65536 + 256, // of a superpacket
 	SEGMENTS = MOST_BYTES / SLOT_BYTES + 2,
 	VECTORS = 256, // of a call that sends
-	TAKES = DPDK_TAKES_CHECKSUM | DPDK_TAKES_TSO4 | DPDK_TAKES_TSO6,
+	TAKES = ENGINE_TAKES_CHECKSUM | ENGINE_TAKES_TSO4 | ENGINE_TAKES_TSO6,
 };
 
 struct netdev {
@@ -443,7 +443,7 @@ static int netdev_open(struct dpdk_port *port, const struct engine_port *config,
 		netdev_close(port);
 		return error;
 	}
-	port->takes = TAKES | (vnet_has_uso() ? DPDK_TAKES_USO : 0);
+	port->takes = TAKES | (vnet_has_uso() ? ENGINE_TAKES_USO : 0);
 	port->rx_queues = port->tx_queues = 1;
 	port->wake_fd[0] = device->rx;
 	port->named = is_tap(device, port->ifindex);

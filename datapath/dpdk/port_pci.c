@@ -37,11 +37,11 @@ static u32 takes_of(const struct rte_eth_dev_info *info, uint64_t *offloads)
 	*offloads = can & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	if ((can & checksum) == checksum) {
 		*offloads |= checksum | (can & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM);
-		takes |= DPDK_TAKES_CHECKSUM;
+		takes |= ENGINE_TAKES_CHECKSUM;
 	}
 	if (takes && can & RTE_ETH_TX_OFFLOAD_TCP_TSO && can & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) {
 		*offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
-		takes |= DPDK_TAKES_TSO4 | DPDK_TAKES_TSO6;
+		takes |= ENGINE_TAKES_TSO4 | ENGINE_TAKES_TSO6;
 	}
 	return takes;
 }

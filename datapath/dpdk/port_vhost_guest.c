@@ -91,11 +91,11 @@ static u32 takes(u64 features)
 	u32 result = 0;
 	if (!(features & FEATURE(VIRTIO_NET_F_GUEST_CSUM)))
 		return 0;
-	result |= DPDK_TAKES_CHECKSUM;
+	result |= ENGINE_TAKES_CHECKSUM;
 	if (features & FEATURE(VIRTIO_NET_F_GUEST_TSO4))
-		result |= DPDK_TAKES_TSO4;
+		result |= ENGINE_TAKES_TSO4;
 	if (features & FEATURE(VIRTIO_NET_F_GUEST_TSO6))
-		result |= DPDK_TAKES_TSO6;
+		result |= ENGINE_TAKES_TSO6;
 	return result;
 }
 

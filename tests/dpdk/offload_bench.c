@@ -103,11 +103,11 @@ int main(void)
 	pool = rte_pktmbuf_pool_create("bench", 4095, 256, 0, 2048 + 128, SOCKET_ID_ANY);
 	flat_make(&flat, false, false, false, 65000);
 	printf("64 KiB to 1448: %.0f ns with checksums, %.0f ns partial\n", cut(0, 1448),
-		cut(DPDK_TAKES_CHECKSUM, 1448));
+		cut(ENGINE_TAKES_CHECKSUM, 1448));
 	printf("64 KiB to 8948: %.0f ns with checksums, %.0f ns partial\n", cut(0, 8948),
-		cut(DPDK_TAKES_CHECKSUM, 8948));
+		cut(ENGINE_TAKES_CHECKSUM, 8948));
 	printf("64 KiB checksum alone: %.0f ns, passed whole: %.0f ns\n", cut(0, 0),
-		cut(DPDK_TAKES_ALL, 1448));
+		cut(ENGINE_TAKES_ALL, 1448));
 	for (u32 bytes = 64; bytes <= 65536; bytes *= 2)
 		if (bytes == 64 || bytes == 256 || bytes == 2048 || bytes == 65536)
 			printf("sum of %u bytes: %.1f GB/s, with copy %.1f GB/s\n", bytes,

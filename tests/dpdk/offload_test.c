@@ -12,10 +12,10 @@ static struct flat made, want;
 static u32 needs(const struct flat *flat)
 {
 	if (!flat->segment_bytes)
-		return flat->partial ? DPDK_TAKES_CHECKSUM : 0;
-	return DPDK_TAKES_CHECKSUM | (flat->udp           ? DPDK_TAKES_USO
-					     : flat->ipv6 ? DPDK_TAKES_TSO6
-							  : DPDK_TAKES_TSO4);
+		return flat->partial ? ENGINE_TAKES_CHECKSUM : 0;
+	return ENGINE_TAKES_CHECKSUM | (flat->udp           ? ENGINE_TAKES_USO
+					       : flat->ipv6 ? ENGINE_TAKES_TSO6
+							    : ENGINE_TAKES_TSO4);
 }
 
 // `made`, laid into a chain as it is, becomes what `takes` allows.
@@ -23,7 +23,7 @@ static void expect_complete(u32 takes, u32 first, u32 most, u32 capacity)
 {
 	static struct rte_mbuf *out[4096];
 	struct rte_mbuf *frame = flat_chain(&frames, &made, first, most);
-	bool whole = !(needs(&made) & ~takes), keep = takes & DPDK_TAKES_CHECKSUM;
+	bool whole = !(needs(&made) & ~takes), keep = takes & ENGINE_TAKES_CHECKSUM;
 	u32 count = whole || !made.segment_bytes ? 1 : flat_segments(&made);
 	assert_true(capacity <= WEFT_ARRAY_SIZE(out));
 	assert_int_equal(dpdk_finish(frame, takes, out, capacity), RTE_MIN(count, capacity));
@@ -74,7 +74,7 @@ static void test_nothing_to_do(void **state)
 	rte_pktmbuf_free(frame);
 	flat_make(&made, false, false, false, 9000);
 	made.segment_bytes = 1448;
-	expect_complete(DPDK_TAKES_ALL, ROOM, 777, 1);
+	expect_complete(ENGINE_TAKES_ALL, ROOM, 777, 1);
 }
 
 static void test_checksum(void **state)
@@ -82,8 +82,8 @@ static void test_checksum(void **state)
 	(void)state;
 	for (u32 i = 0; i < 64; i++) {
 		flat_make(&made, i & 1, i & 2, i & 4, i & 8 ? 0 : 1 + frames_random(3000));
-		expect_complete(
-			i & 16 ? DPDK_TAKES_TSO4 | DPDK_TAKES_USO : 0, i & 32 ? 260 : ROOM, 701, 1);
+		expect_complete(i & 16 ? ENGINE_TAKES_TSO4 | ENGINE_TAKES_USO : 0,
+			i & 32 ? 260 : ROOM, 701, 1);
 	}
 }
 
@@ -113,7 +113,7 @@ static void test_superpackets(void **state)
 	(void)state;
 	for (u32 kind = 0; kind < 8; kind++)
 		for (u32 i = 0; i < WEFT_ARRAY_SIZE(sizes); i++)
-			for (u32 takes = 0; takes <= DPDK_TAKES_ALL; takes += 5) {
+			for (u32 takes = 0; takes <= ENGINE_TAKES_ALL; takes += 5) {
 				flat_make(&made, kind & 1, kind & 2, kind & 4, sizes[i]);
 				made.segment_bytes = 1448;
 				expect_complete(takes, 300, 1999, DPDK_SEGMENTS);
@@ -132,7 +132,7 @@ static void test_tcp_fields(void **state)
 	put16(l3 + 4, 0xfffe);
 	flat_lengths(&made);
 	expect_complete(0, ROOM, ROOM, 8);
-	expect_complete(DPDK_TAKES_CHECKSUM, ROOM, ROOM, 8);
+	expect_complete(ENGINE_TAKES_CHECKSUM, ROOM, ROOM, 8);
 }
 
 // Some guests sum the pseudo header of a superpacket without its length.
@@ -156,7 +156,7 @@ static void test_extension_headers(void **state)
 		flat_add_extensions(&made, i & 4);
 		made.segment_bytes = i & 8 ? 0 : 1300;
 		expect_complete(0, ROOM, 500, 16);
-		expect_complete(DPDK_TAKES_CHECKSUM, ROOM, 500, 16);
+		expect_complete(ENGINE_TAKES_CHECKSUM, ROOM, 500, 16);
 	}
 }
 
@@ -167,7 +167,7 @@ static void test_headers_in_pieces(void **state)
 	for (u32 i = 0; i < 64; i++) {
 		flat_make(&made, i & 1, i & 2, false, 3000);
 		made.segment_bytes = 1000;
-		expect_complete(i & 4 ? DPDK_TAKES_CHECKSUM : 0,
+		expect_complete(i & 4 ? ENGINE_TAKES_CHECKSUM : 0,
 			i & 8 ? made.l2 + made.l3 + (made.udp ? 8 : 20) : 20, 40, 4);
 	}
 }
@@ -178,7 +178,7 @@ static void test_jumbo_segments(void **state)
 	flat_make(&made, true, false, true, 60000);
 	made.segment_bytes = 8900;
 	expect_complete(0, ROOM, 1777, 16);
-	expect_complete(DPDK_TAKES_CHECKSUM | DPDK_TAKES_TSO4, ROOM, 1777, 16);
+	expect_complete(ENGINE_TAKES_CHECKSUM | ENGINE_TAKES_TSO4, ROOM, 1777, 16);
 }
 
 static void test_capacity(void **state)
@@ -189,7 +189,7 @@ static void test_capacity(void **state)
 	expect_complete(0, ROOM, 2048, DPDK_SEGMENTS);
 	made.segment_bytes = 1448;
 	expect_complete(0, ROOM, 2048, 7);
-	expect_complete(DPDK_TAKES_CHECKSUM, ROOM, 2048, 0);
+	expect_complete(ENGINE_TAKES_CHECKSUM, ROOM, 2048, 0);
 	made.segment_bytes = 0;
 	expect_complete(0, ROOM, 2048, 0);
 }
@@ -213,7 +213,7 @@ static void test_random(void **state)
 		first += frames_random(ROOM - first + 1);
 		u32 most = payload > 20000 ? 1 + frames_random(1900) : 1 + frames_random(90);
 		most = RTE_MAX(most, payload / 400 + 1);
-		expect_complete(i & DPDK_TAKES_ALL, first, most, 4096);
+		expect_complete(i & ENGINE_TAKES_ALL, first, most, 4096);
 	}
 }
 

@@ -123,11 +123,11 @@ static void takes(void **state)
 {
 	(void)state;
 	const u64 checksum = FRONTEND_PLAIN | FRONTEND_BIT(VIRTIO_NET_F_GUEST_CSUM);
-	expect_takes(FRONTEND_ALL, DPDK_TAKES_CHECKSUM | DPDK_TAKES_TSO4 | DPDK_TAKES_TSO6);
+	expect_takes(FRONTEND_ALL, ENGINE_TAKES_CHECKSUM | ENGINE_TAKES_TSO4 | ENGINE_TAKES_TSO6);
 	expect_takes(FRONTEND_PLAIN, 0);
-	expect_takes(checksum, DPDK_TAKES_CHECKSUM);
+	expect_takes(checksum, ENGINE_TAKES_CHECKSUM);
 	expect_takes(checksum | FRONTEND_BIT(VIRTIO_NET_F_GUEST_TSO6),
-		DPDK_TAKES_CHECKSUM | DPDK_TAKES_TSO6);
+		ENGINE_TAKES_CHECKSUM | ENGINE_TAKES_TSO6);
 }
 
 // The flags of other drivers say no IP version. A frame that is not taken is as it was.

@@ -405,7 +405,7 @@ static void test_dies_at_every_moment_of_commit(void **state)
 
 // --- traffic
 
-enum { WINDOW = 100, SWITCHES = 20 };
+enum { WINDOW = 100, SWITCHES = 10 };
 
 struct traffic {
 	struct rig *rig;

@@ -63,6 +63,7 @@ for vm in web tapped peer; do in_vm $vm 'iperf3 -s -D'; done
 everything
 pairs traffic
 expect h1 true '.[0] | .rx_bytes / .rx_packets > 3000' port show web # superpackets went whole
+expect h1 '["checksum","tso4","tso6"]' .[0].offloads port show web # as its driver negotiated
 pings web 3 fd00:1::fe
 expect h1 '[["peer","learned"],["tapped","learned"],["web","learned"]]' '[.[] | [.port, .kind]] | sort' fdb show network blue
 
