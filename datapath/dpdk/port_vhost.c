@@ -4,65 +4,8 @@
 
 #include <errno.h>
 #include <rte_arp.h>
-#include <rte_vhost.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-// 0: nobody listens; a socket that a dead process left is gone.
-static int clear_path(const struct sockaddr_un *address, const char **why)
-{
-	struct stat status;
-	if (lstat(address->sun_path, &status))
-		return 0; // bind tells the rest
-	*why = "a file is in the way of the socket: remove it";
-	if (!S_ISSOCK(status.st_mode))
-		return -EEXIST;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	int error = connect(fd, (const void *)address, sizeof(*address)) ? errno : 0;
-	close(fd);
-	*why = "another process listens on the socket: stop it, or use mode client";
-	if (error != ECONNREFUSED)
-		return -EADDRINUSE;
-	*why = "the socket of a dead process cannot be removed";
-	return unlink(address->sun_path) ? -errno : 0;
-}
-
-// Tries the path. The library's own bind must not fail: undoing it closes a descriptor twice.
-static int try_path(const char *path, const char **why)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	int error = clear_path(&address, why);
-	if (error)
-		return error;
-	*why = "the socket cannot be made: check its directory";
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	error = bind(fd, (const void *)&address, sizeof(address)) ? -errno : 0;
-	close(fd);
-	if (!error)
-		unlink(path);
-	return error;
-}
-
-static int start(struct vhost_port *vhost, const char **why)
-{
-	// Private until the daemon says who may connect.
-	mode_t mask = umask(0177);
-	int error = vhost->client ? 0 : try_path(vhost->path, why);
-	if (!error) {
-		*why = "the vhost library cannot start the socket: see the log";
-		error = vhost_guest_listen(vhost);
-	}
-	umask(mask);
-	return error;
-}
 
 static void free_port(struct vhost_port *vhost)
 {
@@ -79,10 +22,10 @@ static struct vhost_port *new_port(struct dpdk_port *port, const struct engine_p
 	memset(vhost, 0, sizeof(*vhost));
 	vhost->port = port;
 	vhost->client = config->client;
-	vhost->guest = vhost->waiting = vhost->open = vhost->guarded = -1;
+	vhost->open = vhost->guarded = vhost->listener = -1;
 	vhost->quiet = true;
 	snprintf(vhost->path, sizeof(vhost->path), "%s", config->path);
-	for (u32 i = 0; i < 2 * DPDK_QUEUES; i++)
+	for (u32 i = 0; i < VHOST_RINGS; i++)
 		vhost->rings[i].memory = &vhost->memory;
 	for (u32 i = 0; i < RTE_MAX(config->queues, 1u); i++) {
 		vhost->queues++;
@@ -116,13 +59,7 @@ static int vhost_open(struct dpdk_port *port, const struct engine_port *config, 
 	if (!vhost)
 		return -ENOMEM;
 	reset_port(port, vhost);
-	*why = "another port has this socket, or there are too many vhost-user ports";
-	int error = vhost_guest_add(vhost);
-	if (!error) {
-		error = start(vhost, why);
-		if (error)
-			vhost_guest_remove(vhost);
-	}
+	int error = vhost_socket_open(vhost, why);
 	if (error) {
 		reset_port(port, NULL);
 		free_port(vhost);
@@ -136,8 +73,7 @@ static void vhost_close(struct dpdk_port *port)
 {
 	struct vhost_port *vhost = port->driver_state;
 	__atomic_store_n(&vhost->quiet, true, __ATOMIC_RELEASE);
-	rte_vhost_driver_unregister(vhost->path);
-	vhost_guest_remove(vhost);
+	vhost_socket_close(vhost);
 	reset_port(port, NULL);
 	free_port(vhost);
 }

@@ -1,18 +1,95 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The vhost-user driver: what its files share.
 //
-// librte_vhost speaks with the hypervisor: it has a thread of its own that calls back when guests
-// come, go and change rings (port_vhost_guest.c). Frames go through our own rings (vring.h), which
-// are closed while it handles a message that may change them (port_vhost_rings.c). Workers go
-// through gates, so that rings are closed and a guest is gone only when nobody is at them.
+// The hypervisor sets a guest up by messages on a socket (QEMU's docs/interop/vhost-user.rst).
+// port_vhost_socket.c: a thread that accepts, connects and reads; it never waits for one guest.
+// port_vhost_message.c: whole messages, and answers. port_vhost_request.c: what they mean.
+// port_vhost_guest.c: who is there, and whose driver runs. Frames go through rings (vring.h), which
+// are closed while a message may change them (port_vhost_rings.c). Workers go through gates, so
+// that rings are closed and a guest is gone only when nobody is at them.
 #pragma once
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/un.h>
 #include "datapath/dpdk/port.h"
 #include "datapath/dpdk/vring.h"
 
-enum { VHOST_GUESTS = 1024 }; // the library's
+#define VHOST_USER_F_PROTOCOL_FEATURES 30
+#define VHOST_PROTOCOL_STATUS          16
+#define VHOST_BIT(name)                (1ULL << (name))
+
+// How reasons begin for which a guest is cut off.
+#define VHOST_CUT "the guest was cut off: "
+
+enum {
+	VHOST_GUESTS = 1024,   // connections of all ports
+	VHOST_PORT_GUESTS = 2, // of one: a guest may be back before it was seen to go
+	VHOST_PORTS = VHOST_GUESTS / VHOST_PORT_GUESTS,
+	VHOST_RINGS = 2 * DPDK_QUEUES,
+};
+
+// Integers are of the machine's order: both ends are on it.
+struct vhost_message {
+	u32 unused;                // the payload is aligned so; the message begins behind it
+	u32 request, flags, bytes; // of the payload
+	union {
+		u64 number;
+		struct {
+			u32 index, number;
+		} state;
+		struct {
+			u32 index, flags;
+			u64 desc, used, avail, log;
+		} address;
+		struct {
+			u32 count, padding;
+			struct vhost_region {
+				u64 guest, bytes, user, offset;
+			} region[VRING_REGIONS];
+		} memory;
+		struct {
+			u64 bytes, offset;
+		} log;
+	};
+};
+
+// What a guest shares.
+struct vhost_map {
+	u64 guest, user, bytes; // where the guest and its hypervisor have it
+	u8 *host;               // where we do; NULL: nowhere
+	u8 *base;               // of the mapping, in whole pages
+	u64 base_bytes;
+};
+
+// A ring as it was set up by messages.
+struct vhost_told {
+	u64 desc, avail, used; // the hypervisor's addresses
+	u64 log;
+	u16 size, next;
+	bool placed, started, enabled, logged;
+	int kick, call; // -1: none
+};
+
+// A connection.
+struct vhost_guest {
+	struct vhost_port *port;
+	u32 number;
+	int socket;
+	bool runs; // its driver
+	bool driver_ok;
+	bool shared; // memory
+	u16 mtu;
+	u64 features, protocol;
+	struct vhost_told rings[VHOST_RINGS];
+	struct vhost_map regions[VRING_REGIONS];
+	struct vhost_map log;
+	// The message that comes, as far as it is here.
+	struct vhost_message message;
+	u32 got;
+	u32 descriptors;
+	int descriptor[VRING_REGIONS];
+};
 
 struct vhost_gate {
 	int inside;
@@ -32,28 +109,28 @@ struct vhost_port {
 	struct vhost_gate rx_gate[DPDK_QUEUES];
 	struct vhost_gate tx_gate[DPDK_QUEUES];
 	struct vhost_wake wake[DPDK_QUEUES];
-	// Of workers behind gates while the rings are open, else of the library's thread.
-	struct guest_ring rings[2 * DPDK_QUEUES];
+	// Of workers behind gates while the rings are open, else of who has vhost_lock.
+	struct guest_ring rings[VHOST_RINGS];
 	struct vring_memory memory;
 	struct dpdk_port *port;
-	struct vhost_port *next;
+	u32 number;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	bool client;
-	bool quiet;  // being opened or closed: no word about changes
-	bool warned; // of rings that the port has no queue for
-	u32 queues;  // most pairs
+	bool quiet;   // being opened or closed: no word about changes
+	u32 queues;   // most pairs
+	int listener; // -1: none
+	bool deaf;    // nobody listens to it for a while: there were no descriptors
 
-	// Of the library's thread; others read.
-	int open;        // the guest whose rings may be used now; -1: none
-	bool message;    // is being handled and may change rings
-	u64 announce;    // MAC of a guest that has moved here; 0: none
-	int guest;       // the library's number (vid) of the guest whose driver runs; -1: none
-	int waiting;     // another guest, whose driver runs too; -1: none
-	u32 connections; // somebody at the socket
-	u32 pairs;       // usable
-	u32 most_pairs;  // 1 without MQ
+	// Written under vhost_lock; others read.
+	int open;                    // number of the guest whose rings may be used now; -1: none
+	u64 announce;                // MAC of a guest that has moved here; 0: none
+	struct vhost_guest *guest;   // whose driver runs
+	struct vhost_guest *waiting; // its driver runs too
+	u32 connections;             // somebody at the socket
+	u32 pairs;                   // usable
 	u32 mtu;
-	int guarded; // the guest whose memory workers may touch; -1: none
+	int guarded;         // number of the guest whose memory workers may touch; -1: none
+	const char *refused; // why the last guest was cut off; static
 };
 
 // The guest's number, or -1; then the gate was not entered. Seq_cst on both sides: either the
@@ -102,11 +179,30 @@ static inline u16 vhost_ring_from_guest(u32 queue)
 	return 2 * queue + 1;
 }
 
-// port_vhost_guest.c. add: callbacks for the socket from now on; -EADDRINUSE, -ENOSPC.
-int vhost_guest_add(struct vhost_port *vhost);
-void vhost_guest_remove(struct vhost_port *vhost);
-int vhost_guest_listen(struct vhost_port *vhost); // registers and starts the socket
+// port_vhost_socket.c. The lock: held while a message is handled and while ports come and go.
+extern pthread_mutex_t vhost_lock;
+// Listens or connects from now on. -errno and *why.
+int vhost_socket_open(struct vhost_port *vhost, const char **why);
+void vhost_socket_close(struct vhost_port *vhost); // and all its guests; workers are waited for
+
+// port_vhost_message.c. 1: a message was handled; 0: the rest has not come; -1: it is over with the
+// guest. Takes what is there and does not wait.
+int vhost_message_read(struct vhost_guest *guest);
+int vhost_take_descriptor(struct vhost_guest *guest); // of the message; the caller's; -1: none
+
+// port_vhost_guest.c, under the lock. A guest is at the socket, or has left it.
+struct vhost_guest *vhost_guest_new(struct vhost_port *vhost, u32 number, int socket);
+void vhost_guest_free(struct vhost_guest *guest);
+void vhost_guest_stop(struct vhost_guest *guest);    // its driver
+void vhost_guest_changed(struct vhost_guest *guest); // rings or features: it may run, or go on
+void vhost_publish(struct vhost_port *vhost);        // tells workers and weftd what changed
 void vhost_guest_state(struct vhost_port *vhost, struct engine_port_state *out);
+
+// port_vhost_request.c, under the lock. A whole message. NULL, or why the guest must be cut off
+// (static). *answer: the message is one.
+const char *vhost_request(struct vhost_guest *guest, struct vhost_message *message, bool *answer);
+bool vhost_wants_result(const struct vhost_guest *guest); // of messages without an answer
+void vhost_guest_reset(struct vhost_guest *guest);        // it has no rings and no memory
 
 // port_vhost_wake.c
 int vhost_wake_open(struct vhost_wake *wake);
@@ -115,19 +211,23 @@ void vhost_wake_set_kick(struct vhost_wake *wake, int fd); // fd -1: none
 void vhost_wake_up(struct vhost_wake *wake);               // now
 bool vhost_arm(struct dpdk_port *port, u32 queue, bool on);
 
-// port_vhost_memory.c. guard: of this process, once. learn, forget: what workers may touch of the
-// guest that is served; vring_memory says if some of it went away meanwhile. message: the calling
-// thread handles one of this guest; -1: no more. renew: the memory is another's, or shared anew.
+// port_vhost_memory.c. share and log take the message's descriptors; NULL, or what is wrong with
+// them. guard: of this process, once. learn, forget: what workers may touch of the guest that is
+// served; vring_memory says if some of it went away meanwhile.
+const char *vhost_memory_share(struct vhost_guest *guest, const struct vhost_message *message);
+const char *vhost_memory_log(struct vhost_guest *guest, const struct vhost_message *message);
+void vhost_memory_unshare(struct vhost_guest *guest);
+void vhost_memory_unlog(struct vhost_guest *guest);
+void *vhost_memory_find(const struct vhost_guest *guest, u64 user); // NULL: not shared
 void vhost_memory_guard(void);
 void vhost_memory_learn(struct vhost_port *vhost);
 void vhost_memory_forget(struct vhost_port *vhost);
-void vhost_memory_message(int guest);
-void vhost_memory_renew(int guest);
 
-// port_vhost_rings.c. close: no worker is at the rings, and the library knows where they stand.
-// open: of the guest that is served, as the library has them now; bits of those that are ready.
-void vhost_rings_close(struct vhost_port *vhost);
-void vhost_rings_open(struct vhost_port *vhost, u32 ready);
+// port_vhost_rings.c. close: no worker is at the rings, and it is noted where they
+// stand, which are the guest's. open: those of the guest that is served, as it has told.
+void vhost_rings_close(struct vhost_port *vhost, struct vhost_guest *guest);
+void vhost_rings_open(struct vhost_port *vhost);
+bool vhost_ring_ready(const struct vhost_guest *guest, u32 ring);
 void vhost_ring_forgive(struct vhost_port *vhost, u16 ring); // a ring that is set up anew
 // After a burst of so many frames, unless the ring is good. True: its memory was lost meanwhile.
 bool vhost_ring_settle(struct vhost_port *vhost, struct guest_ring *ring, u32 frames);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The rings of a guest, between the library, which sets them up, and workers, who use them.
+// The rings of a guest, between messages, which set them up, and workers, who use them.
 #include "datapath/dpdk/port_vhost.h"
 
-#include <fcntl.h>
+#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
-#include <rte_vhost.h>
 
 static void wait_for_workers(struct vhost_port *vhost)
 {
@@ -15,28 +14,17 @@ static void wait_for_workers(struct vhost_port *vhost)
 	}
 }
 
-void vhost_rings_close(struct vhost_port *vhost)
+void vhost_rings_close(struct vhost_port *vhost, struct vhost_guest *guest)
 {
 	__atomic_store_n(&vhost->open, -1, __ATOMIC_SEQ_CST);
 	wait_for_workers(vhost);
 	for (u32 i = 0; i < 2 * vhost->queues; i++) {
 		struct guest_ring *ring = &vhost->rings[i];
 		if (ring->desc)
-			rte_vhost_set_vring_base(ring->guest, i, ring->next, ring->next);
+			guest->rings[i].next = ring->next;
 		ring->desc = NULL;
 	}
 	vhost_memory_forget(vhost);
-}
-
-// A counter that its owner filled must not hold up a worker that adds to it.
-static int call_descriptor(int fd)
-{
-	if (fd < 0)
-		return -1;
-	int flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK)))
-		return -1;
-	return fd;
 }
 
 static bool has(u64 features, u32 feature)
@@ -50,25 +38,31 @@ void vhost_ring_forgive(struct vhost_port *vhost, u16 ring)
 	vhost->rings[ring].told = false;
 }
 
-static void open_ring(struct vhost_port *vhost, u16 index, u64 features)
+bool vhost_ring_ready(const struct vhost_guest *guest, u32 ring)
 {
+	const struct vhost_told *told = &guest->rings[ring];
+	bool enabled = told->enabled || !has(guest->features, VHOST_USER_F_PROTOCOL_FEATURES);
+	return told->placed && told->started && enabled && guest->shared;
+}
+
+static void open_ring(struct vhost_port *vhost, u16 index)
+{
+	struct vhost_guest *guest = vhost->guest;
 	struct guest_ring *ring = &vhost->rings[index];
-	struct rte_vhost_vring vring = {0};
-	u16 used;
-	if (rte_vhost_get_vhost_vring(vhost->guest, index, &vring) || !vring.desc ||
-		rte_vhost_get_vring_base(vhost->guest, index, &ring->next, &used))
-		return;
-	ring->desc = vring.desc;
-	ring->avail = vring.avail;
-	ring->used = vring.used;
-	ring->size = vring.size;
-	ring->call = call_descriptor(vring.callfd);
-	ring->guest = vhost->guest;
+	const struct vhost_told *told = &guest->rings[index];
+	u64 features = guest->features;
+	ring->desc = vhost_memory_find(guest, told->desc);
+	ring->avail = vhost_memory_find(guest, told->avail);
+	ring->used = vhost_memory_find(guest, told->used);
+	ring->size = told->size;
+	ring->next = told->next;
+	ring->call = told->call;
+	ring->log_at = told->logged ? told->log : 0;
 	ring->index = index;
 	ring->event_idx = has(features, VIRTIO_RING_F_EVENT_IDX);
 	ring->indirect = has(features, VIRTIO_RING_F_INDIRECT_DESC);
 	ring->mergeable = has(features, VIRTIO_NET_F_MRG_RXBUF);
-	ring->log = has(features, VHOST_F_LOG_ALL);
+	ring->log = has(features, VHOST_F_LOG_ALL) && guest->log.host;
 	ring->header = ring->mergeable || has(features, VIRTIO_F_VERSION_1)
 			       ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
 			       : sizeof(struct virtio_net_hdr);
@@ -79,15 +73,13 @@ static void open_ring(struct vhost_port *vhost, u16 index, u64 features)
 		vring_cut(ring, VRING_LOST);
 }
 
-void vhost_rings_open(struct vhost_port *vhost, u32 ready)
+void vhost_rings_open(struct vhost_port *vhost)
 {
-	uint64_t features = 0;
-	rte_vhost_get_negotiated_features(vhost->guest, &features);
 	vhost_memory_learn(vhost);
 	for (u16 i = 0; i < 2 * vhost->queues; i++)
-		if (ready & WEFT_BIT(i))
-			open_ring(vhost, i, features);
-	__atomic_store_n(&vhost->open, vhost->guest, __ATOMIC_SEQ_CST);
+		if (vhost_ring_ready(vhost->guest, i))
+			open_ring(vhost, i);
+	__atomic_store_n(&vhost->open, (int)vhost->guest->number, __ATOMIC_SEQ_CST);
 }
 
 bool vhost_ring_settle(struct vhost_port *vhost, struct guest_ring *ring, u32 frames)

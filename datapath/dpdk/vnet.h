@@ -10,6 +10,11 @@
 #ifndef VIRTIO_NET_HDR_GSO_UDP_L4
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5
 #endif
+#ifndef VIRTIO_NET_F_HOST_USO
+#define VIRTIO_NET_F_GUEST_USO4 54
+#define VIRTIO_NET_F_GUEST_USO6 55
+#define VIRTIO_NET_F_HOST_USO   56
+#endif
 
 // Sets flags and lengths of a received frame. Its header and bytes may be a guest's: they are held
 // against each other. `inserted`: bytes in front of the IP header that the header does not count.

@@ -2,9 +2,6 @@
 // Split rings: what receiving and sending share.
 #include "datapath/dpdk/vring.h"
 
-#include <rte_vhost.h>
-#include <sys/eventfd.h>
-
 // A ring lies in the memory that we know, whoever translated its address.
 static bool inside(const struct guest_ring *ring, const void *at, u64 bytes, u64 alignment)
 {
@@ -17,10 +14,25 @@ static bool inside(const struct guest_ring *ring, const void *at, u64 bytes, u64
 	return false;
 }
 
+enum { LOG_PAGE = 4096 }; // whatever the guest's pages are
+
+void vring_log(const struct guest_ring *ring, u64 guest, u64 bytes)
+{
+	const struct vring_memory *memory = ring->memory;
+	if (!bytes || guest + bytes < guest)
+		return;
+	// What was written is there before the bit says so.
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	for (u64 page = guest / LOG_PAGE; page <= (guest + bytes - 1) / LOG_PAGE; page++)
+		if (page / 8 < memory->log_bytes)
+			__atomic_fetch_or(
+				&memory->log[page / 8], (u8)(1 << page % 8), __ATOMIC_RELAXED);
+}
+
 static void log_used(const struct guest_ring *ring, u64 offset, u64 bytes)
 {
-	if (unlikely(ring->log))
-		rte_vhost_log_used_vring(ring->guest, ring->index, offset, bytes);
+	if (unlikely(ring->log && ring->log_at))
+		vring_log(ring, ring->log_at + offset, bytes);
 }
 
 bool vring_arm(struct guest_ring *ring, bool on)
@@ -159,6 +171,6 @@ void vring_give_back(struct guest_ring *ring, u16 to)
 	__atomic_store_n(&ring->used->idx, to, __ATOMIC_RELEASE);
 	if (unlikely(ring->log))
 		log_back(ring, from, to - from);
-	if (wants_call(ring, from, to) && ring->call >= 0)
-		eventfd_write(ring->call, 1);
+	if (wants_call(ring, from, to) && ring->call >= 0 && !vring_call(ring->call))
+		ring->call = -1;
 }

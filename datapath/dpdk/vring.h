@@ -40,6 +40,8 @@ enum vring_fault {
 struct vring_memory {
 	u32 count;
 	const bool *lost; // some of it went away: what was read there were zeros
+	u8 *log;          // a bit per page of 4096 that was written; while the guest moves away
+	u64 log_bytes;
 	struct vring_region {
 		u64 guest, bytes;
 		u8 *host;
@@ -60,8 +62,8 @@ struct guest_ring {
 	bool armed; // its worker wants kicks
 	bool event_idx, mergeable, indirect, log;
 	int call;
-	int guest; // number in the library: for the log of written pages
-	u32 lost;  // frames, of those faults: not yet told
+	u64 log_at; // the used ring's place in the log; 0: not logged
+	u32 lost;   // frames, of those faults: not yet told
 	u64 faults[VRING_FAULTS];
 } __rte_cache_aligned;
 
@@ -86,8 +88,13 @@ bool vring_arm(struct guest_ring *ring, bool on);
 // Adds the pieces of one chain. Unless writable, of `most` bytes at most.
 enum vring_fault vring_walk(const struct guest_ring *ring, u16 head, bool writable, u64 most,
 	struct vring_chain *chain);
+// Notes pages of the guest's as written; only with ring->log.
+void vring_log(const struct guest_ring *ring, u64 guest, u64 bytes);
 // Gives back all up to `next`, whose used elements are written.
 void vring_give_back(struct guest_ring *ring, u16 next);
+
+// vring_call.c. Interrupts the guest, and never waits. False: the descriptor is no eventfd.
+bool vring_call(int descriptor);
 
 // vring_receive.c and vring_send.c. At most VRING_BURST frames; send frees none.
 u32 vring_receive(

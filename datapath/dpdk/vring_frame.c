@@ -6,7 +6,9 @@
 #include <weft/wire.h>
 #include "datapath/dpdk/vnet.h"
 
-enum { SEGMENT_LEAST = 64 }; // no path has less; a guest could make thousands of one frame
+enum { SEGMENTS_MOST = 1024 }; // of 64 KiB they are smaller than any path's
+
+static const u64 segment_flags = RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG;
 
 // The IP header's own length is that of a superpacket, which nobody needs: a guest may leave it 0.
 static bool set_ip_length(struct rte_mbuf *frame, u32 bytes)
@@ -44,7 +46,7 @@ static bool ip_good(struct rte_mbuf *frame)
 	} else {
 		length = weft_ntoh16(v6->payload_length) + sizeof(*v6);
 	}
-	if (frame->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
+	if (frame->ol_flags & segment_flags)
 		return set_ip_length(frame, bytes);
 	return length <= bytes && length >= (u32)frame->l3_len + frame->l4_len;
 }
@@ -55,16 +57,14 @@ bool vring_claims(const struct virtio_net_hdr *header, struct rte_mbuf *frame)
 		return false;
 	if (!frame->ol_flags)
 		return true;
-	// UDP segmentation is not on offer.
-	u64 segment = frame->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG);
-	if (segment && (segment != RTE_MBUF_F_TX_TCP_SEG || frame->tso_segsz < SEGMENT_LEAST))
-		return false;
 	if (!ip_good(frame))
 		return false;
-	u32 headers = frame->l2_len + frame->l3_len + frame->l4_len;
-	if (segment && frame->pkt_len - headers <= frame->tso_segsz) {
-		frame->ol_flags &= ~RTE_MBUF_F_TX_TCP_SEG;
+	if (!(frame->ol_flags & segment_flags))
+		return true;
+	u32 payload = frame->pkt_len - frame->l2_len - frame->l3_len - frame->l4_len;
+	if (payload <= frame->tso_segsz) { // it is its only segment
+		frame->ol_flags &= ~segment_flags;
 		frame->tso_segsz = 0;
 	}
-	return true;
+	return payload <= (u32)frame->tso_segsz * SEGMENTS_MOST || !frame->tso_segsz;
 }

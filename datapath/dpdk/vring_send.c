@@ -2,7 +2,6 @@
 // Split rings: frames to a guest.
 #include "datapath/dpdk/vring.h"
 
-#include <rte_vhost.h>
 #include "datapath/dpdk/vnet.h"
 
 // A buffer of one piece; at NULL: it is not.
@@ -63,7 +62,7 @@ static void write_one(struct sending *sending, const struct target *target, stru
 		at += m->data_len;
 	}
 	if (unlikely(ring->log))
-		rte_vhost_log_write(ring->guest, target->guest, ring->header + frame->pkt_len);
+		vring_log(ring, target->guest, ring->header + frame->pkt_len);
 	vring_use(ring, ring->next + sending->taken++, target->head, ring->header + frame->pkt_len);
 }
 
@@ -80,8 +79,7 @@ static void write_bytes(struct writer *writer, const u8 *from, u32 bytes)
 		u32 part = RTE_MIN(bytes, piece->bytes - writer->offset);
 		memcpy(piece->at + writer->offset, from, part);
 		if (unlikely(writer->ring->log))
-			rte_vhost_log_write(
-				writer->ring->guest, piece->guest + writer->offset, part);
+			vring_log(writer->ring, piece->guest + writer->offset, part);
 		from += part;
 		bytes -= part;
 		writer->offset += part;

@@ -66,6 +66,9 @@ static void both_ways(void **state)
 	rig_free(rig);
 }
 
+static const u64 uso = FRONTEND_BIT(VIRTIO_NET_F_HOST_USO) | FRONTEND_BIT(VIRTIO_NET_F_GUEST_USO4) |
+		       FRONTEND_BIT(VIRTIO_NET_F_GUEST_USO6);
+
 static void from_guest(
 	struct rig *rig, bool tagged, u32 version, u8 protocol, u32 payload, u16 segment)
 {
@@ -79,7 +82,7 @@ static void from_guest(
 	u64 flags = version == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
 	flags |= protocol == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
 	if (segment)
-		flags |= RTE_MBUF_F_TX_TCP_SEG;
+		flags |= protocol == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG;
 	assert_int_equal(m->ol_flags, flags);
 	assert_int_equal(m->l2_len, sent.l2);
 	assert_int_equal(m->l3_len, sent.l3);
@@ -99,7 +102,7 @@ static void from_guest(
 static void offloads(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_ready("offloads", FRONTEND_ALL, 1);
+	struct rig *rig = rig_ready("offloads", FRONTEND_ALL | uso, 1);
 	static const u32 versions[] = {4, 6};
 	for (u32 i = 0; i < 4; i++) {
 		bool tagged = i & 1;
@@ -108,6 +111,8 @@ static void offloads(void **state)
 		from_guest(rig, tagged, version, IPPROTO_UDP, 500, 0);
 		from_guest(rig, tagged, version, IPPROTO_TCP, 5000, 1400);
 		from_guest(rig, tagged, version, IPPROTO_TCP, 65535 - 60, 1400);
+		from_guest(rig, tagged, version, IPPROTO_UDP, 5000, 1400);
+		from_guest(rig, tagged, version, IPPROTO_UDP, 65535 - 48, 1200);
 	}
 	rig_free(rig);
 }
@@ -124,6 +129,9 @@ static void takes(void **state)
 	(void)state;
 	const u64 checksum = FRONTEND_PLAIN | FRONTEND_BIT(VIRTIO_NET_F_GUEST_CSUM);
 	expect_takes(FRONTEND_ALL, ENGINE_TAKES_CHECKSUM | ENGINE_TAKES_TSO4 | ENGINE_TAKES_TSO6);
+	expect_takes(FRONTEND_ALL | uso, ENGINE_TAKES_ALL);
+	expect_takes(FRONTEND_ALL | FRONTEND_BIT(VIRTIO_NET_F_GUEST_USO4),
+		ENGINE_TAKES_CHECKSUM | ENGINE_TAKES_TSO4 | ENGINE_TAKES_TSO6);
 	expect_takes(FRONTEND_PLAIN, 0);
 	expect_takes(checksum, ENGINE_TAKES_CHECKSUM);
 	expect_takes(checksum | FRONTEND_BIT(VIRTIO_NET_F_GUEST_TSO6),

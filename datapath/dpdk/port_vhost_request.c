@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the messages of vhost-user guests mean.
+//
+// A message that makes no sense, or that was not on offer, ends the connection: whoever is at the
+// other end is not the hypervisor of an honest guest.
+#include "datapath/dpdk/port_vhost.h"
+#include "datapath/dpdk/vnet.h"
+
+#include <linux/vhost_types.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <unistd.h>
+
+enum {
+	PROTOCOL_MQ = 0,
+	PROTOCOL_LOG_SHMFD = 1,
+	PROTOCOL_RARP = 2,
+	PROTOCOL_REPLY_ACK = 3,
+	PROTOCOL_NET_MTU = 4,
+	DRIVER_OK = 4,        // of the device's status
+	RING_INDEX = 0xff,    // of a message with a descriptor
+	RING_POLLED = 1 << 8, // and there is none
+	RING_LOGGED = 1 << 0, // flag of a ring's addresses
+	RING_SLOTS_MAX = 32768,
+};
+
+static const u64 features_offered =
+	VHOST_BIT(VIRTIO_NET_F_CSUM) | VHOST_BIT(VIRTIO_NET_F_GUEST_CSUM) |
+	VHOST_BIT(VIRTIO_NET_F_HOST_TSO4) | VHOST_BIT(VIRTIO_NET_F_HOST_TSO6) |
+	VHOST_BIT(VIRTIO_NET_F_HOST_USO) | VHOST_BIT(VIRTIO_NET_F_GUEST_TSO4) |
+	VHOST_BIT(VIRTIO_NET_F_GUEST_TSO6) | VHOST_BIT(VIRTIO_NET_F_GUEST_USO4) |
+	VHOST_BIT(VIRTIO_NET_F_GUEST_USO6) | VHOST_BIT(VIRTIO_NET_F_MRG_RXBUF) |
+	VHOST_BIT(VIRTIO_NET_F_MQ) | VHOST_BIT(VIRTIO_NET_F_MTU) | VHOST_BIT(VIRTIO_NET_F_CTRL_VQ) |
+	VHOST_BIT(VIRTIO_NET_F_CTRL_RX) | VHOST_BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) |
+	VHOST_BIT(VIRTIO_RING_F_EVENT_IDX) | VHOST_BIT(VIRTIO_RING_F_INDIRECT_DESC) |
+	VHOST_BIT(VIRTIO_F_ANY_LAYOUT) | VHOST_BIT(VIRTIO_F_VERSION_1) |
+	VHOST_BIT(VIRTIO_F_IN_ORDER) | VHOST_BIT(VHOST_F_LOG_ALL) |
+	VHOST_BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+
+static const u64 protocol_offered = VHOST_BIT(PROTOCOL_MQ) | VHOST_BIT(PROTOCOL_LOG_SHMFD) |
+				    VHOST_BIT(PROTOCOL_RARP) | VHOST_BIT(PROTOCOL_REPLY_ACK) |
+				    VHOST_BIT(PROTOCOL_NET_MTU) | VHOST_BIT(VHOST_PROTOCOL_STATUS);
+
+// Those of requests return NULL, or why not.
+
+static const char *get_features(struct vhost_guest *guest, struct vhost_message *message)
+{
+	(void)guest;
+	message->number = features_offered;
+	return NULL;
+}
+
+static const char *set_features(struct vhost_guest *guest, struct vhost_message *message)
+{
+	u64 features = message->number;
+	if (features & ~features_offered)
+		return VHOST_CUT "it wants features that were not on offer";
+	if (guest->runs && (features ^ guest->features) & ~VHOST_BIT(VHOST_F_LOG_ALL))
+		return VHOST_CUT "it changes features while its driver runs";
+	guest->features = features;
+	return NULL;
+}
+
+static const char *get_protocol(struct vhost_guest *guest, struct vhost_message *message)
+{
+	(void)guest;
+	message->number = protocol_offered;
+	return NULL;
+}
+
+static const char *set_protocol(struct vhost_guest *guest, struct vhost_message *message)
+{
+	if (message->number & ~protocol_offered)
+		return VHOST_CUT "it wants a protocol that was not on offer";
+	guest->protocol = message->number;
+	return NULL;
+}
+
+static const char *get_queues(struct vhost_guest *guest, struct vhost_message *message)
+{
+	message->number = guest->port->queues;
+	return NULL;
+}
+
+static const char *set_owner(struct vhost_guest *guest, struct vhost_message *message)
+{
+	(void)guest, (void)message;
+	return NULL;
+}
+
+static void close_end(int *descriptor)
+{
+	if (*descriptor >= 0)
+		close(*descriptor);
+	*descriptor = -1;
+}
+
+static void stop_ring(struct vhost_told *told)
+{
+	told->started = false;
+	close_end(&told->kick);
+	close_end(&told->call);
+}
+
+void vhost_guest_reset(struct vhost_guest *guest)
+{
+	vhost_guest_stop(guest);
+	for (u32 i = 0; i < VHOST_RINGS; i++) {
+		stop_ring(&guest->rings[i]);
+		guest->rings[i].enabled = guest->rings[i].placed = false;
+	}
+	vhost_memory_unshare(guest);
+}
+
+static const char *reset_owner(struct vhost_guest *guest, struct vhost_message *message)
+{
+	(void)message;
+	vhost_guest_reset(guest);
+	return NULL;
+}
+
+static const char *set_log(struct vhost_guest *guest, struct vhost_message *message)
+{
+	const char *why = vhost_memory_log(guest, message);
+	message->bytes = 0; // of the answer
+	return why;
+}
+
+static const char *set_memory(struct vhost_guest *guest, struct vhost_message *message)
+{
+	return vhost_memory_share(guest, message);
+}
+
+// NULL: the port has no such ring.
+static struct vhost_told *ring_of(struct vhost_guest *guest, u64 index)
+{
+	return index < 2 * guest->port->queues ? &guest->rings[index] : NULL;
+}
+
+static const char no_ring[] =
+	VHOST_CUT "it has more queue pairs than the port: say `queues N` there";
+
+static const char *set_ring_size(struct vhost_guest *guest, struct vhost_message *message)
+{
+	struct vhost_told *told = ring_of(guest, message->state.index);
+	if (!told)
+		return no_ring;
+	if (!message->state.number || message->state.number > RING_SLOTS_MAX)
+		return VHOST_CUT "it has a ring of a size that none can have";
+	told->size = (u16)message->state.number;
+	return NULL;
+}
+
+static const char *set_ring_place(struct vhost_guest *guest, struct vhost_message *message)
+{
+	struct vhost_told *told = ring_of(guest, message->address.index);
+	if (!told)
+		return no_ring;
+	told->desc = message->address.desc;
+	told->avail = message->address.avail;
+	told->used = message->address.used;
+	told->log = message->address.log;
+	told->logged = message->address.flags & RING_LOGGED;
+	told->placed = true;
+	return NULL;
+}
+
+static const char *set_ring_next(struct vhost_guest *guest, struct vhost_message *message)
+{
+	struct vhost_told *told = ring_of(guest, message->state.index);
+	if (!told)
+		return no_ring;
+	told->next = (u16)message->state.number;
+	return NULL;
+}
+
+// The driver stops with its first ring.
+static const char *get_ring_next(struct vhost_guest *guest, struct vhost_message *message)
+{
+	struct vhost_told *told = ring_of(guest, message->state.index);
+	if (!told)
+		return no_ring;
+	vhost_guest_stop(guest);
+	stop_ring(told);
+	message->state.number = told->next;
+	return NULL;
+}
+
+static const char *set_end(struct vhost_guest *guest, const struct vhost_message *message, int *end)
+{
+	close_end(end);
+	if (!(message->number & RING_POLLED))
+		*end = vhost_take_descriptor(guest);
+	return !(message->number & RING_POLLED) && *end < 0 ? VHOST_CUT "a descriptor is missing"
+							    : NULL;
+}
+
+static const char *set_ring_kick(struct vhost_guest *guest, struct vhost_message *message)
+{
+	struct vhost_told *told = ring_of(guest, message->number & RING_INDEX);
+	if (!told)
+		return no_ring;
+	vhost_ring_forgive(guest->port, (u16)(told - guest->rings));
+	told->started = true;
+	return set_end(guest, message, &told->kick);
+}
+
+static const char *set_ring_call(struct vhost_guest *guest, struct vhost_message *message)
+{
+	struct vhost_told *told = ring_of(guest, message->number & RING_INDEX);
+	return told ? set_end(guest, message, &told->call) : no_ring;
+}
+
+// Errors of rings are told in `why`.
+static const char *set_ring_error(struct vhost_guest *guest, struct vhost_message *message)
+{
+	return ring_of(guest, message->number & RING_INDEX) ? NULL : no_ring;
+}
+
+static const char *enable_ring(struct vhost_guest *guest, struct vhost_message *message)
+{
+	struct vhost_told *told = ring_of(guest, message->state.index);
+	if (!told)
+		return no_ring;
+	told->enabled = message->state.number;
+	return NULL;
+}
+
+static const char *send_rarp(struct vhost_guest *guest, struct vhost_message *message)
+{
+	struct vhost_port *vhost = guest->port;
+	if (vhost->guest != guest)
+		return NULL;
+	__atomic_store_n(&vhost->announce, message->number & 0xffffffffffff, __ATOMIC_RELEASE);
+	vhost_wake_up(&vhost->wake[0]); // no kick announces it
+	return NULL;
+}
+
+static const char *set_mtu(struct vhost_guest *guest, struct vhost_message *message)
+{
+	guest->mtu = (u16)message->number;
+	return NULL;
+}
+
+static const char *set_status(struct vhost_guest *guest, struct vhost_message *message)
+{
+	guest->driver_ok = message->number & DRIVER_OK;
+	if (!guest->driver_ok && guest->runs && guest->protocol & VHOST_BIT(VHOST_PROTOCOL_STATUS))
+		vhost_guest_stop(guest);
+	return NULL;
+}
+
+static const char *get_status(struct vhost_guest *guest, struct vhost_message *message)
+{
+	message->number = guest->driver_ok ? DRIVER_OK : 0;
+	return NULL;
+}
+
+// By number. Payloads are of that size at least.
+static const struct request {
+	const char *(*handle)(struct vhost_guest *guest, struct vhost_message *message);
+	u8 bytes;
+	u8 descriptors; // at most
+	bool answer;
+	bool rings; // may change them
+} requests[] = {
+	[1] = {get_features, .answer = true},
+	[2] = {set_features, 8, .rings = true},
+	[3] = {set_owner},
+	[4] = {reset_owner, .rings = true},
+	[5] = {set_memory, 8, VRING_REGIONS, .rings = true},
+	[6] = {set_log, 16, 1, .answer = true, .rings = true},
+	[8] = {set_ring_size, 8, .rings = true},
+	[9] = {set_ring_place, 40, .rings = true},
+	[10] = {set_ring_next, 8, .rings = true},
+	[11] = {get_ring_next, 8, .answer = true, .rings = true},
+	[12] = {set_ring_kick, 8, 1, .rings = true},
+	[13] = {set_ring_call, 8, 1, .rings = true},
+	[14] = {set_ring_error, 8, 1},
+	[15] = {get_protocol, .answer = true},
+	[16] = {set_protocol, 8},
+	[17] = {get_queues, .answer = true},
+	[18] = {enable_ring, 8, .rings = true},
+	[19] = {send_rarp, 8},
+	[20] = {set_mtu, 8, .rings = true},
+	[39] = {set_status, 8, .rings = true},
+	[40] = {get_status, .answer = true},
+};
+
+const char *vhost_request(struct vhost_guest *guest, struct vhost_message *message, bool *answer)
+{
+	struct vhost_port *vhost = guest->port;
+	const struct request *request =
+		message->request < WEFT_ARRAY_SIZE(requests) ? &requests[message->request] : NULL;
+	if (!request || !request->handle)
+		return VHOST_CUT "it asks for what was not on offer";
+	if (message->bytes < request->bytes || guest->descriptors > request->descriptors)
+		return VHOST_CUT "a message has not the form that it must have";
+	if (request->rings && vhost->guest == guest)
+		vhost_rings_close(vhost, guest);
+	*answer = request->answer;
+	message->bytes = request->answer ? sizeof(message->number) : message->bytes;
+	const char *why = request->handle(guest, message);
+	if (why || !request->rings)
+		return why;
+	vhost_guest_changed(guest);
+	return NULL;
+}
+
+bool vhost_wants_result(const struct vhost_guest *guest)
+{
+	return guest->protocol & VHOST_BIT(PROTOCOL_REPLY_ACK);
+}
