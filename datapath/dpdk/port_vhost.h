@@ -194,7 +194,7 @@ int vhost_take_descriptor(struct vhost_guest *guest); // of the message; the cal
 struct vhost_guest *vhost_guest_new(struct vhost_port *vhost, u32 number, int socket);
 void vhost_guest_free(struct vhost_guest *guest);
 void vhost_guest_stop(struct vhost_guest *guest);    // its driver
-void vhost_guest_changed(struct vhost_guest *guest); // rings or features: it may run, or go on
+void vhost_guest_changed(struct vhost_guest *guest); // it may run now, go on, or not any more
 void vhost_publish(struct vhost_port *vhost);        // tells workers and weftd what changed
 void vhost_guest_state(struct vhost_port *vhost, struct engine_port_state *out);
 
@@ -202,7 +202,8 @@ void vhost_guest_state(struct vhost_port *vhost, struct engine_port_state *out);
 // (static). *answer: the message is one.
 const char *vhost_request(struct vhost_guest *guest, struct vhost_message *message, bool *answer);
 bool vhost_wants_result(const struct vhost_guest *guest); // of messages without an answer
-void vhost_guest_reset(struct vhost_guest *guest);        // it has no rings and no memory
+void vhost_guest_reset(
+	struct vhost_guest *guest); // no rings, no memory; while its rings are closed
 
 // port_vhost_wake.c
 int vhost_wake_open(struct vhost_wake *wake);

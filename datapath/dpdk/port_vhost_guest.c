@@ -111,15 +111,21 @@ void vhost_guest_stop(struct vhost_guest *guest)
 		serve(vhost, vhost->waiting);
 }
 
-static bool may_run(const struct vhost_guest *guest)
+// Its first pair is there. A driver that runs may disable it for a while.
+static bool has_begun(const struct vhost_guest *guest)
 {
+	const struct vhost_told *rings = guest->rings;
 	bool ok = guest->driver_ok || !(guest->protocol & VHOST_BIT(VHOST_PROTOCOL_STATUS));
-	return ok && vhost_ring_ready(guest, 0) && vhost_ring_ready(guest, 1);
+	return ok && guest->shared && rings[0].placed && rings[0].started && rings[1].placed &&
+	       rings[1].started;
 }
 
 void vhost_guest_changed(struct vhost_guest *guest)
 {
-	if (!guest->runs && may_run(guest))
+	if (guest->runs && !has_begun(guest))
+		vhost_guest_stop(guest);
+	else if (!guest->runs && has_begun(guest) && vhost_ring_ready(guest, 0) &&
+		 vhost_ring_ready(guest, 1))
 		start_driver(guest);
 	else if (guest->port->guest == guest)
 		follow(guest->port);
@@ -149,6 +155,7 @@ struct vhost_guest *vhost_guest_new(struct vhost_port *vhost, u32 number, int so
 void vhost_guest_free(struct vhost_guest *guest)
 {
 	struct vhost_port *vhost = guest->port;
+	vhost_guest_stop(guest);
 	vhost_guest_reset(guest);
 	vhost_memory_unlog(guest);
 	__atomic_sub_fetch(&vhost->connections, 1, __ATOMIC_SEQ_CST);

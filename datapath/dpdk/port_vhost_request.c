@@ -104,7 +104,6 @@ static void stop_ring(struct vhost_told *told)
 
 void vhost_guest_reset(struct vhost_guest *guest)
 {
-	vhost_guest_stop(guest);
 	for (u32 i = 0; i < VHOST_RINGS; i++) {
 		stop_ring(&guest->rings[i]);
 		guest->rings[i].enabled = guest->rings[i].placed = false;
@@ -174,13 +173,11 @@ static const char *set_ring_next(struct vhost_guest *guest, struct vhost_message
 	return NULL;
 }
 
-// The driver stops with its first ring.
 static const char *get_ring_next(struct vhost_guest *guest, struct vhost_message *message)
 {
 	struct vhost_told *told = ring_of(guest, message->state.index);
 	if (!told)
 		return no_ring;
-	vhost_guest_stop(guest);
 	stop_ring(told);
 	message->state.number = told->next;
 	return NULL;
@@ -245,8 +242,6 @@ static const char *set_mtu(struct vhost_guest *guest, struct vhost_message *mess
 static const char *set_status(struct vhost_guest *guest, struct vhost_message *message)
 {
 	guest->driver_ok = message->number & DRIVER_OK;
-	if (!guest->driver_ok && guest->runs && guest->protocol & VHOST_BIT(VHOST_PROTOCOL_STATUS))
-		vhost_guest_stop(guest);
 	return NULL;
 }
 
