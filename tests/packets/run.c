@@ -456,6 +456,8 @@ int main(int argc, char **argv)
 		return testrun_bench();
 	if (!strcmp(what, "--bench-services"))
 		return services_bench(argc > 2 ? argv[2] : NULL, argc > 3 ? argv[3] : NULL);
+	if (argc > 2)
+		cmocka_set_test_filter(argv[2]); // names, as a shell's pattern
 	int failed = bpf ? 0 : run_sim();
 	if (geteuid() != 0) {
 		printf("skipped: xdp, tc and live need root\n");
