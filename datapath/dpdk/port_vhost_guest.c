@@ -143,7 +143,7 @@ struct vhost_guest *vhost_guest_new(struct vhost_port *vhost, u32 number, int so
 	guest->socket = socket;
 	for (u32 i = 0; i < VHOST_RINGS; i++)
 		guest->rings[i].kick = guest->rings[i].call = -1;
-	if (vhost->connections)
+	if (vhost->guest)
 		log_info("another guest is at the socket: it waits until the first has gone "
 			 "port=%s",
 			vhost->port->name);
