@@ -5,10 +5,6 @@
 // longer than a slot (superpackets) waits whole in the socket's queue, and its slot says so. So
 // small frames cost no system call, and large ones no memory while there are none.
 //
-// Sending is sendmmsg: the kernel gives a sent slot of a ring back while a tap still holds its
-// pages, so that a guest would read the next frame's bytes. No PACKET_QDISC_BYPASS: it drops every
-// superpacket that the device does not take as it is, and hides frames from tcpdump.
-//
 // A device that goes down and comes up again is the same to its sockets. After it is deleted there
 // is nothing to receive, and sending takes no frame.
 #include "datapath/dpdk/port.h"
@@ -30,6 +26,7 @@
 #include <unistd.h>
 #include <weft/wire.h>
 #include "datapath/dpdk/claim.h"
+#include "datapath/dpdk/port_netdev.h"
 #include "datapath/dpdk/taken.h"
 #include "datapath/dpdk/vnet.h"
 
@@ -42,7 +39,6 @@ enum {
 	TAG_BYTES = 4,
 	MOST_BYTES = 65536 + 256, // of a superpacket
 	SEGMENTS = MOST_BYTES / SLOT_BYTES + 2,
-	VECTORS = 256, // of a call that sends
 	TAKES = ENGINE_TAKES_CHECKSUM | ENGINE_TAKES_TSO4 | ENGINE_TAKES_TSO6,
 };
 
@@ -213,81 +209,11 @@ static u32 netdev_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames
 	return count;
 }
 
-// What one call sends.
-struct batch {
-	struct mmsghdr message[DPDK_BURST];
-	struct virtio_net_hdr vnet[DPDK_BURST];
-	struct iovec vector[VECTORS];
-	union {
-		struct cmsghdr header;
-		u8 bytes[CMSG_SPACE(sizeof(u64))];
-	} name[DPDK_BURST]; // of frames that have one
-	u32 messages, vectors;
-};
-
-// The name is the skb's time stamp: it stays until the tap's reader takes the frame.
-static void batch_name(struct batch *batch, u32 index, struct rte_mbuf *frame)
-{
-	struct msghdr *message = &batch->message[index].msg_hdr;
-	u64 *name = taken_name(frame);
-	if (likely(!*name))
-		return;
-	message->msg_control = &batch->name[index];
-	message->msg_controllen = sizeof(batch->name[index]);
-	batch->name[index].header = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
-		.cmsg_type = SCM_TXTIME,
-		.cmsg_len = CMSG_LEN(sizeof(*name))};
-	memcpy(CMSG_DATA(&batch->name[index].header), name, sizeof(*name));
-	*name = 0;
-}
-
-static bool batch_add(struct batch *batch, struct rte_mbuf *frame, bool named)
-{
-	u32 index = batch->messages;
-	if (index == DPDK_BURST || frame->nb_segs + 1u > VECTORS - batch->vectors)
-		return false;
-	struct iovec *vector = &batch->vector[batch->vectors];
-	batch->message[index].msg_hdr =
-		(struct msghdr){.msg_iov = vector, .msg_iovlen = frame->nb_segs + 1u};
-	if (named)
-		batch_name(batch, index, frame);
-	vnet_write(frame, &batch->vnet[index]);
-	*vector++ = (struct iovec){&batch->vnet[index], sizeof(batch->vnet[index])};
-	for (; frame; frame = frame->next)
-		*vector++ = (struct iovec){rte_pktmbuf_mtod(frame, void *), frame->data_len};
-	batch->vectors = (u32)(vector - batch->vector);
-	batch->messages++;
-	return true;
-}
-
-// The next frame may fare better: it is this one that the device does not take.
-static bool is_frames_fault(int error)
-{
-	return error == EINVAL || error == EMSGSIZE;
-}
-
 static u32 netdev_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 count)
 {
-	struct netdev *device = port->driver_state;
-	u32 done = 0;
+	const struct netdev *device = port->driver_state;
 	(void)queue;
-	while (done < count) {
-		struct batch batch;
-		batch.messages = batch.vectors = 0;
-		while (done + batch.messages < count &&
-			batch_add(&batch, frames[done + batch.messages], port->named))
-			;
-		int sent = batch.messages ? sendmmsg(device->tx, batch.message, batch.messages,
-						    MSG_DONTWAIT)
-					  : 0;
-		if (sent < 0 && !is_frames_fault(errno))
-			break;
-		if (sent <= 0)
-			port_lost(port, WEFT_DROP_device_dropped, 1);
-		done += sent > 0 ? (u32)sent : 1;
-	}
-	rte_pktmbuf_free_bulk(frames, done);
-	return done;
+	return netdev_send(port, device->tx, frames, count);
 }
 
 // The kernel tells of a device that goes down by an error that makes the descriptor readable until

@@ -155,3 +155,32 @@ static void test_a_frame_too_long_is_dropped_alone(void **state)
 	assert_int_equal(got.length, 14 + 28 + 102);
 	end_close(&a);
 }
+
+// Nor does one that a filter drops between the socket and the device, nor a dozen of them.
+static void test_filtered_frames_are_dropped_alone(void **state)
+{
+	struct end a;
+	struct rte_mbuf *burst[DPDK_BURST];
+	u32 filtered = 0;
+	(void)state;
+	end_open(&a, "a", OFFLOADS_ALL);
+	run("/usr/sbin/nft 'add table netdev t; add chain netdev t c { type filter hook egress "
+	    "device a priority 0; }; add rule netdev t c udp dport 9 drop'");
+	for (u32 i = 0; i < DPDK_BURST; i++) {
+		bool drop = i % 4 == 1 || (i > 8 && i < 20);
+		build(&sent, &(struct shape){0, false, UDP, 100 + i, false, 0});
+		put16(sent.bytes + 36, drop ? 9 : 10);
+		filtered += drop;
+		burst[i] = to_mbuf(&sent);
+	}
+	assert_int_equal(dpdk_netdev.tx(&a.port, 0, burst, DPDK_BURST), DPDK_BURST);
+	assert_int_equal(rig_lost[WEFT_DROP_device_dropped], filtered);
+	for (u32 i = 0; i < DPDK_BURST; i++) {
+		if (i % 4 == 1 || (i > 8 && i < 20))
+			continue;
+		guest_read(a.guest, &got);
+		assert_int_equal(got.length, 14 + 28 + 100 + i);
+	}
+	run("/usr/sbin/nft delete table netdev t");
+	end_close(&a);
+}

@@ -362,6 +362,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_reader_without_offloads),
 		cmocka_unit_test(test_writes_into_a_full_tap_take_fewer),
 		cmocka_unit_test(test_a_frame_too_long_is_dropped_alone),
+		cmocka_unit_test(test_filtered_frames_are_dropped_alone),
 		cmocka_unit_test(test_hostile_headers),
 		cmocka_unit_test(test_hostile_bytes),
 		cmocka_unit_test(test_sctp_is_completed),
