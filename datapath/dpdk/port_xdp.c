@@ -79,7 +79,7 @@ static int open_queues(struct dpdk_port *port, struct xdp_port *xdp, const char 
 	for (u32 i = 0; !error && i < xdp->rx; i++) {
 		*why = "the kernel refused an AF_XDP socket on the device: weftd needs "
 		       "CAP_NET_RAW and CAP_IPC_LOCK, and nobody else's on its queues";
-		error = xsk_open(&xdp->xsk[i], port->ifindex, i, i < xdp->tx);
+		error = xsk_open(&xdp->xsk[i], port, i, i < xdp->tx);
 		error = error ? error : steer_socket(xdp->steer, i, xsk_fd(xdp->xsk[i]));
 	}
 	return error;
@@ -126,7 +126,7 @@ static int xdp_open(struct dpdk_port *port, const struct engine_port *config, co
 static u32 xdp_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 capacity)
 {
 	const struct xdp_port *xdp = port->driver_state;
-	return xsk_rx(xdp->xsk[queue], port->pool, frames, capacity);
+	return xsk_rx(xdp->xsk[queue], frames, capacity);
 }
 
 static u32 xdp_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u32 count)
@@ -138,7 +138,10 @@ static u32 xdp_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u
 static bool xdp_arm(struct dpdk_port *port, u32 queue, bool on)
 {
 	const struct xdp_port *xdp = port->driver_state;
-	return on && xsk_ready(xdp->xsk[queue]);
+	if (!on)
+		return false;
+	xsk_read_lost(xdp->xsk[queue]);
+	return xsk_ready(xdp->xsk[queue]);
 }
 
 static void xdp_state(struct dpdk_port *port, struct engine_port_state *out)

@@ -29,7 +29,9 @@ struct ring {
 };
 
 struct xsk {
+	struct dpdk_port *port;
 	int fd;
+	u64 lost; // as the kernel counts, and the port knows
 	u8 *memory;
 	struct ring rx, fill, tx, done;
 	u32 free_count; // chunks for sending
@@ -146,12 +148,13 @@ static int bind_to(int fd, u32 ifindex, u32 queue)
 	return -errno;
 }
 
-int xsk_open(struct xsk **out, u32 ifindex, u32 queue, bool sends)
+int xsk_open(struct xsk **out, struct dpdk_port *port, u32 queue, bool sends)
 {
 	struct xsk *xsk = calloc(1, sizeof(*xsk));
 	int bytes = SOCKET_BYTES;
 	if (!xsk)
 		return -ENOMEM;
+	xsk->port = port;
 	xsk->fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	int error = xsk->fd < 0 ? -errno : 0;
 	if (!error)
@@ -160,7 +163,7 @@ int xsk_open(struct xsk **out, u32 ifindex, u32 queue, bool sends)
 	error = error ? error : open_rings(xsk, sends);
 	if (!error) {
 		hand_out_chunks(xsk);
-		error = bind_to(xsk->fd, ifindex, queue);
+		error = bind_to(xsk->fd, port->ifindex, queue);
 	}
 	if (error) {
 		xsk_close(xsk);
@@ -195,42 +198,61 @@ bool xsk_ready(const struct xsk *xsk)
 	return load(xsk->rx.producer) != xsk->rx.own;
 }
 
-static bool copy_in(struct rte_mbuf *head, struct rte_mempool *pool, const u8 *bytes, u32 length)
+void xsk_read_lost(struct xsk *xsk)
+{
+	struct xdp_statistics stats;
+	socklen_t bytes = sizeof(stats);
+	if (getsockopt(xsk->fd, SOL_XDP, XDP_STATISTICS, &stats, &bytes))
+		return;
+	u64 lost = stats.rx_dropped + stats.rx_ring_full;
+	port_lost(xsk->port, WEFT_DROP_rx_overrun, (u32)(lost - xsk->lost));
+	xsk->lost = lost;
+}
+
+// Returns why there is no frame.
+static enum weft_drop copy_in(
+	struct rte_mbuf *head, struct rte_mempool *pool, const u8 *bytes, u32 length)
 {
 	u32 part = RTE_MIN(length, (u32)rte_pktmbuf_tailroom(head));
 	if (length < sizeof(struct eth_header))
-		return false;
+		return WEFT_DROP_rx_malformed;
 	rte_memcpy(rte_pktmbuf_append(head, (u16)part), bytes, part);
 	while (part < length) {
 		struct rte_mbuf *next = rte_pktmbuf_alloc(pool);
 		if (!next)
-			return false;
+			return WEFT_DROP_rx_overrun;
 		u32 more = RTE_MIN(length - part, (u32)rte_pktmbuf_tailroom(next));
 		rte_memcpy(rte_pktmbuf_append(next, (u16)more), bytes + part, more);
 		if (rte_pktmbuf_chain(head, next)) {
 			rte_pktmbuf_free(next);
-			return false;
+			return WEFT_DROP_rx_malformed;
 		}
 		part += more;
 	}
-	return true;
+	return WEFT_DROP_none;
 }
 
-u32 xsk_rx(struct xsk *xsk, struct rte_mempool *pool, struct rte_mbuf **frames, u32 capacity)
+u32 xsk_rx(struct xsk *xsk, struct rte_mbuf **frames, u32 capacity)
 {
 	const struct xdp_desc *entries = xsk->rx.entries;
+	struct rte_mempool *pool = xsk->port->pool;
 	u64 *fill = xsk->fill.entries;
-	u32 ready = RTE_MIN(load(xsk->rx.producer) - xsk->rx.own, capacity), count = 0;
+	u32 waiting = load(xsk->rx.producer) - xsk->rx.own, count = 0;
+	u32 ready = RTE_MIN(RTE_MIN(waiting, capacity), (u32)BURST);
 	struct rte_mbuf *fresh[BURST];
-	ready = RTE_MIN(ready, (u32)BURST);
+	if (unlikely(waiting > XSK_RX / 2))
+		xsk_read_lost(xsk);
 	if (!ready || rte_pktmbuf_alloc_bulk(pool, fresh, ready))
 		return 0;
 	for (u32 i = 0; i < ready; i++) {
 		const struct xdp_desc *entry = &entries[xsk->rx.own++ & xsk->rx.mask];
-		if (copy_in(fresh[i], pool, xsk->memory + entry->addr, entry->len))
+		enum weft_drop drop =
+			copy_in(fresh[i], pool, xsk->memory + entry->addr, entry->len);
+		if (!drop)
 			frames[count++] = fresh[i];
 		else
 			rte_pktmbuf_free(fresh[i]);
+		port_lost(xsk->port, drop, drop != WEFT_DROP_none);
 		fill[xsk->fill.own++ & xsk->fill.mask] = entry->addr & ~(u64)(XSK_CHUNK - 1);
 	}
 	publish(xsk->rx.consumer, xsk->rx.own);
@@ -274,9 +296,12 @@ u32 xsk_tx(struct xsk *xsk, struct rte_mbuf **frames, u32 count)
 {
 	u32 done = 0;
 	take_back(xsk);
-	for (; done < count && xsk->free_count; done++)
-		if (frames[done]->pkt_len <= XSK_CHUNK)
+	for (; done < count && xsk->free_count; done++) {
+		if (likely(frames[done]->pkt_len <= XSK_CHUNK))
 			put(xsk, frames[done]);
+		else
+			port_lost(xsk->port, WEFT_DROP_device_dropped, 1);
+	}
 	publish(xsk->tx.producer, xsk->tx.own);
 	if (wants_kick(&xsk->tx))
 		kick(xsk);

@@ -5,8 +5,7 @@
 // which no driver could be given as its own.
 #pragma once
 
-#include <rte_mbuf.h>
-#include <weft/types.h>
+#include "datapath/dpdk/port.h"
 
 enum {
 	XSK_CHUNK = 4096,
@@ -17,12 +16,14 @@ enum {
 
 struct xsk;
 
-// Bound to one queue of the device, zero-copy where its driver can. Returns 0 or -errno.
-int xsk_open(struct xsk **out, u32 ifindex, u32 queue, bool sends);
+// Bound to one queue of the port's device, zero-copy where its driver can. What is lost there is
+// the port's. Returns 0 or -errno.
+int xsk_open(struct xsk **out, struct dpdk_port *port, u32 queue, bool sends);
 void xsk_close(struct xsk *xsk); // NULL: nothing to do
 int xsk_fd(const struct xsk *xsk);
 
-u32 xsk_rx(struct xsk *xsk, struct rte_mempool *pool, struct rte_mbuf **frames, u32 capacity);
+u32 xsk_rx(struct xsk *xsk, struct rte_mbuf **frames, u32 capacity);
 bool xsk_ready(const struct xsk *xsk); // a frame waits
+void xsk_read_lost(struct xsk *xsk);   // frames that found no room, since the last call
 // As a driver's tx: takes and frees from the front.
 u32 xsk_tx(struct xsk *xsk, struct rte_mbuf **frames, u32 count);

@@ -23,9 +23,10 @@
 #include "datapath/dpdk/claim.h"
 #include "datapath/dpdk/port.h"
 
-enum { WAIT_MS = 2000, QUIET_MS = 50, UDP_PORT = 5001, LONG = 3000 };
+enum { WAIT_MS = 2000, QUIET_MS = 50, UDP_PORT = 5001, LONG = 3000, POOL = 4095 };
 
 static struct rte_mempool *rig_pool;
+static u32 lost[WEFT_DROP_count]; // what the driver has said, by reason
 
 struct rig {
 	struct dpdk_port port;
@@ -75,10 +76,18 @@ static void devices_make(void)
 	    "up");
 }
 
+static void count_lost(struct dpdk_port *port, enum weft_drop reason, u32 frames)
+{
+	(void)port;
+	lost[reason] += frames;
+}
+
 static int port_open(struct dpdk_port *port, const char **why)
 {
 	struct engine_port config = {.id = 1, .ifindex = if_nametoindex("v1"), .name = "v1"};
-	*port = (struct dpdk_port){.id = 1, .driver = &dpdk_xdp, .pool = rig_pool};
+	memset(lost, 0, sizeof(lost));
+	*port = (struct dpdk_port){
+		.id = 1, .driver = &dpdk_xdp, .pool = rig_pool, .lost = count_lost};
 	for (u32 i = 0; i < DPDK_QUEUES; i++)
 		port->wake_fd[i] = -1;
 	return dpdk_xdp.open(port, &config, why);
@@ -235,6 +244,76 @@ static void test_frames_pass_whole(void **state)
 	rig_close(&rig);
 }
 
+// Everything that the queues hold now, in one go.
+static u32 drain(struct rig *rig)
+{
+	struct rte_mbuf *frames[DPDK_BURST];
+	u32 total = 0, count;
+	for (u32 queue = 0; queue < rig->port.rx_queues; queue++) {
+		while ((count = dpdk_xdp.rx(&rig->port, queue, frames, DPDK_BURST))) {
+			rte_pktmbuf_free_bulk(frames, count);
+			total += count;
+		}
+	}
+	return total;
+}
+
+// A worker that does not come for more than a ring of frames.
+static void test_counts_an_overrun(void **state)
+{
+	enum { FRAMES = 1500, RING = 1024 };
+	struct rig rig;
+	(void)state;
+	rig_open(&rig);
+	claim(&rig, WEFT_CLAIM_ALL, 0);
+	while (weft_gets(&rig, QUIET_MS)) // what the host says by itself
+		;
+	for (u32 round = 1; round <= 2; round++) {
+		for (u32 i = 0; i < FRAMES; i++)
+			tell(&rig, 0, UDP_PORT, 100);
+		assert_int_equal(drain(&rig), RING);
+		assert_int_equal(lost[WEFT_DROP_rx_overrun], round * (FRAMES - RING));
+		for (u32 queue = 0; queue < rig.port.rx_queues; queue++)
+			dpdk_xdp.arm(&rig.port, queue, true); // and it is not told again
+		assert_int_equal(lost[WEFT_DROP_rx_overrun], round * (FRAMES - RING));
+	}
+	rig_close(&rig);
+}
+
+static void test_counts_a_lack_of_mbufs(void **state)
+{
+	struct rig rig;
+	struct rte_mbuf *taken[POOL];
+	(void)state;
+	rig_open(&rig);
+	claim(&rig, WEFT_CLAIM_ALL, 0);
+	while (weft_gets(&rig, QUIET_MS))
+		;
+	tell(&rig, 0, UDP_PORT, LONG); // of two mbufs, and there is one
+	u32 left = rte_mempool_avail_count(rig_pool) - 1;
+	assert_int_equal(rte_pktmbuf_alloc_bulk(rig_pool, taken, left), 0);
+	assert_int_equal(drain(&rig), 0);
+	assert_int_equal(lost[WEFT_DROP_rx_overrun], 1);
+	rte_pktmbuf_free_bulk(taken, left);
+	rig_close(&rig);
+}
+
+static void test_counts_a_frame_too_long(void **state)
+{
+	struct rig rig;
+	(void)state;
+	rig_open(&rig);
+	struct rte_mbuf *frame = rte_pktmbuf_alloc(rig_pool);
+	for (u32 i = 0; i < 3; i++) {
+		struct rte_mbuf *next = i ? rte_pktmbuf_alloc(rig_pool) : frame;
+		assert_non_null(rte_pktmbuf_append(next, 2000));
+		assert_true(!i || !rte_pktmbuf_chain(frame, next));
+	}
+	assert_int_equal(dpdk_xdp.tx(&rig.port, 0, &frame, 1), 1);
+	assert_int_equal(lost[WEFT_DROP_device_dropped], 1);
+	rig_close(&rig);
+}
+
 static void test_refuses(void **state)
 {
 	struct dpdk_port port;
@@ -373,7 +452,7 @@ static int rig_start(char *program)
 	if (rte_eal_init(WEFT_ARRAY_SIZE(words), words) < 0)
 		return printf("EAL: %s\n", rte_strerror(rte_errno));
 	rig_pool = rte_pktmbuf_pool_create(
-		"rig", 4095, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+		"rig", POOL, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	return rig_pool ? 0 : printf("pool: %s\n", rte_strerror(rte_errno));
 }
 
@@ -382,6 +461,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_steers_what_is_claimed),
 		cmocka_unit_test(test_frames_pass_whole),
+		cmocka_unit_test(test_counts_an_overrun),
+		cmocka_unit_test(test_counts_a_lack_of_mbufs),
+		cmocka_unit_test(test_counts_a_frame_too_long),
 		cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_comes_and_goes),
 		cmocka_unit_test(test_nothing_stays_after_death),
