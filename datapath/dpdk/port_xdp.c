@@ -23,26 +23,26 @@
 
 struct xdp_port {
 	int control; // any socket, for ioctl
-	char name[IFNAMSIZ];
-	bool untag; // tags were taken out of the bytes: so again when it is given back
-	u32 rx, tx; // queues
+	bool untag;  // tags were taken out of the bytes: so again when it is given back
+	u32 rx, tx;  // queues
 	struct steer *steer;
 	struct xsk *xsk[DPDK_QUEUES];
 };
 
-static int ethtool(const struct xdp_port *xdp, void *command)
+// Its name of now: it may be renamed at any time. Returns 0, -ENODEV or another -errno.
+static int ask_name(const struct xdp_port *xdp, u32 ifindex, struct ifreq *request)
 {
-	struct ifreq request = {.ifr_data = command};
-	memcpy(request.ifr_name, xdp->name, sizeof(request.ifr_name));
-	return ioctl(xdp->control, SIOCETHTOOL, &request) ? -errno : 0;
+	*request = (struct ifreq){.ifr_ifindex = (int)ifindex};
+	return ioctl(xdp->control, SIOCGIFNAME, request) ? -errno : 0;
 }
 
 // A device that does not say has one queue each way.
-static void count_queues(struct xdp_port *xdp)
+static void count_queues(struct xdp_port *xdp, struct ifreq *device)
 {
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 	xdp->rx = xdp->tx = 1;
-	if (ethtool(xdp, &channels))
+	device->ifr_data = (void *)&channels;
+	if (ioctl(xdp->control, SIOCETHTOOL, device))
 		return;
 	xdp->rx = RTE_MAX(channels.rx_count + channels.combined_count, 1u);
 	xdp->tx = RTE_MAX(channels.tx_count + channels.combined_count, 1u);
@@ -52,25 +52,25 @@ static void count_queues(struct xdp_port *xdp)
 static int check_device(struct xdp_port *xdp, u32 ifindex, const char **why)
 {
 	struct engine_port_state state;
+	struct ifreq device;
 	*why = "the device is not in weftd's network namespace";
 	xdp->control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (xdp->control < 0)
-		return -errno;
-	if (!if_indextoname(ifindex, xdp->name))
-		return -ENODEV;
+	int error = xdp->control < 0 ? -errno : ask_name(xdp, ifindex, &device);
+	if (error)
+		return error;
 	dpdk_netdev_state(xdp->control, ifindex, &state);
 	*why = "its MTU is too large for AF_XDP";
 	if (state.mtu + sizeof(struct eth_header) + 2 * sizeof(struct vlan_header) > XSK_FRAME)
 		return -EMSGSIZE;
-	count_queues(xdp);
+	count_queues(xdp, &device);
 	*why = "it has more than 16 queues: ethtool -L DEVICE combined 16";
 	if (xdp->rx > DPDK_QUEUES)
 		return -ENOTSUP;
-	xdp->untag = netdev_takes_tags(xdp->name);
+	xdp->untag = netdev_takes_tags(device.ifr_name);
 	if (xdp->untag)
-		netdev_let_take_tags(xdp->name, false);
+		netdev_let_take_tags(device.ifr_name, false);
 	*why = "its driver takes VLAN tags out of the frames, and cannot be told not to";
-	return xdp->untag && netdev_takes_tags(xdp->name) ? -ENOTSUP : 0;
+	return xdp->untag && netdev_takes_tags(device.ifr_name) ? -ENOTSUP : 0;
 }
 
 static int open_queues(struct dpdk_port *port, struct xdp_port *xdp, const char **why)
@@ -88,13 +88,14 @@ static int open_queues(struct dpdk_port *port, struct xdp_port *xdp, const char 
 static void xdp_close(struct dpdk_port *port)
 {
 	struct xdp_port *xdp = port->driver_state;
+	struct ifreq device;
 	steer_close(xdp->steer);
 	for (u32 i = 0; i < DPDK_QUEUES; i++) {
 		xsk_close(xdp->xsk[i]);
 		port->wake_fd[i] = -1;
 	}
-	if (xdp->untag && if_nametoindex(xdp->name) == port->ifindex)
-		netdev_let_take_tags(xdp->name, true);
+	if (xdp->untag && !ask_name(xdp, port->ifindex, &device))
+		netdev_let_take_tags(device.ifr_name, true);
 	if (xdp->control >= 0)
 		close(xdp->control);
 	free(xdp);

@@ -22,6 +22,7 @@
 #include <weft/wire.h>
 #include "datapath/dpdk/claim.h"
 #include "datapath/dpdk/port.h"
+#include "datapath/netdev.h"
 
 enum { WAIT_MS = 2000, QUIET_MS = 50, UDP_PORT = 5001, LONG = 3000, POOL = 4095 };
 
@@ -336,6 +337,21 @@ static void test_refuses(void **state)
 	run("/sbin/ip link set v2 mtu 9000; /sbin/ip link del v1");
 }
 
+static void test_gives_a_renamed_device_back(void **state)
+{
+	struct dpdk_port port;
+	const char *why = "";
+	(void)state;
+	devices_make();
+	assert_true(netdev_takes_tags("v1"));
+	assert_int_equal(port_open(&port, &why), 0);
+	assert_false(netdev_takes_tags("v1"));
+	run("/sbin/ip link set v1 down; /sbin/ip link set v1 name w1");
+	dpdk_xdp.close(&port);
+	assert_true(netdev_takes_tags("w1"));
+	run("/sbin/ip link del w1");
+}
+
 static u32 descriptors(void)
 {
 	u32 count = 0;
@@ -465,6 +481,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_counts_a_lack_of_mbufs),
 		cmocka_unit_test(test_counts_a_frame_too_long),
 		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_gives_a_renamed_device_back),
 		cmocka_unit_test(test_comes_and_goes),
 		cmocka_unit_test(test_nothing_stays_after_death),
 		cmocka_unit_test(test_device_deleted),
