@@ -146,6 +146,17 @@ static struct dpdk_port *port_new(
 	return port;
 }
 
+// Any step of opening a port may take the last descriptor: that is not what the step is about.
+static const char *why_of(int error, const char *why)
+{
+	if (error == -EMFILE)
+		return "weftd has as many descriptors open as it may: raise its limit "
+		       "(LimitNOFILE of its unit, or ulimit -n) and start it again";
+	if (error == -ENFILE)
+		return "this host has as many descriptors open as it may: raise sysctl fs.file-max";
+	return why;
+}
+
 // A device that AF_XDP cannot take is taken by packet sockets. So is an underlay device with
 // somebody else's program, which passes on to the host what is the host's; a port's machine could
 // not be told why it is not heard.
@@ -161,11 +172,14 @@ static int driver_open(struct dpdk_port *port, const struct engine_port *config,
 			port->driver = &dpdk_xdp;
 		if (!error || (error == -EBUSY && port->id && steer_foreign(port->ifindex, why)))
 			return error;
+		*why = why_of(error, *why);
 		port->packet_why = *why;
 		log_warn("packet sockets instead of AF_XDP: %s (%s) dev=%s ifindex=%u", *why,
 			strerror(-error), port->name, config->ifindex);
 	}
-	return port->driver->open(port, config, why);
+	int error = port->driver->open(port, config, why);
+	*why = why_of(error, *why);
+	return error;
 }
 
 // From here on workers know the port.
@@ -204,6 +218,7 @@ static int slot_open(struct engine *engine, u32 slot, const struct engine_port *
 	int error = driver_open(port, config, why);
 	if (!error) {
 		error = claims_open(engine, port, why);
+		*why = why_of(error, *why);
 		if (error)
 			port->driver->close(port);
 	}

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "datapath/dpdk/vnet.h"
@@ -78,15 +80,26 @@ static int attach(struct claim *claim, bool force_clsact)
 	return attach_clsact(claim->ifindex);
 }
 
+// Returns 0, -ENODEV or, for want of a descriptor to ask with, -EMFILE.
+static int find_device(u32 ifindex)
+{
+	struct ifreq request = {.ifr_ifindex = (int)ifindex};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int error = ioctl(fd, SIOCGIFNAME, &request) ? -errno : 0;
+	close(fd);
+	return error;
+}
+
 int claim_open(struct claim **out, u32 ifindex, bool force_clsact, const char **why)
 {
 	struct claim *claim = calloc(1, sizeof(*claim));
-	char name[IF_NAMESIZE];
 	*why = "there is no memory for the claim";
 	int error = claim ? 0 : -ENOMEM;
-	if (!error && !if_indextoname(ifindex, name)) {
+	if (!error) {
 		*why = "the device is not in weftd's network namespace";
-		error = -ENODEV;
+		error = find_device(ifindex);
 	}
 	if (!error) {
 		*why = "the kernel refused weft's claim program: weftd needs CAP_BPF and "

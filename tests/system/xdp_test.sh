@@ -56,6 +56,22 @@ udp g1 g2 10.0.0.2
 # shellcheck disable=SC2016
 refused a 1 '`xdp` is for ports of type device' port add t1 type tap network blue xdp on
 
+# without a descriptor more it says just that, whatever step it is that wants one
+guest_new g5
+guest_veth a g5 c5
+weftd=${HOST_PID[a]}
+before=$(prlimit --pid "$weftd" --nofile --output SOFT --noheadings)
+least=$(find "/proc/$weftd/fd" -mindepth 1 | wc -l)
+for ((limit = least + 3; limit < least + 40; limit++)); do
+	prlimit --pid "$weftd" --nofile="$limit:"
+	said=$(ctl a port add c5 type device network blue xdp on 2>&1) || true
+	prlimit --pid "$weftd" --nofile="$before:"
+	[ "$said" ] || said=$(json a '.[0] | .driver + " " + (.why // "")' port show c5)
+	ctl a port del c5 2>/dev/null || true
+	case $said in "xdp "*) break ;; *LimitNOFILE*) ;; *) die "with $limit descriptors: $said" ;; esac
+done
+between $((least + 5)) $((least + 39)) "$limit" "the descriptors that it takes"
+
 # on and off under traffic: it goes on, and the host's stack hears nothing of it
 heard() {
 	# shellcheck disable=SC2016
