@@ -13,3 +13,7 @@ void netdev_let_take_tags(const char *device, bool on);
 // then any driver that runs such a program is believed to, but veth, where it hangs on the other
 // end.
 bool netdev_sends_xdp(u32 ifindex);
+
+// A socket that is readable when the queues of some device have changed (`ethtool -L`), or -errno.
+int netdev_watch_queues(void);
+bool netdev_queues_changed(int socket); // since the last call

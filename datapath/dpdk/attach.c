@@ -258,6 +258,33 @@ static int slot_reopen(
 	return error;
 }
 
+static void follow_queues(struct engine *engine, struct dpdk_port *port)
+{
+	struct engine_port_state now;
+	struct engine_port config = {
+		.id = port->id, .ifindex = port->ifindex, .name = port->name, .xdp = true};
+	char name[sizeof(port->name)];
+	const char *why = NULL;
+	port->driver->state(port, &now);
+	if (now.queues == port->rx_queues)
+		return;
+	log_info("its queues have changed: opened again dev=%s ifindex=%u queues=%u", port->name,
+		port->ifindex, now.queues);
+	memcpy(name, port->name, sizeof(name));
+	int error = slot_reopen(engine, port->slot, &config, &why);
+	if (error)
+		log_warn("%s (%s) dev=%s ifindex=%u", why ? why : "it could not be",
+			strerror(-error), name, config.ifindex);
+}
+
+// A frame on a queue without a socket goes to the host's stack, where the claim drops it.
+void attach_follow_queues(struct engine *engine)
+{
+	for (u32 slot = 1; slot < engine->slots; slot++)
+		if (engine->ports[slot] && engine->ports[slot]->driver == &dpdk_xdp)
+			follow_queues(engine, engine->ports[slot]);
+}
+
 void attach_close(struct engine *engine, u32 slot)
 {
 	struct dpdk_port *port = engine->ports[slot];

@@ -12,3 +12,5 @@ int attach_port(struct engine *engine, const struct engine_port *config, const c
 int attach_detach(struct engine *engine, u32 port_id);
 int attach_overlay(struct engine *engine, const struct engine_overlay *overlay, const char **why);
 void attach_close(struct engine *engine, u32 slot); // nothing there: no-op
+// AF_XDP ports whose device has other queues now than they have sockets are opened again.
+void attach_follow_queues(struct engine *engine);

@@ -112,9 +112,9 @@ struct engine {
 	u32 worker_count;                              // with threads
 	u64 spin_ns; // a queue stays hot for so long without a frame
 	struct dpdk_cores cores;
-	struct engine_overlay overlay; // as weftd said it last
-	int event_fd;
-	struct rte_ring *cards; // postcards for weftd
+	struct engine_overlay overlay;      // as weftd said it last
+	int event_fd, queues_fd, events_fd; // events.c: the last for weftd
+	struct rte_ring *cards;             // postcards for weftd
 	int card_fd;
 	u64 cards_lost;
 	struct rte_ring *entering; // frames of weftd's own, for the first worker

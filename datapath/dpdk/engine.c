@@ -5,13 +5,13 @@
 #include <rte_errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include <weft/log.h>
 #include "datapath/dpdk/attach.h"
 #include "datapath/dpdk/cores.h"
 #include "datapath/dpdk/eal.h"
 #include "datapath/dpdk/enter.h"
+#include "datapath/dpdk/events.h"
 #include "datapath/dpdk/steer.h"
 #include "datapath/dpdk/taken.h"
 #include "datapath/keep.h"
@@ -26,8 +26,7 @@ static void engine_free(struct engine *engine)
 	tables_fini(&engine->tables);
 	keep_close(engine->keep);
 	free(engine->keep_dir);
-	if (engine->event_fd >= 0)
-		close(engine->event_fd);
+	events_close(engine);
 	observe_close(engine);
 	enter_close(engine);
 	taken_watch(false);
@@ -50,11 +49,10 @@ static bool engine_allocate(struct engine *engine, const struct engine_config *c
 	engine->ports = calloc(engine->slots, sizeof(*engine->ports));
 	engine->queues = calloc(engine->slots, sizeof(*engine->queues));
 	engine->changed = calloc(engine->slots, 1);
-	engine->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	size_t bytes = rte_rcu_qsbr_get_memsize(DPDK_WORKERS);
 	engine->rcu = aligned_alloc(64, (bytes + 63) & ~63ul);
-	return engine->ports && engine->queues && engine->changed && engine->event_fd >= 0 &&
-	       engine->rcu && !rte_rcu_qsbr_init(engine->rcu, DPDK_WORKERS);
+	return engine->ports && engine->queues && engine->changed && engine->rcu &&
+	       !rte_rcu_qsbr_init(engine->rcu, DPDK_WORKERS);
 }
 
 static u32 flow_slots_of(const struct engine_config *config)
@@ -89,11 +87,12 @@ static int dpdk_start(struct engine **out, const struct engine_config *config, c
 	struct engine *engine = calloc(1, sizeof(*engine));
 	if (engine) {
 		engine->cores = cores;
-		engine->event_fd = engine->card_fd = -1;
+		engine->event_fd = engine->queues_fd = engine->events_fd = engine->card_fd = -1;
 		engine->spin_ns =
 			1000ull * (config->dpdk.spin_us ? config->dpdk.spin_us : DPDK_SPIN_US);
-		if (engine_allocate(engine, config) && !observe_open(engine) &&
-			!enter_open(engine) && engine_workers(engine, flow_slots_of(config))) {
+		if (engine_allocate(engine, config) && events_open(engine) &&
+			!observe_open(engine) && !enter_open(engine) &&
+			engine_workers(engine, flow_slots_of(config))) {
 			*out = engine;
 			return 0;
 		}
@@ -168,22 +167,6 @@ static const char *dpdk_driver_of(struct engine *engine, u32 ifindex, const char
 		return port->driver == &dpdk_netdev ? "packet" : port->driver->name;
 	}
 	return NULL;
-}
-
-static int dpdk_event_fd(struct engine *engine)
-{
-	return engine->event_fd;
-}
-
-static void dpdk_events(
-	struct engine *engine, void (*changed)(u32 port_id, void *context), void *context)
-{
-	u64 eaten;
-	if (read(engine->event_fd, &eaten, sizeof(eaten)) < 0)
-		return;
-	for (u32 id = 1; id < engine->port_capacity; id++)
-		if (__atomic_exchange_n(&engine->changed[id], 0, __ATOMIC_ACQ_REL))
-			changed(id, context);
 }
 
 static void cpu_range(const struct dpdk_worker *worker, struct engine_cpu *out)
@@ -277,8 +260,8 @@ static const struct engine_ops ops = {
 	.table_at = shared_at,
 	.table_status = shared_status,
 	.port_state = dpdk_port_state,
-	.event_fd = dpdk_event_fd,
-	.events = dpdk_events,
+	.event_fd = events_fd,
+	.events = events_read,
 	.observe = dpdk_observe,
 	.card_fd = observe_card_fd,
 	.cards = observe_cards,

@@ -37,16 +37,16 @@ static int ask_name(const struct xdp_port *xdp, u32 ifindex, struct ifreq *reque
 }
 
 // A device that does not say has one queue each way.
-static void count_queues(struct xdp_port *xdp, struct ifreq *device)
+static void count_queues(const struct xdp_port *xdp, struct ifreq *device, u32 *rx, u32 *tx)
 {
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
-	xdp->rx = xdp->tx = 1;
+	*rx = *tx = 1;
 	device->ifr_data = (void *)&channels;
 	if (ioctl(xdp->control, SIOCETHTOOL, device))
 		return;
-	xdp->rx = RTE_MAX(channels.rx_count + channels.combined_count, 1u);
-	xdp->tx = RTE_MAX(channels.tx_count + channels.combined_count, 1u);
-	xdp->tx = RTE_MIN(xdp->tx, xdp->rx);
+	*rx = RTE_MAX(channels.rx_count + channels.combined_count, 1u);
+	*tx = RTE_MAX(channels.tx_count + channels.combined_count, 1u);
+	*tx = RTE_MIN(*tx, *rx);
 }
 
 static int check_device(struct xdp_port *xdp, u32 ifindex, const char **why)
@@ -62,7 +62,7 @@ static int check_device(struct xdp_port *xdp, u32 ifindex, const char **why)
 	*why = "its MTU is too large for AF_XDP";
 	if (state.mtu + sizeof(struct eth_header) + 2 * sizeof(struct vlan_header) > XSK_FRAME)
 		return -EMSGSIZE;
-	count_queues(xdp, &device);
+	count_queues(xdp, &device, &xdp->rx, &xdp->tx);
 	*why = "it has more than 16 queues: ethtool -L DEVICE combined 16";
 	if (xdp->rx > DPDK_QUEUES)
 		return -ENOTSUP;
@@ -148,8 +148,12 @@ static bool xdp_arm(struct dpdk_port *port, u32 queue, bool on)
 static void xdp_state(struct dpdk_port *port, struct engine_port_state *out)
 {
 	const struct xdp_port *xdp = port->driver_state;
+	struct ifreq device;
+	u32 tx;
 	dpdk_netdev_state(xdp->control, port->ifindex, out);
 	out->queues = xdp->rx;
+	if (!ask_name(xdp, port->ifindex, &device)) // as the device has them now
+		count_queues(xdp, &device, &out->queues, &tx);
 }
 
 const struct dpdk_driver dpdk_xdp = {

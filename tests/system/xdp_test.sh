@@ -130,6 +130,38 @@ on a ip link set c4 mtu 1500
 ctl a port set c4 xdp off
 expect a null '.[0].why' port show c4
 
+# a device that is given more queues: each has a socket soon, and with too many it says so
+guest_new g6
+on a ip link add c6 numrxqueues 18 numtxqueues 18 type veth peer name eth0 netns "$(netns g6)" numtxqueues 18
+on g6 ethtool -L eth0 tx 1
+on a ethtool -L c6 rx 1 tx 1
+on a ip link set c6 up
+on g6 ip link set eth0 up
+ctl a port add c6 type device network blue xdp on
+driver_is a c6 xdp
+flows=()
+for port in {10..49}; do # of UDP, from these and to one
+	flows+=("ffffffffffff02000000000608004500003000000000401100000a0000060a00000110${port}1389001c0000$FILL")
+done
+all_heard() {
+	local before
+	before=$(json a '.[0].rx_packets' port show c6)
+	send g6 "${flows[@]}"
+	for _ in {1..10}; do
+		! json_is a $((before + 40)) '.[0].rx_packets' port show c6 || return 0
+		sleep 0.02
+	done
+	return 1
+}
+for queues in 4 16 18; do
+	on a ethtool -L c6 rx "$queues" tx "$queues"
+	on g6 ethtool -L eth0 tx "$queues"
+	wait_for 5 all_heard
+	driver_is a c6 "$([ $queues = 18 ] && echo packet || echo xdp)"
+done
+why_says a c6 "more than 16 queues"
+ctl a port del c6
+
 # somebody else's program: not for a new port, and not in the place of an old one, which lives on
 on a ip link set dev c4 xdp obj "$BUILD/bpf/weft_steer.bpf.o" sec xdp
 ctl a port set c4 xdp on
