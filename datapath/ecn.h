@@ -9,7 +9,7 @@ static inline bool ecn_carry(u8 *frame, u32 length, u8 outer)
 	u8 *l3 = frame + sizeof(struct eth_header);
 	u16 type = length < 34 ? 0 : (u16)(frame[12] << 8 | frame[13]);
 	if (type != WEFT_ETH_IPV4 && type != WEFT_ETH_IPV6)
-		return (outer & 3) != 3;
+		return true; // it knows no congestion: none to carry
 	u8 inner = overlay_inner_tos(type, l3);
 	int ecn = overlay_ecn(inner, outer);
 	if (ecn < 0)

@@ -295,6 +295,8 @@ const struct packet_case packet_cases[] = {
 		.out = {{9, "A>B ip4:10.1.0.1,10.1.0.2,17 tos:03 udp:1,2 data:4"}}},
 	{"congestion marked on what cannot say so", P1, "A>B " UDP4, {{YELLOW, "B", 9}}, DROP(bad_ecn),
 		.vni = YELLOW_VNI, .outer = "set:15=03", .sim_only = "the carrier's to drop"},
+	{"nor can ARP, which is none the worse for it", P1, "B>A arp:2,10.1.0.2,10.1.0.1,A", {{YELLOW, "A", 9}},
+		FORWARD, .vni = YELLOW_VNI, .outer = "set:15=03", .out = {{9, "B>A arp:2,10.1.0.2,10.1.0.1,A"}}},
 	{"bad source from a peer", P1, "Z>B " UDP4, {{YELLOW, "B", 9}}, DROP(bad_source), .vni = YELLOW_VNI},
 	{"what a balancer elsewhere has marked, and no service", P1, "a>B " UDP4, {{YELLOW, "B", 9}}, DROP(no_service),
 		.vni = YELLOW_VNI, .after = {{YELLOW, "A", P1}}},
