@@ -8,6 +8,7 @@
 #include "datapath/flat_hook.h"
 #include "datapath/ecn.h"
 #include "datapath/flood.h"
+#include "datapath/outer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -292,6 +293,33 @@ static void sim_table_status(
 	};
 }
 
+// UDP's, over the VXLAN header and the inner frame; an address that stands for an IPv4 one has the
+// same sum.
+static bool sim_outer_sum_right(
+	const struct packet *p, const struct weft_host_row *host, const struct overlay *o)
+{
+	u32 headers = sizeof(struct udp_header) + sizeof(struct vxlan_header);
+	u32 bytes = headers + o->inner_bytes;
+	u32 sum = sim_sum((const u8 *)&o->src, 16) + sim_sum(host->address, 16) + WEFT_IP_UDP +
+		  bytes + sim_sum(p->bytes + o->bytes - headers, bytes);
+	return !o->checksum || reply_fold(sum) == 0xffff;
+}
+
+static enum overlay_kind sim_receive(
+	struct tables *tables, const struct packet *p, struct overlay *o)
+{
+	struct weft_index zero = {0};
+	const struct weft_host_row *host = TABLE_GET(tables, host, &zero);
+	enum overlay_kind kind = overlay_parse(p, host, o);
+	if (kind == OVERLAY_NO)
+		kind = outer_parse(p, host, o);
+	if (kind == OVERLAY_YES && !sim_outer_sum_right(p, host, o)) {
+		o->drop = WEFT_DROP_bad_vxlan;
+		return OVERLAY_BAD;
+	}
+	return kind == OVERLAY_YES ? overlay_from(o, overlay_peer(tables, &o->src)) : kind;
+}
+
 // From the underlay: which peer sent it, and where the inner frame is. False: no packet for the
 // pipeline, and the record says why.
 static bool sim_decapsulate(struct sim_line *sim, u32 *port, struct weft_record *record)
@@ -299,9 +327,9 @@ static bool sim_decapsulate(struct sim_line *sim, u32 *port, struct weft_record 
 	struct tables *tables = sim->line.tables;
 	struct packet *p = sim->line.packet;
 	struct overlay o = {0};
-	enum overlay_kind kind = overlay_receive(tables, p, &o);
+	enum overlay_kind kind = sim_receive(tables, p, &o);
 	record->passed = kind == OVERLAY_NO;
-	if (kind == OVERLAY_YES && !ecn_carry(p->bytes + o.bytes, p->length - o.bytes, o.tos)) {
+	if (kind == OVERLAY_YES && !ecn_carry(p->bytes + o.bytes, o.inner_bytes, o.tos)) {
 		pipeline_reject(tables, o.peer, WEFT_DROP_bad_ecn, record);
 		return false;
 	}
@@ -310,7 +338,7 @@ static bool sim_decapsulate(struct sim_line *sim, u32 *port, struct weft_record 
 	*port = o.peer;
 	sim->line.vni = o.vni;
 	p->bytes += o.bytes;
-	p->length -= o.bytes;
+	p->length = o.inner_bytes;
 	p->room -= o.bytes;
 	return kind == OVERLAY_YES;
 }

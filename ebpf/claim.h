@@ -12,7 +12,7 @@ enum weft_claim_flag {
 	WEFT_CLAIM_ALL = WEFT_BIT(0),      // every frame
 	WEFT_CLAIM_UNTAGGED = WEFT_BIT(1), // untagged and priority-tagged ones
 	WEFT_CLAIM_TAGGED = WEFT_BIT(2),   // 802.1Q ones of `vid`
-	WEFT_CLAIM_UNDERLAY = WEFT_BIT(3), // untagged VXLAN for `host`
+	WEFT_CLAIM_UNDERLAY = WEFT_BIT(3), // untagged and priority-tagged VXLAN for `host`
 	WEFT_CLAIM_VIPS = WEFT_BIT(4),     // untagged ones for addresses in weft_claim_vips
 };
 

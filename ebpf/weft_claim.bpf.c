@@ -2,6 +2,7 @@
 // Takes from the host's stack what the dpdk engine receives by packet sockets, which are served
 // before TC ingress; and keeps from an underlay's socket what is not the overlay's.
 #include <linux/bpf.h>
+#include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -49,9 +50,12 @@ static __noinline bool ipv6_is_vxlan(struct __sk_buff *skb, const struct weft_cl
 	return udp_is_vxlan(skb, at + sizeof(ip), claim->udp_port);
 }
 
+// A tag of priority alone (802.1p) is none. What is for another MAC address is another host's.
 weft_inline bool is_vxlan(struct __sk_buff *skb, const struct weft_claim *claim)
 {
-	if (skb->vlan_present)
+	bool tagged = skb->vlan_present && (skb->vlan_tci & WEFT_VID_MASK ||
+						   skb->vlan_proto != weft_hton16(WEFT_ETH_8021Q));
+	if (tagged || skb->pkt_type != PACKET_HOST)
 		return false;
 	if (skb->protocol == weft_hton16(WEFT_ETH_IPV4))
 		return ipv4_is_vxlan(skb, claim);

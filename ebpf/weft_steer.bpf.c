@@ -20,11 +20,11 @@ struct {
 	__type(value, u32);
 } weft_sockets SEC(".maps");
 
-static __noinline bool ipv4_is_vxlan(struct xdp_md *ctx, const struct weft_claim *claim)
+// at: of the IP header.
+static __noinline bool ipv4_is_vxlan(struct xdp_md *ctx, const struct weft_claim *claim, u32 at)
 {
 	struct ipv4_header ip;
 	struct udp_header udp;
-	u32 at = sizeof(struct eth_header);
 	if (!claim || bpf_xdp_load_bytes(ctx, at, &ip, sizeof(ip)) || ip.protocol != WEFT_IP_UDP ||
 		ip.version_ihl >> 4 != 4 || weft_ntoh16(ip.fragment) & IPV4_OFFSET)
 		return false;
@@ -36,11 +36,10 @@ static __noinline bool ipv4_is_vxlan(struct xdp_md *ctx, const struct weft_claim
 	       weft_ntoh16(udp.dst_port) == claim->udp_port;
 }
 
-static __noinline bool ipv6_is_vxlan(struct xdp_md *ctx, const struct weft_claim *claim)
+static __noinline bool ipv6_is_vxlan(struct xdp_md *ctx, const struct weft_claim *claim, u32 at)
 {
 	struct ipv6_header ip;
 	struct udp_header udp;
-	u32 at = sizeof(struct eth_header);
 	if (!claim || bpf_xdp_load_bytes(ctx, at, &ip, sizeof(ip)) || ip.next_header != WEFT_IP_UDP)
 		return false;
 	const be32 *host = claim->host.word, *dst = ip.dst.word;
@@ -48,6 +47,24 @@ static __noinline bool ipv6_is_vxlan(struct xdp_md *ctx, const struct weft_claim
 		return false;
 	return !bpf_xdp_load_bytes(ctx, at + sizeof(ip), &udp, sizeof(udp)) &&
 	       weft_ntoh16(udp.dst_port) == claim->udp_port;
+}
+
+// Behind a tag of priority alone (802.1p), too. Frames for another host's MAC address are dropped
+// by weft as they would be by the stack: their address is not known here.
+static __noinline bool is_vxlan(struct xdp_md *ctx, const struct weft_claim *claim)
+{
+	be16 head[9]; // Ethernet, and a tag's two words
+	u32 at = sizeof(struct eth_header);
+	if (!claim || bpf_xdp_load_bytes(ctx, 0, head, sizeof(head)) || *(u8 *)head & 1)
+		return false;
+	be16 type = head[6];
+	if (type == weft_hton16(WEFT_ETH_8021Q) && !(weft_ntoh16(head[7]) & WEFT_VID_MASK)) {
+		type = head[8];
+		at += sizeof(struct vlan_header);
+	}
+	if (type == weft_hton16(WEFT_ETH_IPV4))
+		return ipv4_is_vxlan(ctx, claim, at);
+	return type == weft_hton16(WEFT_ETH_IPV6) && ipv6_is_vxlan(ctx, claim, at);
 }
 
 weft_inline bool claims_tag(const struct weft_claim *claim, const be16 tag[2])
@@ -78,11 +95,7 @@ weft_inline bool claims(struct xdp_md *ctx, const struct weft_claim *claim)
 		return false;
 	if (claims_tag(claim, tag) || (claim->flags & WEFT_CLAIM_VIPS && is_vip(ctx, tag[0])))
 		return true;
-	if (!(claim->flags & WEFT_CLAIM_UNDERLAY))
-		return false;
-	if (tag[0] == weft_hton16(WEFT_ETH_IPV4))
-		return ipv4_is_vxlan(ctx, claim);
-	return tag[0] == weft_hton16(WEFT_ETH_IPV6) && ipv6_is_vxlan(ctx, claim);
+	return claim->flags & WEFT_CLAIM_UNDERLAY && is_vxlan(ctx, claim);
 }
 
 SEC("xdp")

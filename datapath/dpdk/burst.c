@@ -3,7 +3,9 @@
 #include "datapath/dpdk/apply.h"
 #include "datapath/dpdk/enter.h"
 #include "datapath/dpdk/observe_line.h"
+#include "datapath/dpdk/underlay.h"
 #include "datapath/ecn.h"
+#include "datapath/outer.h"
 
 // --- out
 
@@ -164,12 +166,40 @@ static bool is_uplink(struct dpdk_worker *worker, const struct dpdk_port *port)
 	return row && row->flags & WEFT_PORT_VIPS;
 }
 
-// overlay_receive, with one look-up for all frames of a burst that come from one peer.
-static enum overlay_kind receive_overlay(
-	struct dpdk_worker *worker, const struct packet *p, struct overlay *o)
+// kind: what overlay_parse says. It leaves headers to a carrier, which is not here. Bytes behind
+// the inner frame go, and a checksum is looked at, for few have one.
+static __attribute__((noinline)) enum overlay_kind receive_irregular(struct dpdk_worker *worker,
+	const struct packet *p, struct overlay *o, enum overlay_kind kind)
 {
-	enum overlay_kind kind = overlay_parse(p, worker->host, o);
+	if (kind == OVERLAY_NO)
+		kind = outer_parse(p, worker->host, o);
 	if (kind != OVERLAY_YES)
+		return kind;
+	if (p->length > o->bytes + o->inner_bytes)
+		dpdk_trim(p->frame, o->bytes + o->inner_bytes);
+	u32 udp = o->bytes - (u32)(sizeof(struct udp_header) + sizeof(struct vxlan_header));
+	if (o->checksum && !underlay_sum_right(p->frame, udp, &o->src, worker->host->address)) {
+		o->drop = WEFT_DROP_bad_vxlan;
+		return OVERLAY_BAD;
+	}
+	return kind;
+}
+
+// overlay_receive, with one look-up for all frames of a burst that come from one peer.
+static enum overlay_kind receive_overlay(struct dpdk_worker *worker, struct dpdk_port *port,
+	const struct packet *p, struct overlay *o)
+{
+	const struct weft_mac *dst = (const struct weft_mac *)p->bytes;
+	if (port && (!port->underlay || !underlay_mine(port, dst, worker->now_ns)))
+		return OVERLAY_NO;
+	enum overlay_kind kind = overlay_parse(p, worker->host, o);
+	if (unlikely(kind != OVERLAY_YES || o->checksum)) {
+		struct packet packet = *p; // copies: those of most frames stay in registers
+		struct overlay overlay = *o;
+		kind = receive_irregular(worker, &packet, &overlay, kind);
+		*o = overlay;
+	}
+	if (unlikely(kind != OVERLAY_YES))
 		return kind;
 	if (!worker->sender_peer || !overlay_same_ip(&worker->sender, &o->src)) {
 		worker->sender_peer = overlay_peer(&worker->tables, &o->src);
@@ -180,14 +210,13 @@ static enum overlay_kind receive_overlay(
 
 // From an underlay device (port NULL: any) or one of a pair: whose frame it is. Returns false when
 // there is nothing for the pipeline; the frame is somebody else's then.
-static bool receive_outer(struct dpdk_worker *worker, const struct dpdk_port *port, u32 *in_port,
+static bool receive_outer(struct dpdk_worker *worker, struct dpdk_port *port, u32 *in_port,
 	u32 *vni, struct rte_mbuf *frame, struct weft_record *record)
 {
 	struct packet p;
 	struct overlay o = {0};
 	packet_open(&p, frame);
-	enum overlay_kind kind =
-		port && !port->underlay ? OVERLAY_NO : receive_overlay(worker, &p, &o);
+	enum overlay_kind kind = receive_overlay(worker, port, &p, &o);
 	if (kind == OVERLAY_NO && port && port->pass) {
 		if (port->id &&
 			is_uplink(worker, port)) // of services, or for the twin: apply_to_host
@@ -219,8 +248,8 @@ static bool receive_outer(struct dpdk_worker *worker, const struct dpdk_port *po
 	return false;
 }
 
-static u32 open_lines(struct dpdk_worker *worker, const struct dpdk_port *port,
-	struct rte_mbuf **frames, u32 count, struct dpdk_line *lines)
+static u32 open_lines(struct dpdk_worker *worker, struct dpdk_port *port, struct rte_mbuf **frames,
+	u32 count, struct dpdk_line *lines)
 {
 	u32 opened = 0;
 	worker->sender_peer = 0;

@@ -31,6 +31,9 @@ weft_inline u32 dpdk_finish(struct rte_mbuf *frame, u32 takes, struct rte_mbuf *
 // checksum over IPv6. *frame may become another mbuf. False: no memory, nothing was changed.
 bool dpdk_push_outer(struct rte_mbuf **frame, const void *outer, u32 outer_bytes);
 
+// Bytes behind the first `bytes` of the frame, which has them, go.
+void dpdk_trim(struct rte_mbuf *frame, u32 bytes);
+
 // Makes the first `bytes` of the frame, or all of a shorter one, lie in its first segment. It stays
 // the same mbuf. False: they cannot, and nothing was changed.
 bool dpdk_pull(struct rte_mbuf *frame, u32 bytes);

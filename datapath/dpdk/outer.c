@@ -47,6 +47,19 @@ bool dpdk_pull(struct rte_mbuf *frame, u32 bytes)
 	return true;
 }
 
+void dpdk_trim(struct rte_mbuf *frame, u32 bytes)
+{
+	struct rte_mbuf *last = frame;
+	frame->pkt_len = bytes;
+	for (frame->nb_segs = 1; bytes > last->data_len; frame->nb_segs++) {
+		bytes -= last->data_len;
+		last = last->next;
+	}
+	last->data_len = (u16)bytes;
+	rte_pktmbuf_free(last->next);
+	last->next = NULL;
+}
+
 // A fresh first segment: `bytes` of room and then the frame's own first bytes.
 static struct rte_mbuf *outer_first(struct rte_mbuf *frame, u32 bytes)
 {

@@ -5,7 +5,7 @@
 // Frames are mbufs of the engine's pool: refcnt 1, direct, tags in the bytes, the first segment
 // holding at least the first WEFT_PARSE_BYTES of the frame (or all of it), RTE_PKTMBUF_HEADROOM in
 // front. A partial checksum or a superpacket is said by TX flags and lengths, as docs/dpdk.md has
-// it; other ol_flags are zero.
+// it; other ol_flags are zero. packet_type is enum dpdk_frame.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -13,6 +13,10 @@
 #include "datapath/engine.h"
 
 enum { DPDK_BURST = 32, DPDK_QUEUES = 16 };
+
+enum dpdk_frame {
+	DPDK_SUM_KNOWN = 1, // its first checksum was found right, or its sender is on this host
+};
 
 struct dpdk_port;
 
@@ -49,9 +53,11 @@ struct dpdk_driver {
 };
 
 struct dpdk_port {
-	u32 id;        // 0: an underlay device that is no port
-	u32 slot;      // of engine->ports
-	bool underlay; // frames between hosts come here; claim.h tells which
+	u32 id;              // 0: an underlay device that is no port
+	u32 slot;            // of engine->ports
+	bool underlay;       // frames between hosts come here; claim.h tells which
+	struct weft_mac mac; // of an underlay device; zero: not known (underlay_mine)
+	u64 mac_asked_ns;
 	u32 pass; // of a NIC with a twin and of its wire: the other's slot, for pass_frame; else 0
 	struct engine *engine;
 	u32 ifindex;         // its netdev, or its twin; 0: none

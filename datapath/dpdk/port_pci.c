@@ -185,6 +185,7 @@ static u32 pci_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u
 		u32 head = RTE_MIN(frames[i]->pkt_len, (u32)WEFT_PARSE_BYTES);
 		frames[i]->ol_flags = 0;
 		frames[i]->tx_offload = 0;
+		frames[i]->packet_type = 0;
 		if (likely(frames[i]->data_len >= head && head >= sizeof(struct rte_ether_hdr)))
 			frames[good++] = frames[i];
 		else

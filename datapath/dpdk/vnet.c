@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Virtio headers to mbuf flags and back, and checksums that have no flag.
 #include "datapath/dpdk/vnet.h"
+#include "datapath/dpdk/port.h"
 
 #include <rte_hash_crc.h>
 #include <rte_ip.h>
@@ -169,6 +170,8 @@ bool vnet_read(
 	const struct virtio_net_hdr *vnet, u32 inserted, bool underlay, struct rte_mbuf *frame)
 {
 	bool super = vnet->gso_type != VIRTIO_NET_HDR_GSO_NONE;
+	u32 known = VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID;
+	frame->packet_type = vnet->flags & known ? DPDK_SUM_KNOWN : 0;
 	if (!(vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
 		return !super; // the standard wants a superpacket's checksum partial
 	struct headers h;

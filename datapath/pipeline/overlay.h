@@ -36,6 +36,7 @@ struct overlay {
 	u32 peer; // port id
 	u32 vni;
 	u32 bytes;           // where the inner frame begins
+	u32 inner_bytes;     // of it; more of the packet is not its own
 	enum weft_drop drop; // OVERLAY_BAD: why
 	u8 tos;              // of the outer IP header
 	bool ipv6;
@@ -72,12 +73,25 @@ weft_inline enum overlay_kind overlay_parse_udp(const struct packet *p,
 	if (weft_ntoh16(udp->length) != length || length < headers + (u32)sizeof(struct eth_header))
 		return OVERLAY_BAD;
 	o->checksum = udp->checksum != 0;
+	if (o->ipv6 && !o->checksum) // RFC 8200 section 8.1
+		return OVERLAY_BAD;
 	const struct vxlan_header *vxlan = packet_at(p, offset + (u32)sizeof(*udp), sizeof(*vxlan));
 	if (!vxlan || !(vxlan->flags & WEFT_VXLAN_HAS_VNI))
 		return OVERLAY_BAD;
 	o->vni = weft_ntoh32(vxlan->vni) >> 8;
 	o->bytes = offset + headers;
+	o->inner_bytes = length - headers;
 	return OVERLAY_YES;
+}
+
+// The IP header's checksum; words: of 16 bits.
+weft_inline bool overlay_sum_right(const struct ipv4_header *ip, int words)
+{
+	u32 sum = 0;
+	for (int i = 0; i < words; i++)
+		sum += ((const be16 *)ip)[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (u16)((sum & 0xffff) + (sum >> 16)) == 0xffff;
 }
 
 weft_inline enum overlay_kind overlay_parse4(
@@ -88,11 +102,7 @@ weft_inline enum overlay_kind overlay_parse4(
 	if (!ip || ip->version_ihl != 0x45 || ip->protocol != WEFT_IP_UDP ||
 		weft_ntoh16(ip->fragment) & 0x3fff)
 		return OVERLAY_NO;
-	u32 sum = 0;
-	for (int i = 0; i < 10; i++)
-		sum += ((const be16 *)ip)[i];
-	sum = (sum & 0xffff) + (sum >> 16);
-	if ((u16)((sum & 0xffff) + (sum >> 16)) != 0xffff)
+	if (!overlay_sum_right(ip, sizeof(*ip) / 2))
 		return OVERLAY_NO;
 	parse_ip4(&dst, ip->dst);
 	u32 length = weft_ntoh16(ip->total_length);

@@ -194,11 +194,12 @@ static void test_claims_underlay(void **state)
 	int vxlan = host_socket(VXLAN_PORT);
 	set_claim(&host, &underlay);
 	host_tell(&host, 0, 0, VXLAN_PORT, 30);
+	host_tell(&host, TAG, 0xa000, VXLAN_PORT, 29); // priority-tagged
 	host_tell(&host, 0, 0, 5001, 31);
 	assert_int_equal(host_heard(host.socket), 31);
 	set_claim(&host, &(struct weft_claim){0});
 	host_tell(&host, 0, 0, VXLAN_PORT, 32);
-	assert_int_equal(host_heard(vxlan), 32); // and not 30
+	assert_int_equal(host_heard(vxlan), 32); // and not 30 or 29
 	close(vxlan);
 
 	set_claim(&host, &underlay);
@@ -278,14 +279,35 @@ static void test_underlay_gets_vxlan_only(void **state)
 	sent.bytes[14 + 19] ^= 1; // for another host
 	assert_true(guest_write(host.guest, &sent));
 	host_tell(&host, TAG, 5, VXLAN_PORT, 52);
+	for (u8 off = 1; off <= 4; off += 3) { // for a group, and for another station
+		host.mac[0] ^= off;
+		host_tell(&host, 0, 0, VXLAN_PORT, 55);
+		host.mac[0] ^= off;
+	}
 	host_tell(&host, 0, 0, VXLAN_PORT, 53);
 	struct rte_mbuf *frame = port_read(&port);
 	assert_int_equal(frame->pkt_len, 42 + 53);
+	assert_int_equal(frame->packet_type, 0); // nobody has looked at its checksum
+	rte_pktmbuf_free(frame);
+	host_tell(&host, TAG, 0xa000, VXLAN_PORT, 56);
+	frame = port_read(&port);
+	assert_int_equal(frame->pkt_len, 46 + 56);
+	const struct virtio_net_hdr valid = {.flags = VIRTIO_NET_HDR_F_DATA_VALID};
+	assert_true(vnet_read(&valid, 0, true, frame)); // a NIC has looked
+	assert_int_equal(frame->packet_type, DPDK_SUM_KNOWN);
+	rte_pktmbuf_free(frame);
+	build(&sent, &(struct shape){0, false, UDP, 57, true, 0}); // left to be done
+	memcpy(sent.bytes, host.mac, 6);
+	put16(sent.bytes + 14 + 20 + 2, VXLAN_PORT);
+	assert_true(guest_write(host.guest, &sent));
+	frame = port_read(&port);
+	assert_int_equal(frame->packet_type, DPDK_SUM_KNOWN);
 	rte_pktmbuf_free(frame);
 	set_claim(&host, &underlay6);
 	host_tell(&host, 0, 0, VXLAN_PORT, 54);
 	for (u32 last = 2; last > 0; last--) { // to fd00::2, then to the host
 		build(&sent, &(struct shape){0, true, UDP, 60 - last, false, 0});
+		memcpy(sent.bytes, host.mac, 6);
 		sent.bytes[14 + 39] = (u8)last;
 		put16(sent.bytes + 14 + 40 + 2, VXLAN_PORT);
 		assert_true(guest_write(host.guest, &sent));

@@ -29,6 +29,22 @@ static void test_pull(void **state)
 	}
 }
 
+static void test_trim(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < 3000; i++) {
+		flat_make(&made, false, false, false, 60 + frames_random(2500));
+		struct rte_mbuf *frame =
+			flat_chain(&frames, &made, 1 + frames_random(300), 1 + frames_random(200));
+		u32 bytes = i & 1 ? 1 + frames_random(made.length) : made.length;
+		dpdk_trim(frame, bytes);
+		assert_int_equal(flat_read(frame, got), bytes);
+		assert_memory_equal(got, made.bytes, bytes);
+		rte_pktmbuf_free(frame);
+		frames_check(&frames);
+	}
+}
+
 static void outer_make(u8 *outer, bool ipv6, u32 inner)
 {
 	u32 l3 = ipv6 ? 40 : 20;
@@ -98,6 +114,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pull),
+		cmocka_unit_test(test_trim),
 		cmocka_unit_test(test_push_outer),
 		cmocka_unit_test(test_push_outer_without_memory),
 	};

@@ -25,8 +25,10 @@ static void world(void)
 	u32 outer = opt.from_peer ? RIG_OUTER_BYTES : 0;
 	if (opt.vxlan || opt.from_peer)
 		rig_overlay();
-	if (opt.from_peer)
+	if (opt.from_peer) {
 		rig.engine->ports[RIG_FROM]->underlay = true;
+		rig.engine->ports[RIG_FROM]->mac = (struct weft_mac){{2, 0, 0, 0, 9, 8}};
+	}
 	frame_bytes = outer + opt.size;
 	for (u32 i = 0; i < opt.macs; i++)
 		rig_put_place(2 + i, opt.vxlan ? RIG_PEER : RIG_TO);

@@ -44,8 +44,10 @@ static inline u32 rig_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **ou
 {
 	(void)queue;
 	if (!rig.kept_bytes && count) {
-		rig.kept_bytes = out[count - 1]->data_len;
-		memcpy(rig.kept, rte_pktmbuf_mtod(out[count - 1], void *), rig.kept_bytes);
+		rig.kept_bytes = RTE_MIN(out[count - 1]->pkt_len, (u32)RIG_FRAME_MOST);
+		const void *at = rte_pktmbuf_read(out[count - 1], 0, rig.kept_bytes, rig.kept);
+		if (at != rig.kept)
+			memcpy(rig.kept, at, rig.kept_bytes);
 	}
 	rte_pktmbuf_free_bulk(out, count);
 	rig.sent[port->id] += count;

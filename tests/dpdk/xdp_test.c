@@ -192,16 +192,15 @@ static void test_steers_what_is_claimed(void **state)
 		u16 frame_vid, frame_port;
 		bool weft;
 	} cases[] = {
-		{0, 0, 0, UDP_PORT, false},
-		{WEFT_CLAIM_ALL, 0, 0, UDP_PORT, true},
-		{WEFT_CLAIM_ALL, 0, 7, UDP_PORT, true},
-		{WEFT_CLAIM_UNTAGGED, 0, 0, UDP_PORT, true},
+		{0, 0, 0, UDP_PORT, false}, {WEFT_CLAIM_ALL, 0, 0, UDP_PORT, true},
+		{WEFT_CLAIM_ALL, 0, 7, UDP_PORT, true}, {WEFT_CLAIM_UNTAGGED, 0, 0, UDP_PORT, true},
 		{WEFT_CLAIM_UNTAGGED, 0, 7, UDP_PORT, false},
 		{WEFT_CLAIM_TAGGED, 7, 7, UDP_PORT, true},
 		{WEFT_CLAIM_TAGGED, 8, 7, UDP_PORT, false},
 		{WEFT_CLAIM_TAGGED, 7, 0, UDP_PORT, false},
 		{WEFT_CLAIM_UNDERLAY, 0, 0, UDP_PORT, true},
 		{WEFT_CLAIM_UNDERLAY, 0, 7, UDP_PORT, false},
+		{WEFT_CLAIM_UNDERLAY, 0, 0xa000, UDP_PORT, true}, // a priority tag
 	};
 	struct rig rig;
 	(void)state;

@@ -86,6 +86,7 @@ struct packet_case {
 	bool answer;             // it may answer weft's own question: XDP leaves it to TC
 	bool asked;              // before: weftd has asked the port's guest
 	bool own_only;           // the carrier refuses it in the kernel
+	bool kernel_drops;       // before the carrier counts, too
 	const char *sim_only;    // why neither a test run nor a device takes the frame
 	const char *no_test_run; // why the kernel refuses it in a TC test run; it is sent live
 	bool in_bench;           // measured by `packets --bench`: the frame leaves as it came
@@ -98,7 +99,7 @@ extern const size_t services_case_count;
 
 // Outer headers, by the book and not by the code under test (tunnel.c).
 bool is_peer(u32 port);
-// change: words for frame_change on the outer headers, before the IP checksum; or NULL.
+// change: words for the outer headers (tunnel.c), before the IP checksum; or NULL.
 struct frame tunnel_wrap(u32 peer, u32 vni, const struct frame *inner, const char *change);
 // Checks every outer field (cmocka); returns the peer it is for.
 u32 tunnel_unwrap(const u8 *bytes, u32 length, u32 *vni, struct frame *inner);

@@ -301,7 +301,8 @@ static void the_vni_is_part_of_the_flow(void **state)
 	}
 }
 
-// The underlay's kernel would not take these for its own: nor does weft.
+// The underlay's kernel would not take these for its own: nor does weft. Where nobody comes behind
+// it, weft counts.
 static void outer_headers_must_be_ours(void **state)
 {
 	static struct engine_result result;
@@ -314,7 +315,10 @@ static void outer_headers_must_be_ours(void **state)
 	assert_int_equal(result.record.action, WEFT_ACTION_forward);
 	frame.bytes[24] ^= 1; // the IP checksum
 	assert_int_equal(ops->inject(engine, &packet, now_ns, &result), 0);
-	assert_true(result.record.passed);
+	if (ops == &engine_ebpf || ops == &engine_xdp)
+		assert_true(result.record.passed);
+	else
+		assert_string_equal(drop_name(result.record.reason), "bad_vxlan");
 	frame.bytes[24] ^= 1;
 	if (ops != &engine_ebpf) // sim has no MAC of its own
 		return;

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -20,8 +21,8 @@ bool is_peer(u32 port)
 // 192.0.2.1 is this host; the peers have their id as the last byte.
 static u16 ip_checksum(const u8 *header)
 {
-	u32 sum = 0;
-	for (u32 i = 0; i < 20; i += 2)
+	u32 sum = 0, bytes = 4u * (header[0] & 15);
+	for (u32 i = 0; i < bytes; i += 2)
 		sum += (u32)header[i] << 8 | header[i + 1];
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (u16) ~((sum & 0xffff) + (sum >> 16));
@@ -36,6 +37,56 @@ static void put16(u8 *at, u32 value)
 static u32 get16(const u8 *at)
 {
 	return (u32)at[0] << 8 | at[1];
+}
+
+static void insert(struct frame *f, u32 at, u32 bytes, u8 value)
+{
+	assert_true(f->length + bytes <= sizeof(f->bytes));
+	memmove(f->bytes + at + bytes, f->bytes + at, f->length - at);
+	memset(f->bytes + at, value, bytes);
+	f->length += bytes;
+}
+
+// Of UDP, over whatever is to the frame's end; off: so much from the right one.
+static void put_udp_sum(struct frame *f, const u8 *ip, u8 *udp, u32 off)
+{
+	u32 bytes = f->length - (u32)(udp - f->bytes), sum = 17 + bytes;
+	for (u32 i = 12; i < 20; i += 2)
+		sum += get16(ip + i);
+	for (u32 i = 0; i < bytes; i++)
+		sum += i & 1 ? udp[i] : (u32)udp[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	put16(udp + 6, (u32)(u16)~sum + off);
+}
+
+// options:N words of IPv4 options; sum:N a UDP checksum, so much from the right one; trailer:N
+// bytes behind the IP packet; tci:HEX an 802.1Q tag. Else a word is frame_change's.
+static void change_outer(struct frame *f, const char *words)
+{
+	u8 *ip = f->bytes + 14;
+	char *copy = strdup(words), *rest = copy, *next;
+	while ((next = strsep(&rest, " "))) {
+		u32 value = strchr(next, ':') ? (u32)strtoul(strchr(next, ':') + 1, NULL, 16) : 0;
+		if (strncmp(next, "options:", 8) == 0) {
+			insert(f, 34, 4 * value, 1);
+			ip[0] = (u8)(0x45 + value);
+			put16(ip + 2, f->length - 14);
+		} else if (strncmp(next, "sum:", 4) == 0) {
+			put_udp_sum(f, ip, ip + 4 * (ip[0] & 15), value);
+		} else if (strncmp(next, "trailer:", 8) == 0) {
+			insert(f, f->length, value, 0x55);
+		} else if (strncmp(next, "tci:", 4) == 0) {
+			put16(ip + 10, 0);
+			put16(ip + 10, ip_checksum(ip));
+			insert(f, 12, 4, 0);
+			put16(f->bytes + 12, 0x8100);
+			put16(f->bytes + 14, value);
+		} else {
+			frame_change(f, next);
+		}
+	}
+	free(copy);
 }
 
 struct frame tunnel_wrap(u32 peer, u32 vni, const struct frame *inner, const char *change)
@@ -58,8 +109,9 @@ struct frame tunnel_wrap(u32 peer, u32 vni, const struct frame *inner, const cha
 	put16(vxlan + 5, vni);
 	memcpy(f.bytes + OUTER, inner->bytes, inner->length);
 	if (change)
-		frame_change(&f, change);
-	put16(ip + 10, ip_checksum(ip));
+		change_outer(&f, change);
+	if (get16(f.bytes + 12) == 0x0800) // else it is done
+		put16(ip + 10, ip_checksum(ip));
 	return f;
 }
 
