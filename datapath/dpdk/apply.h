@@ -216,12 +216,18 @@ static enum weft_drop apply_encap(struct pipeline *line)
 	return send_to(line, line_take(line), line->verdict->port, line->verdict->tag);
 }
 
+enum { COPIES_AT_ONCE = 1024 }; // mbufs that wait to leave: others need some of the pool, too
+
 static void flood_copy(struct pipeline *line, u32 port, u16 tag)
 {
+	struct dpdk_worker *worker = line_of(line)->worker;
 	struct rte_mbuf *frame = line->packet->frame;
+	worker->copies += frame->nb_segs;
+	if (unlikely(worker->copies > COPIES_AT_ONCE))
+		worker_flush(worker);
 	struct rte_mbuf *copy = rte_pktmbuf_copy(frame, frame->pool, 0, UINT32_MAX);
-	if (copy)
-		send_to(line, copy, port, tag);
+	if (!copy || send_to(line, copy, port, tag) == WEFT_DROP_rewrite_failed)
+		account_drop(line->tables, line->key->in_port, WEFT_DROP_rewrite_failed);
 }
 
 // The frame becomes `bytes` long, in one segment.

@@ -88,7 +88,7 @@ void worker_flush(struct dpdk_worker *worker)
 			flush_slot(worker, slot);
 		worker->out[slot].listed = false;
 	}
-	worker->pending_count = 0;
+	worker->pending_count = worker->copies = 0;
 }
 
 static void result_add(struct engine_result *result, u32 port, struct rte_mbuf *frame)

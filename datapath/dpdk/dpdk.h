@@ -70,6 +70,7 @@ struct dpdk_worker {
 	struct dpdk_out *out; // by port slot
 	u32 *pending;         // slots with frames
 	u32 pending_count;
+	u32 copies;                   // mbufs of floods among them, at most
 	struct engine_result *result; // injecting: frames go here instead
 	struct dpdk_clock clock;
 	u64 now_ns;

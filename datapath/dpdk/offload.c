@@ -247,9 +247,9 @@ static u32 super_segments(const struct super *s, struct rte_mbuf **out, u32 capa
 		out[0] = frame;
 		return 1;
 	}
-	count = RTE_MIN(count, capacity);
 	u32 room = rte_pktmbuf_data_room_size(frame->pool) - RTE_PKTMBUF_HEADROOM;
-	if (s->payload > room || rte_pktmbuf_alloc_bulk(frame->pool, out, count))
+	if (count > capacity || s->payload > room ||
+		rte_pktmbuf_alloc_bulk(frame->pool, out, count))
 		return drop(frame);
 	if (!super_cut(s, out, count)) {
 		rte_pktmbuf_free_bulk(out, count);

@@ -11,9 +11,9 @@
 #include "datapath/dpdk/port.h"
 
 enum {
-	// Room for what a frame becomes: 64 KiB by the smallest MSS that is usual (536) are 123.
-	// What is more is dropped, as a queue would drop it.
-	DPDK_SEGMENTS = 128,
+	// Room for what a frame becomes: 64 KiB in parts that are smaller than any path's MTU. A
+	// frame of more is dropped.
+	DPDK_SEGMENTS = 1024,
 };
 
 // dpdk_complete() for the common case that nothing is to be done.

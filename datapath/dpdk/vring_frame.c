@@ -4,9 +4,8 @@
 
 #include <rte_ip.h>
 #include <weft/wire.h>
+#include "datapath/dpdk/offload.h"
 #include "datapath/dpdk/vnet.h"
-
-enum { SEGMENTS_MOST = 1024 }; // of 64 KiB they are smaller than any path's
 
 static const u64 segment_flags = RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG;
 
@@ -66,5 +65,5 @@ bool vring_claims(const struct virtio_net_hdr *header, struct rte_mbuf *frame)
 		frame->ol_flags &= ~segment_flags;
 		frame->tso_segsz = 0;
 	}
-	return payload <= (u32)frame->tso_segsz * SEGMENTS_MOST || !frame->tso_segsz;
+	return payload <= (u32)frame->tso_segsz * DPDK_SEGMENTS || !frame->tso_segsz;
 }

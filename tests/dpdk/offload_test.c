@@ -26,10 +26,11 @@ static void expect_complete(u32 takes, u32 first, u32 most, u32 capacity)
 	bool whole = !(needs(&made) & ~takes), keep = takes & ENGINE_TAKES_CHECKSUM;
 	u32 count = whole || !made.segment_bytes ? 1 : flat_segments(&made);
 	assert_true(capacity <= WEFT_ARRAY_SIZE(out));
-	assert_int_equal(dpdk_finish(frame, takes, out, capacity), RTE_MIN(count, capacity));
+	count = count <= capacity ? count : 0;
+	assert_int_equal(dpdk_finish(frame, takes, out, capacity), count);
 	if (whole)
 		assert_ptr_equal(out[0], frame);
-	for (u32 i = 0; i < count && i < capacity; i++) {
+	for (u32 i = 0; i < count; i++) {
 		const struct flat *expected = whole ? &made : &want;
 		if (!whole && made.segment_bytes)
 			flat_segment(&made, i, keep, &want);
