@@ -114,28 +114,60 @@ static int device_find(const char *path, u16 *id)
 	return rte_eth_dev_get_port_by_name(name, id);
 }
 
+// What DPDK made for the name goes, too: else it could not be made again.
+static void device_remove(u16 id)
+{
+	struct rte_eth_dev_info info;
+	bool known = !rte_eth_dev_info_get(id, &info);
+	rte_eth_dev_stop(id);
+	rte_eth_dev_close(id);
+	if (known && info.device)
+		rte_dev_remove(info.device);
+}
+
+static const char *unmade(const char *path, int error)
+{
+	if (error == -EEXIST)
+		return "another port has the device of that name";
+	if (strncmp(path, "net_", 4) == 0)
+		return "DPDK has no driver of that name, or not with these arguments; what it says "
+		       "is in weftd's log";
+	return "DPDK has no driver for the device, or it is bound to the kernel's: bind it to "
+	       "vfio-pci (dpdk-devbind.py -b vfio-pci ADDRESS)";
+}
+
+static int device_open(struct dpdk_port *port, struct pci_port *pci,
+	const struct engine_port *config, const char **why)
+{
+	// DPDK says of a device that is there that it was made.
+	int error = device_find(config->path, &pci->id) ? 0 : -EEXIST;
+	if (!error)
+		error = rte_dev_probe(config->path);
+	if (!error)
+		error = device_find(config->path, &pci->id);
+	*why = unmade(config->path, error);
+	if (error)
+		return error;
+	*why = "the device cannot be started; what DPDK says of it is in weftd's log";
+	error = device_start(port, pci, config->mtu);
+	if (!error)
+		return 0;
+	device_remove(pci->id);
+	return error;
+}
+
 static int pci_open(struct dpdk_port *port, const struct engine_port *config, const char **why)
 {
 	struct pci_port *pci = calloc(1, sizeof(*pci));
 	*why = "there is no memory for the port";
 	if (!pci)
 		return -ENOMEM;
+	*why = "weftd has no file descriptor left for the port: raise its LimitNOFILE";
 	pci->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	*why = "DPDK has no driver for the device, or it is bound to the kernel's: bind it to "
-	       "vfio-pci (dpdk-devbind.py -b vfio-pci ADDRESS)";
-	int error = pci->timer < 0 ? -errno : rte_dev_probe(config->path);
-	if (!error)
-		error = device_find(config->path, &pci->id);
-	if (!error) {
-		*why = "the device cannot be started";
-		error = device_start(port, pci, config->mtu);
-		if (error) {
-			rte_eth_dev_stop(pci->id);
-			rte_eth_dev_close(pci->id);
-		}
-	}
+	int error = pci->timer < 0 ? -errno : device_open(port, pci, config, why);
 	if (error) {
-		close(pci->timer);
+		if (pci->timer >= 0)
+			close(pci->timer);
 		free(pci);
 		return error;
 	}
@@ -150,15 +182,10 @@ static int pci_open(struct dpdk_port *port, const struct engine_port *config, co
 static void pci_close(struct dpdk_port *port)
 {
 	struct pci_port *pci = port->driver_state;
-	struct rte_eth_dev_info info;
-	bool known = !rte_eth_dev_info_get(pci->id, &info);
 	while (rte_eth_dev_callback_unregister(
 		       pci->id, RTE_ETH_EVENT_INTR_LSC, link_changed, port) == -EAGAIN)
 		; // it runs
-	rte_eth_dev_stop(pci->id);
-	rte_eth_dev_close(pci->id);
-	if (known && info.device)
-		rte_dev_remove(info.device);
+	device_remove(pci->id);
 	close(pci->timer);
 	free(pci);
 	port->driver_state = NULL;

@@ -32,14 +32,27 @@ static void count_change(struct dpdk_port *port)
 	__atomic_fetch_add(&changes, 1, __ATOMIC_RELAXED); // a thread of DPDK's
 }
 
-static void open_device(struct dpdk_port *port, const char *path, u32 mtu)
+static int try_device(struct dpdk_port *port, const char *path, u32 mtu, const char **why)
 {
 	const struct engine_port config = {
 		.kind = ENGINE_PORT_PCI, .name = "x", .path = path, .mtu = mtu};
-	const char *why = NULL;
 	*port = (struct dpdk_port){
 		.pool = pool, .driver = &dpdk_pci, .wake_fd = {-1}, .changed = count_change};
-	assert_int_equal(dpdk_pci.open(port, &config, &why), 0);
+	return dpdk_pci.open(port, &config, why);
+}
+
+static void open_device(struct dpdk_port *port, const char *path, u32 mtu)
+{
+	const char *why = NULL;
+	assert_int_equal(try_device(port, path, mtu, &why), 0);
+}
+
+static void is_refused(const char *path, const char *says)
+{
+	struct dpdk_port port;
+	const char *why = "";
+	assert_int_not_equal(try_device(&port, path, 0, &why), 0);
+	assert_non_null(strstr(why, says));
 }
 
 static void open_ring(struct dpdk_port *port, const char *name)
@@ -110,13 +123,43 @@ static void a_quiet_device_wakes_by_time(void **state)
 
 static void what_is_no_device_is_refused(void **state)
 {
-	const struct engine_port config = {
-		.kind = ENGINE_PORT_PCI, .name = "x", .path = "net_nothing_x"};
-	struct dpdk_port port = {.pool = pool};
-	const char *why = NULL;
 	(void)state;
-	assert_int_not_equal(dpdk_pci.open(&port, &config, &why), 0);
-	assert_non_null(strstr(why, "driver"));
+	is_refused("net_nothing_x", "driver of that name");
+	is_refused("0000:ff:1f.6", "vfio-pci");
+}
+
+// Its port keeps it.
+static void a_device_of_another_port_is_refused(void **state)
+{
+	struct dpdk_port port;
+	struct rte_mbuf *frame = frame_make(1, 60);
+	(void)state;
+	open_ring(&port, "net_ring_e");
+	is_refused("net_ring_e", "another port");
+	assert_int_equal(dpdk_pci.tx(&port, 0, &frame, 1), 1);
+	assert_int_equal(dpdk_pci.rx(&port, 0, &frame, 1), 1);
+	rte_pktmbuf_free(frame);
+	dpdk_pci.close(&port);
+}
+
+// A client of memif must find its server.
+static void what_could_not_be_started_can_be_later(void **state)
+{
+	struct dpdk_port client, server;
+	char dev[2][128];
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		snprintf(dev[i], sizeof(dev[i]),
+			"net_memif%d,role=%s,socket-abstract=no,socket=/tmp/weft-pci-test-%d", i,
+			i ? "server" : "client", getpid());
+	is_refused(dev[0], "cannot be started");
+	is_refused(dev[0], "cannot be started");
+	for (int i = 0; i < 2; i++) {
+		open_device(&server, dev[1], 0);
+		open_device(&client, dev[0], 0);
+		dpdk_pci.close(&client);
+		dpdk_pci.close(&server);
+	}
 }
 
 static void a_device_can_be_opened_again(void **state)
@@ -200,6 +243,8 @@ int main(void)
 		cmocka_unit_test(frames_are_as_the_contract_says),
 		cmocka_unit_test(a_quiet_device_wakes_by_time),
 		cmocka_unit_test(what_is_no_device_is_refused),
+		cmocka_unit_test(a_device_of_another_port_is_refused),
+		cmocka_unit_test(what_could_not_be_started_can_be_later),
 		cmocka_unit_test(a_device_can_be_opened_again),
 		cmocka_unit_test(the_state_is_the_devices),
 		cmocka_unit_test(the_link_is_told),

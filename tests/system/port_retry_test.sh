@@ -27,3 +27,27 @@ expect a '["waiting",true]' '.[0] | [.state, (.why | test("a file is in the way 
 rmdir "$WORK/web2.sock"
 wait_for 6 json_is a '["waiting","no guest is connected to the socket"]' '.[0] | [.state, .why]' port show web2
 equal 1 "$(grep -c 'a file is in the way' "$WORK/a/log")" "lines in the log of what is tried again and again"
+
+# --- a device of DPDK's whose other end is not there yet: a memif's client
+host_new b
+echo 'dpdk: {pci: true}' >"$WORK/config.yaml"
+host_stop a
+for host in a b; do
+	host_start "$host" --config "$WORK/config.yaml"
+done
+memif() { # memif ROLE
+	echo "net_memif0,role=$1,socket-abstract=no,socket=$WORK/memif"
+}
+ctl b network add blue
+for _ in 1 2; do
+	refused a 1 'cannot be started' port add m type pci dev "$(memif client)" network blue
+done
+ctl b port add m type pci dev "$(memif server)" network blue
+ctl a port add m type pci dev "$(memif client)" network blue
+wait_for 5 json_is a up '.[0].state' port show m
+host_stop a
+host_stop b
+host_start a --config "$WORK/config.yaml"
+expect a '["down",true]' '.[0] | [.state, (.why | test("cannot be started"))]' port show m
+host_start b --config "$WORK/config.yaml"
+wait_for 6 json_is a '["up",null]' '.[0] | [.state, .why]' port show m
