@@ -19,9 +19,7 @@
 LOG_MODULE(dpdk);
 
 enum {
-	EAL_MEMORY_MB = 64,
-	EAL_FRAMES = 8192, // ports copy: frames wait in bursts, not in rings
-	EAL_CACHE = 256,
+	EAL_MEMORY_MB = 64, // most ports copy: frames wait in bursts, not in rings
 	HUGE_MB = 2,
 };
 
@@ -130,8 +128,8 @@ int eal_open(const struct engine_dpdk_config *config, const char **why)
 		return error;
 	if (!huge)
 		rte_memseg_walk(advise, NULL);
-	pool = rte_pktmbuf_pool_create(
-		"weft", EAL_FRAMES, EAL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	pool = rte_pktmbuf_pool_create("weft", memory_mb * EAL_FRAMES_PER_MB, EAL_CACHE, 0,
+		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	if (!pool) {
 		*why = "there is not memory enough for frames; raise dpdk.memory_mb";
 		return -ENOMEM;

@@ -5,6 +5,9 @@
 #include <rte_mbuf.h>
 #include "datapath/engine.h"
 
+// For frames goes about a third of the memory.
+enum { EAL_FRAMES_PER_MB = 128, EAL_CACHE = 256 };
+
 // Takes hugepages or ordinary memory as config->pages says. After an error *why is a sentence;
 // static memory. Once it has worked it is a no-op.
 int eal_open(const struct engine_dpdk_config *config, const char **why);

@@ -2,6 +2,9 @@
 // Ports of kind pci: a NIC that DPDK drives itself, or any other ethdev, by the name DPDK knows it
 // by.
 //
+// A NIC holds a frame per descriptor, of those that are for everybody; so weft counts what NICs may
+// hold, and takes no more of them than leave enough for the rest.
+//
 // One queue each way. Without receive interrupts a worker looks at a quiet NIC every LOOK_NS.
 #include <errno.h>
 #include <rte_dev.h>
@@ -11,10 +14,13 @@
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
-#include "datapath/dpdk/port.h"
+#include "datapath/dpdk/dpdk.h"
+#include "datapath/dpdk/eal.h"
 
 enum {
 	DESCRIPTORS = 1024,
+	OTHERS = 1280,                  // frames: a burst of superpackets, and what it becomes
+	PER_WORKER = EAL_CACHE * 3 / 2, // that may lie in its cache
 	LOOK_NS = 50000,
 	L2_BYTES = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN,
 	LOOK_POLLS = 1 << 16, // busy: what the NIC has lost is read so often
@@ -23,6 +29,7 @@ enum {
 struct pci_port {
 	u16 id; // DPDK's
 	int timer;
+	u32 frames; // that it may hold
 	u64 missed; // as the NIC said it last
 	u32 polls;
 	bool interrupts;
@@ -53,7 +60,34 @@ static u64 scatter(const struct rte_eth_dev_info *info, const struct dpdk_port *
 	return mtu + L2_BYTES > room ? info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER : 0;
 }
 
-static int device_start(struct dpdk_port *port, struct pci_port *pci, u32 mtu)
+static u32 held; // frames that NICs may hold, all together
+
+static void frames_return(struct pci_port *pci)
+{
+	held -= pci->frames;
+	pci->frames = 0;
+}
+
+static int frames_take(
+	const struct dpdk_port *port, struct pci_port *pci, u32 frames, const char **why)
+{
+	static char message[128];
+	u32 workers = port->engine ? port->engine->worker_count : 1; // injecting is one more
+	u32 wanted = held + frames + OTHERS + (workers + 1) * PER_WORKER;
+	if (wanted <= port->pool->size) {
+		held += frames;
+		pci->frames = frames;
+		return 0;
+	}
+	snprintf(message, sizeof(message),
+		"the NIC would leave too few frames for the others: raise dpdk.memory_mb by %u and "
+		"start weftd again",
+		(wanted - port->pool->size + EAL_FRAMES_PER_MB - 1) / EAL_FRAMES_PER_MB);
+	*why = message;
+	return -ENOMEM;
+}
+
+static int device_start(struct dpdk_port *port, struct pci_port *pci, u32 mtu, const char **why)
 {
 	struct rte_eth_dev_info info;
 	struct rte_eth_conf conf = {.intr_conf.rxq = 1};
@@ -71,6 +105,8 @@ static int device_start(struct dpdk_port *port, struct pci_port *pci, u32 mtu)
 	}
 	if (!error)
 		error = rte_eth_dev_adjust_nb_rx_tx_desc(pci->id, &rx, &tx);
+	if (!error)
+		error = frames_take(port, pci, (u32)rx + tx, why);
 	int socket = rte_eth_dev_socket_id(pci->id);
 	if (!error)
 		error = rte_eth_rx_queue_setup(pci->id, 0, rx, (unsigned)socket, NULL, port->pool);
@@ -149,10 +185,11 @@ static int device_open(struct dpdk_port *port, struct pci_port *pci,
 	if (error)
 		return error;
 	*why = "the device cannot be started; what DPDK says of it is in weftd's log";
-	error = device_start(port, pci, config->mtu);
+	error = device_start(port, pci, config->mtu, why);
 	if (!error)
 		return 0;
 	device_remove(pci->id);
+	frames_return(pci);
 	return error;
 }
 
@@ -186,6 +223,7 @@ static void pci_close(struct dpdk_port *port)
 		       pci->id, RTE_ETH_EVENT_INTR_LSC, link_changed, port) == -EAGAIN)
 		; // it runs
 	device_remove(pci->id);
+	frames_return(pci);
 	close(pci->timer);
 	free(pci);
 	port->driver_state = NULL;

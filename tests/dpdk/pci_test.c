@@ -162,6 +162,22 @@ static void what_could_not_be_started_can_be_later(void **state)
 	}
 }
 
+// The pool has room for three beside the rest.
+static void frames_are_left_to_others(void **state)
+{
+	struct dpdk_port port[3];
+	(void)state;
+	open_ring(&port[0], "net_ring_f0");
+	open_ring(&port[1], "net_ring_f1");
+	for (int i = 0; i < 3; i++) {
+		open_ring(&port[2], "net_ring_f2");
+		is_refused("net_ring_f3", "raise dpdk.memory_mb by 16");
+		dpdk_pci.close(&port[2]);
+	}
+	dpdk_pci.close(&port[1]);
+	dpdk_pci.close(&port[0]);
+}
+
 static void a_device_can_be_opened_again(void **state)
 {
 	struct dpdk_port port;
@@ -245,6 +261,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_device_is_refused),
 		cmocka_unit_test(a_device_of_another_port_is_refused),
 		cmocka_unit_test(what_could_not_be_started_can_be_later),
+		cmocka_unit_test(frames_are_left_to_others),
 		cmocka_unit_test(a_device_can_be_opened_again),
 		cmocka_unit_test(the_state_is_the_devices),
 		cmocka_unit_test(the_link_is_told),
@@ -255,6 +272,6 @@ int main(void)
 	if (unshare(CLONE_NEWNET) ||
 		rte_eal_init((int)WEFT_ARRAY_SIZE(arguments) - 1, arguments) < 0)
 		return 1;
-	pool = rte_pktmbuf_pool_create("pci", 8191, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	pool = rte_pktmbuf_pool_create("pci", 8192, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	return pool ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }
