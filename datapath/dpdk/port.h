@@ -41,6 +41,7 @@ struct dpdk_driver {
 
 	// on: from now on wake_fd of the queue becomes readable when a frame comes; returns true if
 	// frames wait already (the caller polls on). off: no more wake-ups; what has come is eaten.
+	// On again while it is on, if port->timed: no frame had come.
 	bool (*arm)(struct dpdk_port *port, u32 queue, bool on);
 
 	void (*state)(struct dpdk_port *port, struct engine_port_state *out);
@@ -79,6 +80,7 @@ struct dpdk_port {
 	u32 rx_queues;            // 0: nothing to receive from now
 	u32 tx_queues;            // 0: nobody there: frames are device_dropped
 	int wake_fd[DPDK_QUEUES]; // by rx queue; -1: none; fixed from open to close
+	bool timed;               // they are timers: perhaps no frame has come; fixed, too
 
 	rte_spinlock_t tx_lock[DPDK_QUEUES];
 	u32 worker; // which receives

@@ -5,7 +5,8 @@
 // A NIC holds a frame per descriptor, of those that are for everybody; so weft counts what NICs may
 // hold, and takes no more of them than leave enough for the rest.
 //
-// One queue each way. Without receive interrupts a worker looks at a quiet NIC every LOOK_NS.
+// One queue each way. Without receive interrupts a worker looks at a quiet NIC by time: after a
+// sixteenth of the time that it has been quiet, about.
 #include <errno.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
@@ -21,9 +22,12 @@ enum {
 	DESCRIPTORS = 1024,
 	OTHERS = 1280,                  // frames: a burst of superpackets, and what it becomes
 	PER_WORKER = EAL_CACHE * 3 / 2, // that may lie in its cache
-	LOOK_NS = 50000,
+	LOOK_LEAST_NS = 50000,
+	LOOK_MOST_NS = 1000000,
+	LOOK_SHARE = 16,
 	L2_BYTES = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN,
-	LOOK_POLLS = 1 << 16, // busy: what the NIC has lost is read so often
+	LOST_POLLS = 1 << 16, // busy: what the NIC has lost is read so often,
+	LOST_LOOKS = 64,      // and quiet so often: some drivers take long to tell
 };
 
 struct pci_port {
@@ -31,7 +35,8 @@ struct pci_port {
 	int timer;
 	u32 frames; // that it may hold
 	u64 missed; // as the NIC said it last
-	u32 polls;
+	u32 polls, looks;
+	u32 look_ns; // until the next
 	bool interrupts;
 	bool prepare; // frames with offloads go through rte_eth_tx_prepare
 };
@@ -128,8 +133,9 @@ static int device_start(struct dpdk_port *port, struct pci_port *pci, u32 mtu, c
 static void device_wake(struct dpdk_port *port, struct pci_port *pci)
 {
 	int fd = pci->interrupts ? rte_eth_dev_rx_intr_ctl_q_get_fd(pci->id, 0) : -1;
-	pci->interrupts = fd >= 0;
 	port->wake_fd[0] = fd >= 0 ? fd : pci->timer;
+	port->timed = fd < 0;
+	pci->look_ns = LOOK_LEAST_NS;
 }
 
 // From a thread of DPDK's.
@@ -257,7 +263,9 @@ static u32 pci_rx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u
 			rte_pktmbuf_free(frames[i]);
 	}
 	port_lost(port, WEFT_DROP_rx_malformed, count - good);
-	if (unlikely(++pci->polls % LOOK_POLLS == 0))
+	if (count)
+		pci->look_ns = LOOK_LEAST_NS;
+	if (unlikely(++pci->polls % LOST_POLLS == 0))
 		read_lost(port, pci);
 	return good;
 }
@@ -270,23 +278,28 @@ static u32 pci_tx(struct dpdk_port *port, u32 queue, struct rte_mbuf **frames, u
 	return rte_eth_tx_burst(pci->id, (u16)queue, frames, (u16)count);
 }
 
+// The longer it is quiet, the less often it is looked at.
+static void timer_arm(struct dpdk_port *port, struct pci_port *pci, bool on)
+{
+	const struct itimerspec next = {.it_value.tv_nsec = on ? pci->look_ns : 0};
+	timerfd_settime(pci->timer, 0, &next, NULL); // what has come is forgotten with it
+	if (!on)
+		return;
+	if (pci->look_ns == LOOK_LEAST_NS || ++pci->looks % LOST_LOOKS == 0)
+		read_lost(port, pci);
+	pci->look_ns = RTE_MIN(pci->look_ns + pci->look_ns / LOOK_SHARE, (u32)LOOK_MOST_NS);
+}
+
 static bool pci_arm(struct dpdk_port *port, u32 queue, bool on)
 {
 	struct pci_port *pci = port->driver_state;
-	const struct itimerspec soon = {.it_value.tv_nsec = LOOK_NS}, never = {0};
-	u64 eaten;
-	if (on)
-		read_lost(port, pci);
-	if (pci->interrupts) {
-		if (!on)
-			return rte_eth_dev_rx_intr_disable(pci->id, (u16)queue), false;
-		rte_eth_dev_rx_intr_enable(pci->id, (u16)queue);
-		return rte_eth_rx_queue_count(pci->id, (u16)queue) > 0;
-	}
-	timerfd_settime(pci->timer, 0, on ? &soon : &never, NULL);
-	if (!on && read(pci->timer, &eaten, sizeof(eaten)) < 0)
-		return false; // it had not come
-	return false;
+	if (port->timed)
+		return timer_arm(port, pci, on), false;
+	if (!on)
+		return rte_eth_dev_rx_intr_disable(pci->id, (u16)queue), false;
+	read_lost(port, pci);
+	rte_eth_dev_rx_intr_enable(pci->id, (u16)queue);
+	return rte_eth_rx_queue_count(pci->id, (u16)queue) > 0;
 }
 
 static void pci_state(struct dpdk_port *port, struct engine_port_state *out)

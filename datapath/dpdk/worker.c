@@ -206,6 +206,18 @@ static u32 queue_poll(struct dpdk_worker *worker, struct dpdk_queue *queue)
 	return count;
 }
 
+// After a poll in vain. True: it is armed now, at once when only a timer wanted that poll.
+static bool queue_rest(const struct dpdk_worker *worker, struct dpdk_queue *queue)
+{
+	bool looked = queue->woken && queue->port->timed;
+	if (!looked && worker->now_ns - queue->empty_since_ns < worker->engine->spin_ns)
+		return false;
+	if (!queue_cool(queue))
+		return false;
+	queue->woken = false; // not to be put aside any more
+	return true;
+}
+
 // The queues whose descriptors are ready are hot from now. Only while the worker is online: else a
 // queue could go away meanwhile.
 static void worker_heed(struct dpdk_worker *worker)
@@ -286,8 +298,7 @@ static u32 worker_round(struct dpdk_worker *worker, const struct dpdk_poll_list 
 		*frames += count;
 		if (count)
 			last = queue, served++;
-		if (count || worker->now_ns - queue->empty_since_ns < worker->engine->spin_ns ||
-			!queue_cool(queue))
+		if (count || !queue_rest(worker, queue))
 			hot++;
 	}
 	worker_forgive(list, last, served, owing);

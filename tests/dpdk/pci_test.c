@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <cmocka.h>
 #include "datapath/dpdk/port.h"
 #include "tests/dpdk/frontend.h"
@@ -118,6 +119,38 @@ static void a_quiet_device_wakes_by_time(void **state)
 	dpdk_pci.arm(&port, 0, true);
 	dpdk_pci.arm(&port, 0, false);
 	assert_int_equal(poll(&wake, 1, 20), 0);
+	dpdk_pci.close(&port);
+}
+
+static long armed_ns(struct dpdk_port *port) // until it wakes, at most
+{
+	struct itimerspec left;
+	dpdk_pci.arm(port, 0, true);
+	assert_int_equal(timerfd_gettime(port->wake_fd[0], &left), 0);
+	assert_int_equal(left.it_value.tv_sec, 0);
+	return left.it_value.tv_nsec;
+}
+
+static void what_is_quiet_for_longer_is_looked_at_less_often(void **state)
+{
+	struct dpdk_port port;
+	struct rte_mbuf *in[DPDK_BURST];
+	long longest = 0;
+	(void)state;
+	open_ring(&port, "net_ring_q");
+	assert_true(port.timed);
+	assert_in_range(armed_ns(&port), 0, 50000);
+	for (int i = 0; i < 1000 && longest <= 900000; i++) {
+		assert_int_equal(dpdk_pci.rx(&port, 0, in, DPDK_BURST), 0);
+		longest = armed_ns(&port);
+		assert_in_range(longest, 0, 1000000);
+	}
+	assert_true(longest > 900000);
+	in[0] = frame_make(1, 60);
+	assert_int_equal(dpdk_pci.tx(&port, 0, in, 1), 1);
+	assert_int_equal(dpdk_pci.rx(&port, 0, in, DPDK_BURST), 1);
+	rte_pktmbuf_free(in[0]);
+	assert_in_range(armed_ns(&port), 0, 50000);
 	dpdk_pci.close(&port);
 }
 
@@ -258,6 +291,7 @@ int main(void)
 		cmocka_unit_test(frames_go_out_and_come_in),
 		cmocka_unit_test(frames_are_as_the_contract_says),
 		cmocka_unit_test(a_quiet_device_wakes_by_time),
+		cmocka_unit_test(what_is_quiet_for_longer_is_looked_at_less_often),
 		cmocka_unit_test(what_is_no_device_is_refused),
 		cmocka_unit_test(a_device_of_another_port_is_refused),
 		cmocka_unit_test(what_could_not_be_started_can_be_later),

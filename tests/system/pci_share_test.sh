@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# What NICs that DPDK drives leave to the other ports: frames, as many as dpdk.memory_mb says.
+# What NICs that DPDK drives leave to the other ports: frames, as many as dpdk.memory_mb says, and the worker's time while
+# they are quiet.
 set -euo pipefail
 # shellcheck source=tests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -9,7 +10,7 @@ set -euo pipefail
 . "$(dirname "$0")/traffic.sh"
 
 configure() { # configure MEMORY_MB
-	echo "dpdk: {pci: true, memory_mb: $1}" >"$WORK/config.yaml"
+	echo "dpdk: {pci: true, memory_mb: $1, spin_us: 2000}" >"$WORK/config.yaml"
 	host_start a --config "$WORK/config.yaml"
 }
 reaches() {
@@ -31,8 +32,26 @@ for i in 1 2; do
 	guest_veth a "g$i" "c$i" "10.1.0.$i/24"
 done
 
+# --- a quiet NIC without interrupts costs looks, not a worker that spins for spin_us after each
 configure 64
 ctl a network add blue
+ctl a port add quiet type pci dev net_null0,no-rx=1 network blue
+spent() { # seconds of the worker: all, awake; how often it has slept
+	curl -sS --unix-socket "$WORK/a/run/weftd.sock" http://weftd/metrics |
+		awk '/^weft_worker_seconds_total/ { all += $2; if (!/sleep/) awake += $2 } /^weft_worker_wake_seconds_count/ { n = $2 }
+			END { print all, awake, n }'
+}
+slept() { # slept TIMES: since it was asked first
+	read -r all awake times < <(spent)
+	[ "$times" -ge $((times0 + $1)) ]
+}
+read -r all0 awake0 times0 < <(spent)
+wait_for 20 slept 300
+awk -v all="$all" -v all0="$all0" -v awake="$awake" -v awake0="$awake0" 'BEGIN { exit !(awake - awake0 < (all - all0) / 2) }' ||
+	die "awake for $awake0 to $awake s of $all0 to $all"
+ctl a port del quiet
+
+# --- frames
 for i in 1 2; do
 	ctl a port add "c$i" type device network blue
 done
