@@ -28,6 +28,12 @@ static int core_add(struct dpdk_cores *out, const cpu_set_t *ours, long core, co
 		       "which it may";
 		return -EINVAL;
 	}
+	for (u32 i = 0; i < out->count; i++) {
+		if (!CPU_ISSET(core, &out->cpus[i]))
+			continue;
+		*why = "dpdk.cores names a core twice: a core has one worker";
+		return -EINVAL;
+	}
 	if (out->count == DPDK_WORKERS) {
 		*why = "dpdk.cores names more than 16 cores";
 		return -EINVAL;

@@ -107,6 +107,19 @@ static u32 memory_of(const struct engine_dpdk_config *config)
 	return config->memory_mb ? config->memory_mb : EAL_MEMORY_MB;
 }
 
+int eal_check(const struct engine_dpdk_config *config, u32 workers, const char **why)
+{
+	static char message[128];
+	u32 least_mb = (eal_least(workers) + EAL_FRAMES_PER_MB - 1) / EAL_FRAMES_PER_MB;
+	if (memory_of(config) >= least_mb)
+		return 0;
+	snprintf(message, sizeof(message),
+		"%u MiB are too few for %u workers: dpdk.memory_mb must be at least %u",
+		memory_of(config), workers, least_mb);
+	*why = message;
+	return -EINVAL;
+}
+
 u64 eal_bytes(const struct engine_dpdk_config *config)
 {
 	const char *unread;

@@ -119,6 +119,8 @@ static int dpdk_memory(
 	*out = (struct engine_memory){0};
 	int error = cores_read(config->dpdk.cores, &cores, why);
 	u32 workers = error ? 1 : workers_of(&cores); // the injector is one more
+	if (!error)
+		error = eal_check(&config->dpdk, workers, why);
 	for (u32 i = 0; i < WEFT_TABLE_count; i++)
 		out->table[i] = shared_bytes(i, config->capacity[i], workers);
 	out->other = (workers + 1) * flows_bytes(flow_slots_of(config)) + eal_bytes(&config->dpdk);

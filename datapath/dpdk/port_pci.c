@@ -20,8 +20,6 @@
 
 enum {
 	DESCRIPTORS = 1024,
-	OTHERS = 1280,                  // frames: a burst of superpackets, and what it becomes
-	PER_WORKER = EAL_CACHE * 3 / 2, // that may lie in its cache
 	LOOK_LEAST_NS = 50000,
 	LOOK_MOST_NS = 1000000,
 	LOOK_SHARE = 16,
@@ -77,8 +75,7 @@ static int frames_take(
 	const struct dpdk_port *port, struct pci_port *pci, u32 frames, const char **why)
 {
 	static char message[128];
-	u32 workers = port->engine ? port->engine->worker_count : 1; // injecting is one more
-	u32 wanted = held + frames + OTHERS + (workers + 1) * PER_WORKER;
+	u32 wanted = held + frames + eal_least(port->engine ? port->engine->worker_count : 1);
 	if (wanted <= port->pool->size) {
 		held += frames;
 		pci->frames = frames;

@@ -125,6 +125,10 @@ if [ "$ENGINE" = dpdk ]; then
 	refuses 'MiB more of .*run/tables, where [0-9]+ MiB are free: make that tmpfs larger' 'capacity: {connection: 8388608}'
 fi
 refuses 'the tables? .*take.* MiB' 'capacity: {latency: 67108864, drop: 67108864, fdb: 67108864, neighbour: 67108864, connection: 67108864}'
+if [ "$ENGINE" = dpdk ]; then
+	refuses 'names a core twice' 'dpdk: {cores: "0,0"}'
+	[ "$(nproc)" -lt 2 ] || refuses 'for 2 workers: dpdk.memory_mb must be at least 19' 'dpdk: {memory_mb: 18, cores: "0-1"}'
+fi
 host_start a
 all_answer "after refusals"
 equal "$before" "$(state)" "state after refusals"
