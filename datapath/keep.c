@@ -314,8 +314,10 @@ struct table *keep_table(struct keep *keep, enum weft_table table, u32 capacity)
 	if (left >= 0)
 		close(left);
 	if (made && renameat(keep->dir, new_name(table_infos[table].name, name), keep->dir,
-			    table_infos[table].name))
+			    table_infos[table].name)) {
 		log_warn("table %s goes with weftd: %m", table_infos[table].name);
+		unlinkat(keep->dir, name, 0);
+	}
 	return made;
 }
 

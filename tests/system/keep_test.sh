@@ -144,10 +144,11 @@ if [ "$ENGINE" = dpdk ]; then
 		short) truncate -s 100000 "$TABLES/connection" ;;
 		empty) : >"$TABLES/connection" ;;
 		link) ln -sf /etc/passwd "$TABLES/connection" ;;
+		directory) rm "$TABLES/connection" && mkdir "$TABLES/connection" ;;
 		esac
 	}
 	declare -A SENTENCE=([garbage]="it is no table" [another]="it is of another version of weftd" [short]="it is damaged" [empty]="it is no table"
-		[link]="Too many levels of symbolic links")
+		[link]="Too many levels of symbolic links" [directory]="Is a directory")
 	for what in "${!SENTENCE[@]}"; do
 		host_kill a
 		damage "$what"
@@ -155,6 +156,8 @@ if [ "$ENGINE" = dpdk ]; then
 		host_start a
 		equal 1 "$(grep -c "connection is discarded: ${SENTENCE[$what]}" "$WORK/a/log")" "sentences about: $what"
 		equal 1 "$(grep -c discarded "$WORK/a/log")" "sentences in all about: $what"
+		equal '' "$(find "$TABLES" -name '*.new')" "files that are left after: $what"
+		[ "$what" != directory ] || rmdir "$TABLES/connection"
 		equal '[0,false]' "$(json a '[length, false]' connection show)" "connections after: $what"
 		equal g "$(ask out $NAT 1 | jq -r 'keys[] | select(. != "failed")' | cut -c1)" "who serves after: $what"
 	done
