@@ -107,13 +107,28 @@ static unsigned long long mib(u64 bytes)
 	return (bytes + (1 << 20) - 1) >> 20;
 }
 
-static int no_room(
-	const struct engine_memory *memory, u64 wanted, u64 available, struct failure *failure)
+static int no_room_for_other(const struct weftd *weftd, const struct engine_memory *memory,
+	u64 wanted, u64 available, struct failure *failure)
+{
+	bool dpdk = strcmp(weftd->engine_ops->name, "dpdk") == 0;
+	fail(failure, -ENOMEM, "no_memory",
+		"the engine takes %llu MiB more, %llu of them %s, and this host has %llu MiB: "
+		"nothing was taken",
+		mib(wanted), mib(memory->other), dpdk ? "frames and flow caches" : "flow caches",
+		available >> 20);
+	return fail_hint(failure, "lower %s in the daemon's configuration",
+		dpdk ? "dpdk.memory_mb or dpdk.flow_slots" : "ebpf.flow_slots");
+}
+
+static int no_room(const struct weftd *weftd, const struct engine_memory *memory, u64 wanted,
+	u64 available, struct failure *failure)
 {
 	u32 largest = 0;
 	for (u32 i = 0; i < WEFT_TABLE_count; i++)
 		if (memory->table[i] > memory->table[largest])
 			largest = i;
+	if (memory->other > memory->table[largest])
+		return no_room_for_other(weftd, memory, wanted, available, failure);
 	fail(failure, -ENOMEM, "no_memory",
 		"the tables take %llu MiB more, %llu of them the table %s, and this host has %llu "
 		"MiB: nothing was taken",
@@ -134,7 +149,7 @@ static int judge(const struct weftd *weftd, const struct engine_config *config,
 			"the %s engine does not start: %s", weftd->engine_ops->name,
 			why ? why : strerror(-error));
 	u64 wanted = bytes > memory->present ? bytes - memory->present : 0;
-	return wanted <= *available ? 0 : no_room(memory, wanted, *available, failure);
+	return wanted <= *available ? 0 : no_room(weftd, memory, wanted, *available, failure);
 }
 
 // Tables of less than a MiB are one number.

@@ -126,6 +126,7 @@ if [ "$ENGINE" = dpdk ]; then
 fi
 refuses 'the tables? .*take.* MiB' 'capacity: {latency: 67108864, drop: 67108864, fdb: 67108864, neighbour: 67108864, connection: 67108864}'
 if [ "$ENGINE" = dpdk ]; then
+	refuses 'of them frames and flow caches, .*lower dpdk.memory_mb' 'dpdk: {memory_mb: 1000000, pages: small}'
 	refuses 'names a core twice' 'dpdk: {cores: "0,0"}'
 	[ "$(nproc)" -lt 2 ] || refuses 'for 2 workers: dpdk.memory_mb must be at least 19' 'dpdk: {memory_mb: 18, cores: "0-1"}'
 fi
