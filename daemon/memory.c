@@ -49,40 +49,85 @@ static u64 read_number(const char *path) // all ones: no limit, or not known
 	return read ? number : UINT64_MAX;
 }
 
-static u64 machine_bytes(void)
+// The number of a line, as in "MemAvailable: %llu".
+static bool read_line(const char *path, const char *format, unsigned long long *number)
 {
-	FILE *file = fopen("/proc/meminfo", "re");
-	unsigned long long kib = 0;
+	FILE *file = fopen(path, "re");
 	char line[128];
 	bool found = false;
 	while (file && !found && fgets(line, sizeof(line), file))
-		found = sscanf(line, "MemAvailable: %llu", &kib) == 1;
+		found = sscanf(line, format, number) == 1;
 	if (file)
 		fclose(file);
-	return found ? kib << 10 : UINT64_MAX;
+	return found;
 }
 
-// Of weftd's control group (v2) and those above it.
+static u64 machine_bytes(void)
+{
+	unsigned long long kib;
+	return read_line("/proc/meminfo", "MemAvailable: %llu", &kib) ? kib << 10 : UINT64_MAX;
+}
+
+struct hierarchy { // of control groups
+	const char *root, *most, *now, *cache;
+};
+
+// What the group holds for files nobody reads just now, it gives up when it needs room.
+static u64 group_taken(const struct hierarchy *in, const char *group)
+{
+	char path[PATH_MAX + 64];
+	unsigned long long cache = 0;
+	snprintf(path, sizeof(path), "%s%s/%s", in->root, group, in->now);
+	u64 now = read_number(path);
+	snprintf(path, sizeof(path), "%s%s/memory.stat", in->root, group);
+	read_line(path, in->cache, &cache);
+	return now > cache ? now - cache : 0;
+}
+
+// Of a group (its path: none for the root) and those above it. Changes the path.
+static u64 group_left(const struct hierarchy *in, char *group)
+{
+	char path[PATH_MAX + 64];
+	u64 least = UINT64_MAX;
+	for (char *end = group + strlen(group); end; end = strrchr(group, '/')) {
+		*end = '\0';
+		snprintf(path, sizeof(path), "%s%s/%s", in->root, group, in->most);
+		u64 most = read_number(path);
+		if (most == UINT64_MAX)
+			continue;
+		u64 taken = group_taken(in, group);
+		u64 left = most > taken ? most - taken : 0;
+		least = left < least ? left : least;
+	}
+	return least;
+}
+
+// Of weftd's group. A line is "N:CONTROLLERS:PATH"; v2 has no names of controllers there.
 static u64 group_bytes(void)
 {
-	char line[PATH_MAX] = "", path[PATH_MAX + 64];
+	static const struct hierarchy v2 = {
+		"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file %llu"};
+	static const struct hierarchy v1 = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes",
+		"memory.usage_in_bytes", "total_inactive_file %llu"};
+	char line[PATH_MAX];
 	FILE *file = fopen("/proc/self/cgroup", "re");
 	u64 least = UINT64_MAX;
-	while (file && strncmp(line, "0::", 3) != 0 && fgets(line, sizeof(line), file))
-		;
+	while (file && fgets(line, sizeof(line), file)) {
+		char *controllers = strchr(line, ':');
+		char *group = controllers ? strchr(++controllers, ':') : NULL;
+		if (!group)
+			continue;
+		*group++ = '\0';
+		group[strcspn(group, "\n")] = '\0';
+		u64 left = UINT64_MAX;
+		if (!*controllers)
+			left = group_left(&v2, group);
+		else if (strcmp(controllers, "memory") == 0)
+			left = group_left(&v1, group);
+		least = left < least ? left : least;
+	}
 	if (file)
 		fclose(file);
-	line[strcspn(line, "\n")] = '\0';
-	char *group = strncmp(line, "0::", 3) == 0 ? line + 3 : NULL;
-	for (char *slash; group && (slash = strrchr(group, '/')) && slash[1]; *slash = '\0') {
-		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", group);
-		u64 most = read_number(path);
-		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.current", group);
-		u64 now = most == UINT64_MAX ? 0 : read_number(path);
-		u64 left = most > now ? most - now : 0;
-		if (most != UINT64_MAX && left < least)
-			least = left;
-	}
 	return least;
 }
 

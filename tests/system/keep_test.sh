@@ -103,6 +103,28 @@ expect a "$bytes" '.[0].tables[] | select(.table == "fdb").memory_bytes' host sh
 ctl a host tables | grep -qE "^fdb +[0-9]+ +100000 +$bytes " || die "host tables says: $(ctl a host tables)"
 grep -qE "memory in MiB: .*fdb [0-9]+, .*in all [0-9]+" "$WORK/a/log" || die "no line in the log says what is taken"
 
+# Control groups limit it, too, of v1 and v2, and the root is a container's.
+limited() { # limited LINE DIRECTORY LIMIT-FILE USAGE-FILE FILES-KEY: 200,000,000 are left by what LINE of /proc/self/cgroup says
+	# shellcheck disable=SC2016
+	shown=$(unshare --mount --propagation private bash -c 'set -e
+		echo "$1" >"$6/cgroup"
+		mount -t tmpfs none /sys/fs/cgroup
+		mkdir -p "/sys/fs/cgroup/$2"
+		echo 300000000 >"/sys/fs/cgroup/$2/$3"
+		echo 150000000 >"/sys/fs/cgroup/$2/$4"
+		printf "file 7\n%s 50000000\n" "$5" >"/sys/fs/cgroup/$2/memory.stat"
+		mount --bind "$6/cgroup" /proc/$$/cgroup
+		exec "${@:7}"' - "$@" "$WORK" "$BUILD/weftd" --engine "$ENGINE" --check 2>/dev/null) || true
+	equal 200000000 "$(awk '/^free on this host/ { print $NF }' <<<"$shown")" "bytes that are free by $1 and $2/$3"
+}
+V1=(memory.limit_in_bytes memory.usage_in_bytes total_inactive_file)
+V2=(memory.max memory.current inactive_file)
+limited 0::/x.slice/weftd.service x.slice/weftd.service "${V2[@]}"
+limited 0::/x.slice/weftd.service x.slice "${V2[@]}"
+limited 0::/ . "${V2[@]}"
+limited 9:memory:/x.slice/weftd.service memory/x.slice "${V1[@]}"
+limited 9:memory:/docker/5a memory "${V1[@]}"
+
 refuses() { # refuses PATTERN SETTINGS: weftd says one sentence, and has taken nothing
 	local before after said
 	echo "$2" >"$WORK/large"
