@@ -11,7 +11,7 @@
 enum {
 	MEMBERS = RIG_PORTS - 1,
 	PARTS = 8, // mbufs of a frame
-	BYTES = 200,
+	BYTES = 1500,
 	LEFT_LEAST = 2000, // mbufs, while copies wait to leave
 };
 
@@ -33,7 +33,7 @@ static void world(void)
 	driver.tx = watch_tx;
 	assert_int_equal(shared_get(rig.engine, WEFT_TABLE_network, &id, &network), 0);
 	network.member_count = MEMBERS;
-	network.mtu = 9000;
+	network.mtu = 60000;
 	rig_put(WEFT_TABLE_network, &id, &network);
 	for (u32 port = 1; port <= MEMBERS; port++) {
 		struct weft_member_key key = {.network = RIG_NETWORK, .index = port - 1};
