@@ -142,7 +142,7 @@ int client_prepare(struct client *client, const char *path)
 	char url[256];
 
 	if (client->curl) {
-		curl_easy_reset(client->curl); // keeps the connection
+		curl_easy_reset(client->curl);
 	} else {
 		curl_global_init(CURL_GLOBAL_NOTHING);
 		client->curl = curl_easy_init();
@@ -210,6 +210,8 @@ static int perform(struct client *client, json_t **answer)
 	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, client->timeout_seconds);
 	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, keep);
 	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &text);
+	// Kept, it would be idle while run.c has one of its own; weftd gives out only so many.
+	curl_easy_setopt(client->curl, CURLOPT_FORBID_REUSE, 1L);
 	code = curl_easy_perform(client->curl);
 	status = client_finish(client, (int)code, text.bytes, text.length, answer);
 	free(text.bytes);

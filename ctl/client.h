@@ -13,7 +13,7 @@ struct client {
 	bool quiet;     // no messages
 	bool many;      // one of several: what it prints says whose it is
 	char host[256]; // what weftd calls itself; "": it did not answer yet
-	void *curl;     // kept between requests
+	void *curl;     // kept between requests; their connections are not
 };
 
 // 0 and the answer (owned by the caller), or an exit status after a message.

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include <weft/control.h>
 #include <weft/log.h>
@@ -28,7 +29,8 @@ enum {
 	CONNECTIONS_MAX = 256, // further ones wait in the backlog
 	IDLE_SECONDS = 30,
 	BACKLOG = 1024,
-	PAUSE_MS = 100, // after accept() failed for lack of descriptors
+	PAUSE_MS = 100,     // after accept() failed for lack of descriptors
+	QUIET_SECONDS = 60, // until the log says so again
 	TRIM_SECONDS = 1,
 };
 
@@ -39,9 +41,13 @@ struct api {
 	struct event *resume;
 	struct event *trim;
 	unsigned connections;
+	time_t quiet_until; // CLOCK_MONOTONIC
 	struct streams streams;
 	struct sockaddr_un address;
 };
+
+// For accept_failed: its listener's context is evhttp's. A process has one socket.
+static struct api *served;
 
 // `host stop` was asked for: leave when its answer is out.
 static void answered(struct evhttp_request *request, void *context)
@@ -156,15 +162,26 @@ static void resume(evutil_socket_t fd, short what, void *context)
 		evconnlistener_enable(api->listener);
 }
 
+static void warn_failed(struct api *api, int error)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec < api->quiet_until)
+		return;
+	api->quiet_until = now.tv_sec + QUIET_SECONDS;
+	log_warn("cannot accept a client: %s", strerror(error));
+}
+
 // Out of descriptors: the pending connection stays readable, so without a pause this would spin.
 static void accept_failed(struct evconnlistener *listener, void *context)
 {
-	struct api *api = context;
 	const struct timeval pause = {.tv_usec = PAUSE_MS * 1000};
 
-	log_warn("cannot accept a client: %s", strerror(errno));
+	(void)context;
+	warn_failed(served, errno);
 	evconnlistener_disable(listener);
-	event_add(api->resume, &pause);
+	event_add(served->resume, &pause);
 }
 
 static int fail_socket(const struct api *api, int err, const char *doing, struct failure *failure)
@@ -219,6 +236,7 @@ static int listen_on(struct api *api, struct failure *failure)
 		close(fd);
 		return fail_socket(api, errno, "serve", failure);
 	}
+	served = api;
 	evconnlistener_set_error_cb(api->listener, accept_failed);
 	return 0;
 }

@@ -126,7 +126,7 @@ programs() { # every executable of a folder
 # end of a run nothing is beside them.
 SYSTEM_DPDK=(offload overlay_change vhost_ports limits overlay xdp interop restart isolation probe lab_shipped fdb lab_path lab_trace lab_probe path_measure explain
 	service_quiet service_load service_flood service_path service refuse keep check pci pci_share service_peer underlay tap device cpu peer guest_memory port port_retry
-	privileges drops network direct latency trace)
+	privileges descriptors drops network direct latency trace)
 
 needs_dpdk() { # needs_dpdk SUITE: else the suite is one skipped test
 	[ -e "$BUILD/weft-dpdk.so" ] && return
