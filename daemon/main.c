@@ -243,6 +243,19 @@ static int run(struct weftd *weftd)
 	return EXIT_SUCCESS;
 }
 
+// The soft limit is low for the sake of programs that select(): weftd does not, and starts no
+// others. A port may take several descriptors, a client and a check one each.
+static void raise_descriptors(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur == files.rlim_max)
+		return;
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		log_warn("the limit of descriptors stays low: %s", strerror(errno));
+}
+
 // Nothing is opened, made or taken.
 static int check_memory(struct weftd *weftd)
 {
@@ -273,6 +286,7 @@ static int start(struct weftd *weftd, const char *config, bool check)
 	weftd->base = event_base_new();
 	if (!weftd->base)
 		abort();
+	raise_descriptors();
 	return run(weftd);
 }
 

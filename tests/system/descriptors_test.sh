@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Where descriptors run out, clients wait until some are free, and nothing else is harmed.
+# weftd takes all descriptors it may have. Where they run out, clients wait until some are free, and nothing else is harmed.
 set -euo pipefail
 # shellcheck source=tests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -8,9 +8,12 @@ set -euo pipefail
 
 host_new a
 most=$(ulimit -Hn)
+ulimit -Sn 256 # as where a shell has 1024 and a host of VMs needs more
 host_start a
+ulimit -Sn "$most"
 PID=${HOST_PID[a]}
 limit() { prlimit --pid "$PID" --nofile="$1:"; }
+equal "$most" "$(awk '/^Max open files/ { print $4 }' "/proc/$PID/limits")" "descriptors that weftd may have"
 ctl a network add blue
 
 # With so low a limit that COUNT descriptors are free, once no client is there.
