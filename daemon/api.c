@@ -164,13 +164,15 @@ static void resume(evutil_socket_t fd, short what, void *context)
 
 static void warn_failed(struct api *api, int error)
 {
+	struct failure failure;
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (now.tv_sec < api->quiet_until)
 		return;
 	api->quiet_until = now.tv_sec + QUIET_SECONDS;
-	log_warn("cannot accept a client: %s", strerror(error));
+	fail(&failure, -error, "no_client", "cannot accept a client: %s", strerror(error));
+	log_warn("%s", failure.message);
 }
 
 // Out of descriptors: the pending connection stays readable, so without a pause this would spin.

@@ -49,7 +49,7 @@ static int tell_engine(
 	if (error) {
 		memset(&c->told, 0xff, sizeof(c->told)); // unknown: whatever comes next is told
 		return fail(failure, error, "engine_failed", "the overlay cannot be attached: %s",
-			why ? why : strerror(-error));
+			fail_reason(error, why));
 	}
 	c->told = *overlay;
 	return 0;

@@ -257,7 +257,7 @@ static int attach(struct check_way *way, struct link *link, struct failure *fail
 	error = weftd->engine_ops->port_attach(weftd->engine, &port, &why);
 	if (error)
 		return fail(failure, error, "device", "%s cannot be attached: %s", link->name,
-			why ? why : strerror(-error));
+			fail_reason(error, why));
 	return link_set(weftd->links, link, &up, failure);
 }
 

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <weft/control.h>
 
 // Bytes of the UTF-8 sequence at text (RFC 3629); 0: there is none.
@@ -44,6 +45,19 @@ static void make_printable(char *text)
 	}
 }
 
+// Whatever was to be done, what is lacking is the same.
+static void say_limit(char *message, size_t size)
+{
+	struct rlimit files = {0};
+	size_t length = strlen(message);
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	snprintf(message + length, size - length,
+		"; weftd may have %llu descriptors and uses them all: start it with more, by "
+		"LimitNOFILE= of its systemd unit or by `ulimit -n`",
+		(unsigned long long)files.rlim_cur);
+}
+
 int fail(struct failure *f, int code, const char *code_name, const char *format, ...)
 {
 	va_list arguments;
@@ -57,6 +71,8 @@ int fail(struct failure *f, int code, const char *code_name, const char *format,
 	va_start(arguments, format);
 	vsnprintf(f->message, sizeof(f->message), format, arguments);
 	va_end(arguments);
+	if (code == -EMFILE)
+		say_limit(f->message, sizeof(f->message));
 	make_printable(f->message);
 	return code;
 }
@@ -78,12 +94,19 @@ int fail_words(struct failure *f, const char *format, ...)
 	return f->code;
 }
 
+const char *fail_reason(int error, const char *why)
+{
+	return why && error != -EMFILE ? why : strerror(-error);
+}
+
 int fail_hint(struct failure *f, const char *format, ...)
 {
 	va_list arguments;
 
 	if (!f)
 		return -EINVAL;
+	if (f->code == -EMFILE)
+		return f->code;
 	va_start(arguments, format);
 	vsnprintf(f->hint, sizeof(f->hint), format, arguments);
 	va_end(arguments);

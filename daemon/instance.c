@@ -93,7 +93,7 @@ static int start_engine(struct weftd *weftd, struct failure *failure)
 		return 0;
 	weftd->engine = NULL;
 	return fail(failure, err, "engine_failed", "the %s engine does not start: %s",
-		weftd->engine_ops->name, why ? why : strerror(-err));
+		weftd->engine_ops->name, fail_reason(err, why));
 }
 
 static int load(struct weftd *weftd, struct failure *failure)

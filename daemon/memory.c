@@ -192,7 +192,7 @@ static int judge(const struct weftd *weftd, const struct engine_config *config,
 	if (error)
 		return fail(failure, error, error == -ENOSPC ? "no_memory" : "engine_failed",
 			"the %s engine does not start: %s", weftd->engine_ops->name,
-			why ? why : strerror(-error));
+			fail_reason(error, why));
 	u64 wanted = bytes > memory->present ? bytes - memory->present : 0;
 	return wanted <= *available ? 0 : no_room(weftd, memory, wanted, *available, failure);
 }

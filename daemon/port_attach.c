@@ -15,7 +15,7 @@ static int fail_attach(const char *name, int error, const char *why, struct fail
 		return fail(failure, error, "in_use", "%s cannot be attached: %s", name,
 			why ? why : "it has a program of somebody else");
 	return fail(failure, error, "device", "%s cannot be attached: %s", name,
-		why ? why : strerror(-error));
+		fail_reason(error, why));
 }
 
 bool port_xdp(const struct port *port)

@@ -58,13 +58,16 @@ static const struct ebpf_hook *choose(struct engine *engine, u32 ifindex)
 	return take_tcx(engine) ? &ebpf_tcx : &ebpf_clsact;
 }
 
+// The name takes a descriptor, and the hooks no more at a time: where there is none left, they
+// would take a pin that they cannot open for one that is not there.
 int ebpf_hook_check(struct engine *engine, u32 ifindex, const char **why)
 {
 	char path[EBPF_PATH_BYTES], name[IF_NAMESIZE];
 	if (!if_indextoname(ifindex, name)) {
+		int error = errno == ENXIO ? -ENODEV : -EMFILE; // glibc then says ENOENT
 		*why = ebpf_why(
 			"there is no device with index %u in weftd's network namespace", ifindex);
-		return -ENODEV;
+		return error;
 	}
 	for (size_t i = 0; i < WEFT_ARRAY_SIZE(hooks); i++) {
 		pin_path(path, engine, hooks[i], ifindex);

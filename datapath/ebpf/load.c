@@ -96,6 +96,8 @@ static const char *load_sentence(int error)
 		return "the kernel has no room for the tables: lower their capacities in the "
 		       "daemon's "
 		       "configuration";
+	case -EMFILE: // of weftd, not of the kernel: whoever asked knows how many there may be
+		return strerror(EMFILE);
 	default:
 		return ebpf_why(
 			"the kernel refused weft's BPF program (%s): weft needs Linux 6.1 or "

@@ -28,7 +28,7 @@ leave() { # leave COUNT
 }
 sockets() { find "/proc/$PID/fd" -lname 'socket:*' | wc -l; }
 alone() { ! grep -q " 03 .* $(socket_of a)\$" "/proc/$PID/net/unix"; } # 03: connected
-refusals() { grep -c 'cannot accept a client' "$WORK/a/log"; }
+refusals() { grep -c 'cannot accept a client: Too many open files; weftd may have ' "$WORK/a/log"; }
 refused_once() { [ "$(refusals)" = 1 ]; }
 ticks() { awk '{ print $14 + $15 }' "/proc/$PID/task/$PID/stat"; } # of the thread that accepts, 100 a second
 
@@ -69,3 +69,14 @@ helper $last
 kill $idle
 wait $last || die "a client was not served when others had gone"
 limit "$most"
+
+# --- a port finds none: one sentence says what is lacking, whatever else the kernel may be about to refuse
+on a ip link add v1 type veth peer name v2
+leave 1 # for the client
+lacks="Too many open files; weftd may have $LIMIT descriptors and uses them all: start it with more, by LimitNOFILE="
+refused a 1 "cannot open /dev/net/tun: $lacks" port add t1 type tap network blue
+refused a 1 "v1 cannot be attached: $lacks" port add v1 type device network blue
+equal '' "$(on a ip -o link show t1 2>/dev/null)" "the tap of a port that was refused"
+limit "$most"
+ctl a port add t1 type tap network blue
+ctl a port add v1 type device network blue
