@@ -37,7 +37,7 @@ static const struct argument port_arguments[] = {
 	{"mac", NULL, ARGUMENT_MAC, 0, NULL, NULL, 0, 0, NULL,
 		"the guest's address in the words for QEMU; default: made from the name"},
 	{"queues", NULL, ARGUMENT_NUMBER, ARGUMENT_FIXED, NULL, NULL, 1, 256, "1",
-		"queues of the NIC; QEMU must ask for as many"},
+		"queues of the NIC, of vhost-user 16 at most; QEMU must ask for as many"},
 	{"owner", NULL, ARGUMENT_USER, ARGUMENT_FIXED, NULL, NULL, 0, 0, NULL,
 		"user who may open the tap or the socket"},
 	{"group", NULL, ARGUMENT_USER, ARGUMENT_FIXED, NULL, NULL, 0, 0, NULL,

@@ -60,6 +60,10 @@ static int vhost_check(
 	char path[PORT_PATH_BYTES];
 	struct owner owner;
 	(void)link;
+	if (spec_number(spec, "queues", 1) > ENGINE_VHOST_QUEUES)
+		return fail(failure, -EINVAL, "bad_value",
+			"a vhost-user port has at most %d `queues` (pairs); a tap may have 256",
+			ENGINE_VHOST_QUEUES);
 	int error = owner_read(spec, &owner, failure);
 	if (!error && is_client(spec) && (owner.user || owner.group)) {
 		fail(failure, -EINVAL, "bad_value",

@@ -35,6 +35,8 @@ enum engine_port_kind {
 	ENGINE_PORT_PCI,        // dpdk
 };
 
+enum { ENGINE_VHOST_QUEUES = 16 }; // pairs that a vhost-user port has at most
+
 struct engine_port {
 	u32 id;           // port id, 1 .. capacity - 1
 	u32 ifindex;      // the netdev, of a pci port its twin; 0 for sim and ports without one

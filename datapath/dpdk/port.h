@@ -12,7 +12,7 @@
 #include <rte_spinlock.h>
 #include "datapath/engine.h"
 
-enum { DPDK_BURST = 32, DPDK_QUEUES = 16 };
+enum { DPDK_BURST = 32, DPDK_QUEUES = ENGINE_VHOST_QUEUES };
 
 enum dpdk_frame {
 	DPDK_SUM_KNOWN = 1, // its first checksum was found right, or its sender is on this host

@@ -38,6 +38,13 @@ expect a '["client","/run/web2.sock",4,["blue:10","red:20"],"trunk"]' \
 	'.[0] | [.socket_mode,.socket,.queues,.tags,.mode]' port show web2
 equal "nothing to change" "$(ctl a diff "$WORK/objects")" "what a second apply would change"
 
+# pairs of queues: as many as the engine drives, and the words say so
+ctl a port add web3 type vhost-user network blue queues 16
+ctl a port del web3
+# shellcheck disable=SC2016
+refused a 1 'a vhost-user port has at most 16 `queues`' port add web3 type vhost-user network blue queues 17
+ctl a port add help | grep -q 'queues 1..256 .*vhost-user 16 at most' || die "the help does not say how many queues"
+
 # with an owner; where the directory is, everybody may look
 ctl a port add web3 type vhost-user network blue owner nobody
 equal 755 "$(stat -c %a "$run/vhost")" "mode of the directory"
