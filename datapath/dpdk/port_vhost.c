@@ -14,11 +14,12 @@ static void free_port(struct vhost_port *vhost)
 	free(vhost);
 }
 
-static struct vhost_port *new_port(struct dpdk_port *port, const struct engine_port *config)
+static int new_port(
+	struct vhost_port **out, struct dpdk_port *port, const struct engine_port *config)
 {
 	struct vhost_port *vhost = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*vhost));
 	if (!vhost)
-		return NULL;
+		return -ENOMEM;
 	memset(vhost, 0, sizeof(*vhost));
 	vhost->port = port;
 	vhost->client = config->client;
@@ -29,12 +30,14 @@ static struct vhost_port *new_port(struct dpdk_port *port, const struct engine_p
 		vhost->rings[i].memory = &vhost->memory;
 	for (u32 i = 0; i < RTE_MAX(config->queues, 1u); i++) {
 		vhost->queues++;
-		if (vhost_wake_open(&vhost->wake[i])) {
+		int error = vhost_wake_open(&vhost->wake[i]);
+		if (error) {
 			free_port(vhost);
-			return NULL;
+			return error;
 		}
 	}
-	return vhost;
+	*out = vhost;
+	return 0;
 }
 
 static void reset_port(struct dpdk_port *port, struct vhost_port *vhost)
@@ -54,12 +57,13 @@ static int vhost_open(struct dpdk_port *port, const struct engine_port *config, 
 	*why = "a vhost-user port has at most 16 queue pairs";
 	if (config->queues > DPDK_QUEUES)
 		return -EINVAL;
-	struct vhost_port *vhost = new_port(port, config);
+	struct vhost_port *vhost;
 	*why = "out of memory or descriptors";
-	if (!vhost)
-		return -ENOMEM;
+	int error = new_port(&vhost, port, config);
+	if (error)
+		return error;
 	reset_port(port, vhost);
-	int error = vhost_socket_open(vhost, why);
+	error = vhost_socket_open(vhost, why);
 	if (error) {
 		reset_port(port, NULL);
 		free_port(vhost);

@@ -189,6 +189,7 @@ void vhost_socket_close(struct vhost_port *vhost); // and all its guests; worker
 // guest. Takes what is there and does not wait.
 int vhost_message_read(struct vhost_guest *guest);
 int vhost_take_descriptor(struct vhost_guest *guest); // of the message; the caller's; -1: none
+void vhost_drop_descriptors(struct vhost_guest *guest);
 
 // port_vhost_guest.c, under the lock. A guest is at the socket, or has left it.
 struct vhost_guest *vhost_guest_new(struct vhost_port *vhost, u32 number, int socket);

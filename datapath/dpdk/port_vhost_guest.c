@@ -158,6 +158,7 @@ void vhost_guest_free(struct vhost_guest *guest)
 	vhost_guest_stop(guest);
 	vhost_guest_reset(guest);
 	vhost_memory_unlog(guest);
+	vhost_drop_descriptors(guest);
 	__atomic_sub_fetch(&vhost->connections, 1, __ATOMIC_SEQ_CST);
 	vhost_publish(vhost);
 	free(guest);

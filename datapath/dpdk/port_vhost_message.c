@@ -32,7 +32,7 @@ int vhost_take_descriptor(struct vhost_guest *guest)
 	return first;
 }
 
-static void close_descriptors(struct vhost_guest *guest)
+void vhost_drop_descriptors(struct vhost_guest *guest)
 {
 	while (guest->descriptors)
 		close(vhost_take_descriptor(guest));
@@ -103,7 +103,7 @@ static const char *handle(struct vhost_guest *guest)
 		message.number = why != NULL;
 		sent = send_message(guest, &message);
 	}
-	close_descriptors(guest);
+	vhost_drop_descriptors(guest);
 	return sent || why ? why : VHOST_CUT "it does not read what it is told";
 }
 
@@ -133,7 +133,7 @@ int vhost_message_read(struct vhost_guest *guest)
 	const char *why = read_message(guest, &status);
 	if (!why && status >= 0)
 		return status;
-	close_descriptors(guest);
+	vhost_drop_descriptors(guest);
 	if (why && why != vhost->refused)
 		log_warn("%s port=%s", why, vhost->port->name);
 	__atomic_store_n(&vhost->refused, why, __ATOMIC_RELEASE);

@@ -47,7 +47,7 @@ void vhost_wake_close(struct vhost_wake *wake)
 		close(wake->epoll);
 }
 
-// A duplicate of our own: the library closes its descriptor when it likes, and the epoll instance
+// A duplicate of our own: the guest's is closed when a message says so, and the epoll instance
 // would hold the guest's file on, with no number left to remove it by.
 void vhost_wake_set_kick(struct vhost_wake *wake, int fd)
 {

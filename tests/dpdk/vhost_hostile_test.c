@@ -171,7 +171,7 @@ static void fuzzed_headers(void **state)
 			continue;
 		rig_check(m);
 		with_flags += m->ol_flags != 0;
-		// A guest that is sent such a frame: the library reads its headers again.
+		// A guest that is sent such a frame: its headers are read again.
 		if (!dpdk_vhost.tx(&rig->port, 0, &m, 1))
 			rte_pktmbuf_free(m);
 		rig->guest.ring[0].used = rig->guest.ring[0].vring.used->idx;

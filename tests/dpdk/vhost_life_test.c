@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 enum { WAKES = 10000, KILLS = 15 };
@@ -248,8 +249,10 @@ static void killed(void **state)
 	for (u32 i = 0; i < KILLS; i++) {
 		u64 before = __atomic_load_n(&w.frames, __ATOMIC_ACQUIRE);
 		pid_t child = fork();
-		if (!child)
+		if (!child) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			blast(rig->path);
+		}
 		rig_until(__atomic_load_n(&w.frames, __ATOMIC_ACQUIRE) > before + 1000);
 		kill(child, SIGKILL);
 		assert_int_equal(waitpid(child, NULL, 0), child);
@@ -261,7 +264,7 @@ static void killed(void **state)
 	rig_free(rig);
 }
 
-// The library's thread, which would free the guest, stands while a worker is inside.
+// The thread of messages, which would free the guest, stands while a worker is inside.
 static void gates(void **state)
 {
 	(void)state;

@@ -412,7 +412,7 @@ static void cut_off(void **state)
 			frontend_offer(f, ring, FRONTEND_SLOTS);
 			expect_cut(rig, "a descriptor that its ring does not have");
 			assert_true(rig->changes > changes);
-		} else { // the library does not look at a ring again when its size changes
+		} else { // of another size
 			frontend_set_memory(f, 0, FRONTEND_AREA + FRONTEND_BUFFERS_AT);
 			frontend_state(f, VHOST_SET_VRING_NUM, 1, 32768);
 			frontend_sync(f);

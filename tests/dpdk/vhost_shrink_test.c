@@ -116,8 +116,8 @@ static void buffers_gone(void **state)
 	rig_free(bad);
 }
 
-// The library looks at rings when it is told where they are.
-static void gone_for_library(void **state)
+// weft looks at rings when it is told where they are.
+static void gone_for_messages(void **state)
 {
 	(void)state;
 	sigaction(SIGBUS, &guard, NULL);
@@ -197,7 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rings_gone),
 		cmocka_unit_test(buffers_gone),
-		cmocka_unit_test(gone_for_library),
+		cmocka_unit_test(gone_for_messages),
 		cmocka_unit_test(log_gone),
 		cmocka_unit_test(not_ours),
 	};

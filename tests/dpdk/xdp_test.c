@@ -14,6 +14,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -404,6 +405,7 @@ static pid_t hold_start(void)
 	assert_int_equal(pipe(pipes), 0);
 	pid_t child = fork();
 	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(pipes[1], STDOUT_FILENO);
 		execl("/proc/self/exe", "xdp_test", "--hold", (char *)NULL);
 		_exit(1);

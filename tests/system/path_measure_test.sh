@@ -84,7 +84,8 @@ on g1 bash -c 'echo long enough to be a question, and nobody is there >/dev/udp/
 while kill -0 $asked 2>/dev/null; do on g1 ping -n -c 5 -i 0.05 -W 1 10.1.0.2 >/dev/null; done
 wait $asked
 [ "$(hop 'the guest, its queue included' beyond)" -ge 5 ] || die "answers behind one that is missing: $(cat "$WORK/path")"
-# Ctrl-C: what there is by then
+# Ctrl-C: what there is by then, of this one
+: >"$WORK/path"
 "$BUILD/weftctl" -s "$(socket_of a)" -j path t1 t2 measure 60s >"$WORK/path" &
 asked=$!
 wait_for 5 grep -q '"step":2' "$WORK/path"

@@ -80,7 +80,8 @@ summary_is '[30,30,0,0,0]' '[.sent, .received, .lost, .duplicates, .reordered]'
 summary_is '["one",0]' '[.clock, .clock_error_ns]'
 summary_is 'true' '.rtt.count == 30 and .forward.min_ns > 0 and .back.min_ns > 0 and .rtt.min_ns <= .rtt.p50_ns'
 equal 31 "$(wc -l <"$WORK/probe")" "lines of 30 probes and the sum"
-# Ctrl-C: what there is by then
+# Ctrl-C: what there is by then, of this one
+: >"$WORK/probe"
 "$BUILD/weftctl" -s "$(socket_of a)" -j probe v1 v2 count 100000 interval 5 guests off >"$WORK/probe" &
 helper $!
 wait_for 10 grep -q '"sequence":9,' "$WORK/probe"
