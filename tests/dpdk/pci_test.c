@@ -175,24 +175,16 @@ static void a_device_of_another_port_is_refused(void **state)
 	dpdk_pci.close(&port);
 }
 
-// A client of memif must find its server.
-static void what_could_not_be_started_can_be_later(void **state)
+// A client of memif must find its server. What comes when it does, tests/system/port_retry_test.sh
+// says: with both ends in one process DPDK's thread of interrupts does not survive a disconnect.
+static void what_could_not_be_started_can_be_tried_again(void **state)
 {
-	struct dpdk_port client, server;
-	char dev[2][128];
+	char dev[128];
 	(void)state;
-	for (int i = 0; i < 2; i++)
-		snprintf(dev[i], sizeof(dev[i]),
-			"net_memif%d,role=%s,socket-abstract=no,socket=/tmp/weft-pci-test-%d", i,
-			i ? "server" : "client", getpid());
-	is_refused(dev[0], "cannot be started");
-	is_refused(dev[0], "cannot be started");
-	for (int i = 0; i < 2; i++) {
-		open_device(&server, dev[1], 0);
-		open_device(&client, dev[0], 0);
-		dpdk_pci.close(&client);
-		dpdk_pci.close(&server);
-	}
+	snprintf(dev, sizeof(dev),
+		"net_memif0,role=client,socket-abstract=no,socket=/tmp/weft-pci-test-%d", getpid());
+	for (int i = 0; i < 5; i++)
+		is_refused(dev, "cannot be started");
 }
 
 // The pool has room for three beside the rest.
@@ -294,7 +286,7 @@ int main(void)
 		cmocka_unit_test(what_is_quiet_for_longer_is_looked_at_less_often),
 		cmocka_unit_test(what_is_no_device_is_refused),
 		cmocka_unit_test(a_device_of_another_port_is_refused),
-		cmocka_unit_test(what_could_not_be_started_can_be_later),
+		cmocka_unit_test(what_could_not_be_started_can_be_tried_again),
 		cmocka_unit_test(frames_are_left_to_others),
 		cmocka_unit_test(a_device_can_be_opened_again),
 		cmocka_unit_test(the_state_is_the_devices),
