@@ -76,8 +76,8 @@ struct vhost_guest {
 	struct vhost_port *port;
 	u32 number;
 	int socket;
-	bool runs; // its driver
-	bool driver_ok;
+	bool runs;   // its driver
+	u8 status;   // of its device, as virtio says; where it tells
 	bool shared; // memory
 	u16 mtu;
 	u64 features, protocol;

@@ -3,6 +3,7 @@
 #include "datapath/dpdk/port_vhost.h"
 #include "datapath/dpdk/vnet.h"
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +116,8 @@ void vhost_guest_stop(struct vhost_guest *guest)
 static bool has_begun(const struct vhost_guest *guest)
 {
 	const struct vhost_told *rings = guest->rings;
-	bool ok = guest->driver_ok || !(guest->protocol & VHOST_BIT(VHOST_PROTOCOL_STATUS));
+	bool ok = guest->status & VIRTIO_CONFIG_S_DRIVER_OK ||
+		  !(guest->protocol & VHOST_BIT(VHOST_PROTOCOL_STATUS));
 	return ok && guest->shared && rings[0].placed && rings[0].started && rings[1].placed &&
 	       rings[1].started;
 }

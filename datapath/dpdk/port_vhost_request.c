@@ -17,7 +17,6 @@ enum {
 	PROTOCOL_RARP = 2,
 	PROTOCOL_REPLY_ACK = 3,
 	PROTOCOL_NET_MTU = 4,
-	DRIVER_OK = 4,        // of the device's status
 	RING_INDEX = 0xff,    // of a message with a descriptor
 	RING_POLLED = 1 << 8, // and there is none
 	RING_LOGGED = 1 << 0, // flag of a ring's addresses
@@ -241,13 +240,13 @@ static const char *set_mtu(struct vhost_guest *guest, struct vhost_message *mess
 
 static const char *set_status(struct vhost_guest *guest, struct vhost_message *message)
 {
-	guest->driver_ok = message->number & DRIVER_OK;
+	guest->status = (u8)message->number;
 	return NULL;
 }
 
 static const char *get_status(struct vhost_guest *guest, struct vhost_message *message)
 {
-	message->number = guest->driver_ok ? DRIVER_OK : 0;
+	message->number = guest->status;
 	return NULL;
 }
 
