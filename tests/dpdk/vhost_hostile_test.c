@@ -15,18 +15,6 @@ static u64 malformed(struct rig *rig)
 	return count;
 }
 
-// Another guest's frames pass.
-static void pass_frame(struct rig *rig)
-{
-	u8 bytes[64] = {1}, got[2048];
-	struct virtio_net_hdr_mrg_rxbuf header;
-	assert_true(frontend_send(&rig->guest, 0, NULL, bytes, sizeof(bytes)));
-	struct rte_mbuf *frame = rig_receive(rig, 0);
-	assert_int_equal(dpdk_vhost.tx(&rig->port, 0, &frame, 1), 1);
-	assert_int_equal(frontend_receive(&rig->guest, 0, &header, got, sizeof(got)), 64);
-	frontend_fill(&rig->guest, 0);
-}
-
 // Guests' lies about one frame.
 
 static struct rig_frame frame;
@@ -35,7 +23,7 @@ static void expect_dropped(struct rig *rig)
 {
 	u64 before = malformed(rig);
 	assert_true(frontend_send(&rig->guest, 0, &frame.header, frame.bytes, frame.length));
-	pass_frame(rig);
+	rig_pass(rig);
 	assert_int_equal(malformed(rig), before + 1);
 	assert_int_equal(rig->lost[WEFT_DROP_rx_malformed], before + 1);
 }
@@ -178,7 +166,7 @@ static void fuzzed_headers(void **state)
 		frontend_fill(&rig->guest, 0);
 	}
 	assert_true(with_flags > FUZZ_FRAMES / 4 && malformed(rig) > FUZZ_FRAMES / 20);
-	pass_frame(rig);
+	rig_pass(rig);
 	rig_free(rig);
 }
 
@@ -303,11 +291,11 @@ static void hostile_rings(void **state)
 		frontend_connect(&bad->guest, bad->path);
 		frontend_start(&bad->guest, FRONTEND_ALL, 1);
 		ring_cases[i / 2](&bad->guest, &bad->guest.ring[index]);
-		pass_frame(good);
+		rig_pass(good);
 		if (!dpdk_vhost.tx(&bad->port, 0, &m, 1))
 			rte_pktmbuf_free(m);
 		expect_sleep(bad);
-		pass_frame(good);
+		rig_pass(good);
 		frontend_free(&bad->guest);
 		rig_gone(bad);
 		frontend_init(&bad->guest);
@@ -336,7 +324,7 @@ static void hostile_messages(void **state)
 				rig_number() & 1 ? -1 : bad->guest.ring[0].kick);
 		}
 		frontend_hang_up(&bad->guest);
-		pass_frame(good);
+		rig_pass(good);
 	}
 	// An honest one gets in when those before it are through.
 	rig_until(({
@@ -348,7 +336,7 @@ static void hostile_messages(void **state)
 	}));
 	rig_until(bad->port.rx_queues == 1);
 	frontend_fill(&bad->guest, 0);
-	pass_frame(bad);
+	rig_pass(bad);
 	rig_free(bad);
 	rig_free(good);
 }

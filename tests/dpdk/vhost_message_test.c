@@ -8,17 +8,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-static void pass_frame(struct rig *rig)
-{
-	u8 bytes[64] = {1}, got[2048];
-	struct virtio_net_hdr_mrg_rxbuf header;
-	assert_true(frontend_send(&rig->guest, 0, NULL, bytes, sizeof(bytes)));
-	struct rte_mbuf *frame = rig_receive(rig, 0);
-	assert_int_equal(dpdk_vhost.tx(&rig->port, 0, &frame, 1), 1);
-	assert_int_equal(frontend_receive(&rig->guest, 0, &header, got, sizeof(got)), 64);
-	frontend_fill(&rig->guest, 0);
-}
-
 static u32 descriptors(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -128,7 +117,7 @@ static void cut_off(void **state)
 	const char *why;
 	u32 count = bad_messages(bad);
 	assert_int_equal(rig_open(rig, false, 2, &why), 0);
-	pass_frame(good); // so that what it opens is open
+	rig_pass(good); // so that what it opens is open
 	u32 before = descriptors();
 	for (u32 i = 0; i < 2 * count; i++) {
 		struct bad *b = &bad[i / 2];
@@ -138,7 +127,7 @@ static void cut_off(void **state)
 			assert_int_equal(frontend_start(&rig->guest, FRONTEND_ALL, 1), 0);
 		frontend_tell_with(&rig->guest, &m, b->payload, rig->guest.memory_fd, b->copies);
 		expect_cut(rig, b->why);
-		pass_frame(good);
+		rig_pass(good);
 		assert_int_equal(descriptors(), before);
 	}
 	frontend_connect(&rig->guest, rig->path);
@@ -199,7 +188,7 @@ static void half_a_message(void **state)
 		frontend_connect(&good->guest, good->path);
 		assert_int_equal(frontend_start(&good->guest, FRONTEND_ALL, 1), 0);
 		frontend_fill(&good->guest, 0);
-		pass_frame(good);
+		rig_pass(good);
 		frontend_hang_up(&good->guest);
 		rig_gone(good);
 		if (bytes & 1) { // the rest
@@ -230,7 +219,7 @@ static void deaf_guest(void **state)
 		;
 	rig_gone(rig);
 	rig_expect(rig, 0, "the guest was cut off: it does not read what it is told");
-	pass_frame(good);
+	rig_pass(good);
 	rig_free(rig);
 	rig_free(good);
 }

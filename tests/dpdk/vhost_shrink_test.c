@@ -15,17 +15,6 @@ static void shrink(struct rig *rig, u64 bytes)
 	assert_int_equal(ftruncate(rig->guest.memory_fd, (off_t)bytes), 0);
 }
 
-static void pass_frame(struct rig *rig)
-{
-	u8 bytes[64] = {1}, got[2048];
-	struct virtio_net_hdr_mrg_rxbuf header;
-	assert_true(frontend_send(&rig->guest, 0, NULL, bytes, sizeof(bytes)));
-	struct rte_mbuf *frame = rig_receive(rig, 0);
-	assert_int_equal(dpdk_vhost.tx(&rig->port, 0, &frame, 1), 1);
-	assert_int_equal(frontend_receive(&rig->guest, 0, &header, got, sizeof(got)), 64);
-	frontend_fill(&rig->guest, 0);
-}
-
 static void expect_lost(struct rig *rig)
 {
 	struct engine_port_state state;
@@ -61,7 +50,7 @@ static void renew(struct rig *rig)
 	assert_int_equal(frontend_start(&rig->guest, FRONTEND_ALL, 1), 0);
 	frontend_fill(&rig->guest, 0);
 	rig_expect(rig, 1, NULL);
-	pass_frame(rig);
+	rig_pass(rig);
 }
 
 static void rings_gone(void **state)
@@ -71,7 +60,7 @@ static void rings_gone(void **state)
 	struct rig *good = rig_ready("good", FRONTEND_ALL, 1);
 	struct rig *bad = rig_ready("bad", FRONTEND_ALL, 1);
 	u32 changes;
-	pass_frame(bad);
+	rig_pass(bad);
 	changes = bad->changes;
 	shrink(bad, 0);
 	assert_int_equal(poll_once(bad), 0);
@@ -79,7 +68,7 @@ static void rings_gone(void **state)
 	assert_int_equal(bad->changes, changes + 1);
 	send_one(bad);
 	assert_false(dpdk_vhost.arm(&bad->port, 0, true));
-	pass_frame(good);
+	rig_pass(good);
 	renew(bad);
 	shrink(bad, 0);
 	send_one(bad); // the first to notice
@@ -88,7 +77,7 @@ static void rings_gone(void **state)
 	shrink(bad, 0);
 	dpdk_vhost.arm(&bad->port, 0, true);
 	expect_lost(bad);
-	pass_frame(good);
+	rig_pass(good);
 	rig_free(bad);
 	rig_free(good);
 }
@@ -134,7 +123,7 @@ static void gone_for_messages(void **state)
 	frontend_set_memory(&bad->guest, 0, FRONTEND_MEMORY); // again, and as short
 	frontend_tell(&bad->guest, &m, sizeof(m.address), -1);
 	frontend_sync(&bad->guest);
-	pass_frame(good);
+	rig_pass(good);
 	assert_int_equal(poll_once(bad), 0);
 	renew(bad);
 	rig_free(bad);
