@@ -19,6 +19,17 @@
 // Newer than the headers weft is built with: linux/netdev.h.
 enum { NETDEV_DEV_GET = 1, NETDEV_IFINDEX = 1, NETDEV_XDP_FEATURES = 3, NETDEV_SENDS_XDP = 4 };
 
+int netdev_find(u32 ifindex)
+{
+	struct ifreq request = {.ifr_ifindex = (int)ifindex};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int error = ioctl(fd, SIOCGIFNAME, &request) ? -errno : 0;
+	close(fd);
+	return error;
+}
+
 static int ethtool(const char *device, void *command)
 {
 	struct ifreq request = {.ifr_data = command};

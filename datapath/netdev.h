@@ -4,6 +4,10 @@
 
 #include <weft/types.h>
 
+// Is there a device of that index? 0, -ENODEV, or -EMFILE or -ENFILE for want of a descriptor to
+// ask with, of which if_indextoname says nothing.
+int netdev_find(u32 ifindex);
+
 // Does it take VLAN tags out of the bytes of what it receives? An XDP program does not see them
 // then. let: from now on it may, or may not, as far as it can be told.
 bool netdev_takes_tags(const char *device);

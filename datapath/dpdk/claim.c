@@ -7,11 +7,10 @@
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "datapath/dpdk/vnet.h"
+#include "datapath/netdev.h"
 
 #include "weft_claim.skel.h"
 
@@ -80,18 +79,6 @@ static int attach(struct claim *claim, bool force_clsact)
 	return attach_clsact(claim->ifindex);
 }
 
-// Returns 0, -ENODEV or, for want of a descriptor to ask with, -EMFILE.
-static int find_device(u32 ifindex)
-{
-	struct ifreq request = {.ifr_ifindex = (int)ifindex};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	int error = ioctl(fd, SIOCGIFNAME, &request) ? -errno : 0;
-	close(fd);
-	return error;
-}
-
 int claim_open(struct claim **out, u32 ifindex, bool force_clsact, const char **why)
 {
 	struct claim *claim = calloc(1, sizeof(*claim));
@@ -99,7 +86,7 @@ int claim_open(struct claim **out, u32 ifindex, bool force_clsact, const char **
 	int error = claim ? 0 : -ENOMEM;
 	if (!error) {
 		*why = "the device is not in weftd's network namespace";
-		error = find_device(ifindex);
+		error = netdev_find(ifindex);
 	}
 	if (!error) {
 		*why = "the kernel refused weft's claim program: weftd needs CAP_BPF and "

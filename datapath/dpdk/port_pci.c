@@ -202,7 +202,6 @@ static int pci_open(struct dpdk_port *port, const struct engine_port *config, co
 	*why = "there is no memory for the port";
 	if (!pci)
 		return -ENOMEM;
-	*why = "weftd has no file descriptor left for the port: raise its LimitNOFILE";
 	pci->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	int error = pci->timer < 0 ? -errno : device_open(port, pci, config, why);
 	if (error) {

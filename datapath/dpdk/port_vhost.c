@@ -23,7 +23,7 @@ static int new_port(
 	memset(vhost, 0, sizeof(*vhost));
 	vhost->port = port;
 	vhost->client = config->client;
-	vhost->open = vhost->guarded = vhost->listener = -1;
+	vhost->open = vhost->listener = -1;
 	vhost->quiet = true;
 	snprintf(vhost->path, sizeof(vhost->path), "%s", config->path);
 	for (u32 i = 0; i < VHOST_RINGS; i++)

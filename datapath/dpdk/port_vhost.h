@@ -9,7 +9,6 @@
 // that rings are closed and a guest is gone only when nobody is at them.
 #pragma once
 
-#include <pthread.h>
 #include <sched.h>
 #include <sys/un.h>
 #include "datapath/dpdk/port.h"
@@ -109,7 +108,7 @@ struct vhost_port {
 	struct vhost_gate rx_gate[DPDK_QUEUES];
 	struct vhost_gate tx_gate[DPDK_QUEUES];
 	struct vhost_wake wake[DPDK_QUEUES];
-	// Of workers behind gates while the rings are open, else of who has vhost_lock.
+	// Of workers behind gates while the rings are open, else of who has the lock.
 	struct guest_ring rings[VHOST_RINGS];
 	struct vring_memory memory;
 	struct dpdk_port *port;
@@ -121,15 +120,13 @@ struct vhost_port {
 	int listener; // -1: none
 	bool deaf;    // nobody listens to it for a while: there were no descriptors
 
-	// Written under vhost_lock; others read.
+	// Written under the lock; others read.
 	int open;                    // number of the guest whose rings may be used now; -1: none
 	u64 announce;                // MAC of a guest that has moved here; 0: none
 	struct vhost_guest *guest;   // whose driver runs
 	struct vhost_guest *waiting; // its driver runs too
 	u32 connections;             // somebody at the socket
-	u32 pairs;                   // usable
 	u32 mtu;
-	int guarded;         // number of the guest whose memory workers may touch; -1: none
 	const char *refused; // why the last guest was cut off; static
 };
 
@@ -179,8 +176,7 @@ static inline u16 vhost_ring_from_guest(u32 queue)
 	return 2 * queue + 1;
 }
 
-// port_vhost_socket.c. The lock: held while a message is handled and while ports come and go.
-extern pthread_mutex_t vhost_lock;
+// port_vhost_socket.c has a lock: held while a message is handled and while ports come and go.
 // Listens or connects from now on. -errno and *why.
 int vhost_socket_open(struct vhost_port *vhost, const char **why);
 void vhost_socket_close(struct vhost_port *vhost); // and all its guests; workers are waited for
@@ -196,15 +192,14 @@ struct vhost_guest *vhost_guest_new(struct vhost_port *vhost, u32 number, int so
 void vhost_guest_free(struct vhost_guest *guest);
 void vhost_guest_stop(struct vhost_guest *guest);    // its driver
 void vhost_guest_changed(struct vhost_guest *guest); // it may run now, go on, or not any more
-void vhost_publish(struct vhost_port *vhost);        // tells workers and weftd what changed
 void vhost_guest_state(struct vhost_port *vhost, struct engine_port_state *out);
 
 // port_vhost_request.c, under the lock. A whole message. NULL, or why the guest must be cut off
 // (static). *answer: the message is one.
 const char *vhost_request(struct vhost_guest *guest, struct vhost_message *message, bool *answer);
 bool vhost_wants_result(const struct vhost_guest *guest); // of messages without an answer
-void vhost_guest_reset(
-	struct vhost_guest *guest); // no rings, no memory; while its rings are closed
+// It has no rings and no memory from now on; while its rings are closed.
+void vhost_guest_reset(struct vhost_guest *guest);
 
 // port_vhost_wake.c
 int vhost_wake_open(struct vhost_wake *wake);
@@ -223,7 +218,7 @@ void vhost_memory_unlog(struct vhost_guest *guest);
 void *vhost_memory_find(const struct vhost_guest *guest, u64 user); // NULL: not shared
 void vhost_memory_guard(void);
 void vhost_memory_learn(struct vhost_port *vhost);
-void vhost_memory_forget(struct vhost_port *vhost);
+void vhost_memory_forget(const struct vhost_guest *guest);
 
 // port_vhost_rings.c. close: no worker is at the rings, and it is noted where they
 // stand, which are the guest's. open: those of the guest that is served, as it has told.

@@ -22,10 +22,10 @@ static u32 usable_pairs(const struct vhost_port *vhost)
 	return pairs;
 }
 
-void vhost_publish(struct vhost_port *vhost)
+// Tells workers and weftd.
+static void publish(struct vhost_port *vhost)
 {
 	u32 pairs = usable_pairs(vhost);
-	__atomic_store_n(&vhost->pairs, pairs, __ATOMIC_RELEASE);
 	__atomic_store_n(&vhost->port->rx_queues, pairs, __ATOMIC_RELEASE);
 	__atomic_store_n(&vhost->port->tx_queues, pairs, __ATOMIC_RELEASE);
 	for (u32 i = 0; i < vhost->queues; i++)
@@ -68,7 +68,7 @@ static void follow(struct vhost_port *vhost)
 	vhost->mtu = guest->mtu;
 	__atomic_store_n(&vhost->port->takes, takes(guest->features), __ATOMIC_RELEASE);
 	vhost_rings_open(vhost);
-	vhost_publish(vhost);
+	publish(vhost);
 }
 
 static void serve(struct vhost_port *vhost, struct vhost_guest *guest)
@@ -81,7 +81,7 @@ static void serve(struct vhost_port *vhost, struct vhost_guest *guest)
 	__atomic_store_n(&vhost->refused, NULL, __ATOMIC_RELEASE);
 	follow(vhost);
 	log_info("the guest's driver runs port=%s features=%llx pairs=%u", vhost->port->name,
-		guest->features, vhost->pairs);
+		guest->features, vhost->port->rx_queues);
 }
 
 static void start_driver(struct vhost_guest *guest)
@@ -103,7 +103,7 @@ void vhost_guest_stop(struct vhost_guest *guest)
 	if (vhost->guest != guest)
 		return;
 	__atomic_store_n(&vhost->guest, NULL, __ATOMIC_SEQ_CST);
-	vhost_publish(vhost); // before workers are waited for
+	publish(vhost); // before workers are waited for
 	vhost_rings_close(vhost, guest);
 	for (u32 i = 0; i < vhost->queues; i++)
 		vhost_wake_set_kick(&vhost->wake[i], -1);
@@ -150,7 +150,7 @@ struct vhost_guest *vhost_guest_new(struct vhost_port *vhost, u32 number, int so
 			 "port=%s",
 			vhost->port->name);
 	__atomic_add_fetch(&vhost->connections, 1, __ATOMIC_SEQ_CST);
-	vhost_publish(vhost);
+	publish(vhost);
 	return guest;
 }
 
@@ -162,14 +162,14 @@ void vhost_guest_free(struct vhost_guest *guest)
 	vhost_memory_unlog(guest);
 	vhost_drop_descriptors(guest);
 	__atomic_sub_fetch(&vhost->connections, 1, __ATOMIC_SEQ_CST);
-	vhost_publish(vhost);
+	publish(vhost);
 	free(guest);
 }
 
 void vhost_guest_state(struct vhost_port *vhost, struct engine_port_state *out)
 {
 	memset(out, 0, sizeof(*out));
-	out->queues = __atomic_load_n(&vhost->pairs, __ATOMIC_ACQUIRE);
+	out->queues = __atomic_load_n(&vhost->port->rx_queues, __ATOMIC_ACQUIRE);
 	out->carrier = out->queues > 0;
 	const char *refused = __atomic_load_n(&vhost->refused, __ATOMIC_ACQUIRE);
 	if (out->carrier)

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <linux/magic.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -105,11 +106,10 @@ static void set_range(int guest, u32 index, u64 start, u64 bytes)
 	__atomic_store_n(&guests[guest].range[index].bytes, bytes, __ATOMIC_RELEASE);
 }
 
-void vhost_memory_forget(struct vhost_port *vhost)
+void vhost_memory_forget(const struct vhost_guest *guest)
 {
-	for (u32 i = 0; vhost->guarded >= 0 && i < RANGES; i++)
-		set_range(vhost->guarded, i, 0, 0);
-	vhost->guarded = -1;
+	for (u32 i = 0; i < RANGES; i++)
+		set_range((int)guest->number, i, 0, 0);
 }
 
 void vhost_memory_learn(struct vhost_port *vhost)
@@ -117,7 +117,6 @@ void vhost_memory_learn(struct vhost_port *vhost)
 	struct vhost_guest *guest = vhost->guest;
 	struct vring_memory *memory = &vhost->memory;
 	int number = (int)guest->number;
-	vhost->guarded = number;
 	memory->count = 0;
 	memory->lost = &guests[number].lost;
 	memory->log = guest->log.host;

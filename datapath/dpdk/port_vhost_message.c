@@ -133,7 +133,6 @@ int vhost_message_read(struct vhost_guest *guest)
 	const char *why = read_message(guest, &status);
 	if (!why && status >= 0)
 		return status;
-	vhost_drop_descriptors(guest);
 	if (why && why != vhost->refused)
 		log_warn("%s port=%s", why, vhost->port->name);
 	__atomic_store_n(&vhost->refused, why, __ATOMIC_RELEASE);

@@ -129,31 +129,20 @@ static const char *set_memory(struct vhost_guest *guest, struct vhost_message *m
 	return vhost_memory_share(guest, message);
 }
 
-// NULL: the port has no such ring.
-static struct vhost_told *ring_of(struct vhost_guest *guest, u64 index)
+static const char *set_ring_size(
+	struct vhost_guest *guest, struct vhost_told *told, struct vhost_message *message)
 {
-	return index < 2 * guest->port->queues ? &guest->rings[index] : NULL;
-}
-
-static const char no_ring[] =
-	VHOST_CUT "it has more queue pairs than the port: say `queues N` there";
-
-static const char *set_ring_size(struct vhost_guest *guest, struct vhost_message *message)
-{
-	struct vhost_told *told = ring_of(guest, message->state.index);
-	if (!told)
-		return no_ring;
+	(void)guest;
 	if (!message->state.number || message->state.number > RING_SLOTS_MAX)
 		return VHOST_CUT "it has a ring of a size that none can have";
 	told->size = (u16)message->state.number;
 	return NULL;
 }
 
-static const char *set_ring_place(struct vhost_guest *guest, struct vhost_message *message)
+static const char *set_ring_place(
+	struct vhost_guest *guest, struct vhost_told *told, struct vhost_message *message)
 {
-	struct vhost_told *told = ring_of(guest, message->address.index);
-	if (!told)
-		return no_ring;
+	(void)guest;
 	told->desc = message->address.desc;
 	told->avail = message->address.avail;
 	told->used = message->address.used;
@@ -163,20 +152,18 @@ static const char *set_ring_place(struct vhost_guest *guest, struct vhost_messag
 	return NULL;
 }
 
-static const char *set_ring_next(struct vhost_guest *guest, struct vhost_message *message)
+static const char *set_ring_next(
+	struct vhost_guest *guest, struct vhost_told *told, struct vhost_message *message)
 {
-	struct vhost_told *told = ring_of(guest, message->state.index);
-	if (!told)
-		return no_ring;
+	(void)guest;
 	told->next = (u16)message->state.number;
 	return NULL;
 }
 
-static const char *get_ring_next(struct vhost_guest *guest, struct vhost_message *message)
+static const char *get_ring_next(
+	struct vhost_guest *guest, struct vhost_told *told, struct vhost_message *message)
 {
-	struct vhost_told *told = ring_of(guest, message->state.index);
-	if (!told)
-		return no_ring;
+	(void)guest;
 	stop_ring(told);
 	message->state.number = told->next;
 	return NULL;
@@ -191,33 +178,32 @@ static const char *set_end(struct vhost_guest *guest, const struct vhost_message
 							    : NULL;
 }
 
-static const char *set_ring_kick(struct vhost_guest *guest, struct vhost_message *message)
+static const char *set_ring_kick(
+	struct vhost_guest *guest, struct vhost_told *told, struct vhost_message *message)
 {
-	struct vhost_told *told = ring_of(guest, message->number & RING_INDEX);
-	if (!told)
-		return no_ring;
 	vhost_ring_forgive(guest->port, (u16)(told - guest->rings));
 	told->started = true;
 	return set_end(guest, message, &told->kick);
 }
 
-static const char *set_ring_call(struct vhost_guest *guest, struct vhost_message *message)
+static const char *set_ring_call(
+	struct vhost_guest *guest, struct vhost_told *told, struct vhost_message *message)
 {
-	struct vhost_told *told = ring_of(guest, message->number & RING_INDEX);
-	return told ? set_end(guest, message, &told->call) : no_ring;
+	return set_end(guest, message, &told->call);
 }
 
 // Errors of rings are told in `why`.
-static const char *set_ring_error(struct vhost_guest *guest, struct vhost_message *message)
+static const char *set_ring_error(
+	struct vhost_guest *guest, struct vhost_told *told, struct vhost_message *message)
 {
-	return ring_of(guest, message->number & RING_INDEX) ? NULL : no_ring;
+	(void)guest, (void)told, (void)message;
+	return NULL;
 }
 
-static const char *enable_ring(struct vhost_guest *guest, struct vhost_message *message)
+static const char *enable_ring(
+	struct vhost_guest *guest, struct vhost_told *told, struct vhost_message *message)
 {
-	struct vhost_told *told = ring_of(guest, message->state.index);
-	if (!told)
-		return no_ring;
+	(void)guest;
 	told->enabled = message->state.number;
 	return NULL;
 }
@@ -253,52 +239,66 @@ static const char *get_status(struct vhost_guest *guest, struct vhost_message *m
 // By number. Payloads are of that size at least.
 static const struct request {
 	const char *(*handle)(struct vhost_guest *guest, struct vhost_message *message);
+	// Instead, if it is of one ring.
+	const char *(*handle_ring)(
+		struct vhost_guest *guest, struct vhost_told *told, struct vhost_message *message);
 	u8 bytes;
 	u8 descriptors; // at most
 	bool answer;
 	bool rings; // may change them
 } requests[] = {
 	[1] = {get_features, .answer = true},
-	[2] = {set_features, 8, .rings = true},
+	[2] = {set_features, .bytes = 8, .rings = true},
 	[3] = {set_owner},
 	[4] = {reset_owner, .rings = true},
-	[5] = {set_memory, 8, VRING_REGIONS, .rings = true},
-	[6] = {set_log, 16, 1, .answer = true, .rings = true},
-	[8] = {set_ring_size, 8, .rings = true},
-	[9] = {set_ring_place, 40, .rings = true},
-	[10] = {set_ring_next, 8, .rings = true},
-	[11] = {get_ring_next, 8, .answer = true, .rings = true},
-	[12] = {set_ring_kick, 8, 1, .rings = true},
-	[13] = {set_ring_call, 8, 1, .rings = true},
-	[14] = {set_ring_error, 8, 1},
+	[5] = {set_memory, .bytes = 8, .descriptors = VRING_REGIONS, .rings = true},
+	[6] = {set_log, .bytes = 16, .descriptors = 1, .answer = true, .rings = true},
+	[8] = {.handle_ring = set_ring_size, .bytes = 8, .rings = true},
+	[9] = {.handle_ring = set_ring_place, .bytes = 40, .rings = true},
+	[10] = {.handle_ring = set_ring_next, .bytes = 8, .rings = true},
+	[11] = {.handle_ring = get_ring_next, .bytes = 8, .answer = true, .rings = true},
+	[12] = {.handle_ring = set_ring_kick, .bytes = 8, .descriptors = 1, .rings = true},
+	[13] = {.handle_ring = set_ring_call, .bytes = 8, .descriptors = 1, .rings = true},
+	[14] = {.handle_ring = set_ring_error, .bytes = 8, .descriptors = 1},
 	[15] = {get_protocol, .answer = true},
-	[16] = {set_protocol, 8},
+	[16] = {set_protocol, .bytes = 8},
 	[17] = {get_queues, .answer = true},
-	[18] = {enable_ring, 8, .rings = true},
-	[19] = {send_rarp, 8},
-	[20] = {set_mtu, 8, .rings = true},
-	[39] = {set_status, 8, .rings = true},
+	[18] = {.handle_ring = enable_ring, .bytes = 8, .rings = true},
+	[19] = {send_rarp, .bytes = 8},
+	[20] = {set_mtu, .bytes = 8, .rings = true},
+	[39] = {set_status, .bytes = 8, .rings = true},
 	[40] = {get_status, .answer = true},
 };
+
+// NULL: the port has no such ring.
+static struct vhost_told *find_ring(struct vhost_guest *guest, const struct request *request,
+	const struct vhost_message *message)
+{
+	u32 index = request->descriptors ? message->number & RING_INDEX : message->state.index;
+	return index < 2 * guest->port->queues ? &guest->rings[index] : NULL;
+}
 
 const char *vhost_request(struct vhost_guest *guest, struct vhost_message *message, bool *answer)
 {
 	struct vhost_port *vhost = guest->port;
 	const struct request *request =
 		message->request < WEFT_ARRAY_SIZE(requests) ? &requests[message->request] : NULL;
-	if (!request || !request->handle)
+	if (!request || !(request->handle || request->handle_ring))
 		return VHOST_CUT "it asks for what was not on offer";
 	if (message->bytes < request->bytes || guest->descriptors > request->descriptors)
 		return VHOST_CUT "a message has not the form that it must have";
+	struct vhost_told *told = request->handle_ring ? find_ring(guest, request, message) : NULL;
+	if (request->handle_ring && !told)
+		return VHOST_CUT "it has more queue pairs than the port: say `queues N` there";
 	if (request->rings && vhost->guest == guest)
 		vhost_rings_close(vhost, guest);
 	*answer = request->answer;
 	message->bytes = request->answer ? sizeof(message->number) : message->bytes;
-	const char *why = request->handle(guest, message);
-	if (why || !request->rings)
-		return why;
-	vhost_guest_changed(guest);
-	return NULL;
+	const char *why =
+		told ? request->handle_ring(guest, told, message) : request->handle(guest, message);
+	if (!why && request->rings)
+		vhost_guest_changed(guest);
+	return why;
 }
 
 bool vhost_wants_result(const struct vhost_guest *guest)

@@ -24,7 +24,7 @@ void vhost_rings_close(struct vhost_port *vhost, struct vhost_guest *guest)
 			guest->rings[i].next = ring->next;
 		ring->desc = NULL;
 	}
-	vhost_memory_forget(vhost);
+	vhost_memory_forget(guest);
 }
 
 static bool has(u64 features, u32 feature)

@@ -6,9 +6,8 @@
 #include "datapath/dpdk/port_vhost.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -24,7 +23,7 @@ enum {
 // What an event is of, with the number of the port or guest.
 enum { OF_TIMER, OF_PORT, OF_GUEST };
 
-pthread_mutex_t vhost_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vhost_port *ports[VHOST_PORTS];
 static struct vhost_guest *guests[VHOST_GUESTS];
 static int events = -1, timer = -1;
@@ -135,9 +134,9 @@ static void *wait_for_all(void *unused)
 	for (;;) {
 		if (epoll_wait(events, &event, 1, -1) != 1)
 			continue;
-		pthread_mutex_lock(&vhost_lock);
+		pthread_mutex_lock(&lock);
 		turn((u32)(event.data.u64 >> 32), (u32)event.data.u64);
-		pthread_mutex_unlock(&vhost_lock);
+		pthread_mutex_unlock(&lock);
 	}
 	return NULL;
 }
@@ -237,7 +236,7 @@ static int find_place(struct vhost_port *vhost, const char **why)
 
 int vhost_socket_open(struct vhost_port *vhost, const char **why)
 {
-	pthread_mutex_lock(&vhost_lock);
+	pthread_mutex_lock(&lock);
 	*why = "out of memory or descriptors";
 	int error = start_thread();
 	if (!error)
@@ -249,13 +248,13 @@ int vhost_socket_open(struct vhost_port *vhost, const char **why)
 		if (vhost->client)
 			try_to_connect(vhost);
 	}
-	pthread_mutex_unlock(&vhost_lock);
+	pthread_mutex_unlock(&lock);
 	return error;
 }
 
 void vhost_socket_close(struct vhost_port *vhost)
 {
-	pthread_mutex_lock(&vhost_lock);
+	pthread_mutex_lock(&lock);
 	ports[vhost->number] = NULL;
 	if (vhost->listener >= 0) {
 		unlink(vhost->path);
@@ -264,5 +263,5 @@ void vhost_socket_close(struct vhost_port *vhost)
 	for (u32 i = 0; i < VHOST_GUESTS; i++)
 		if (guests[i] && guests[i]->port == vhost)
 			see_out(guests[i]);
-	pthread_mutex_unlock(&vhost_lock);
+	pthread_mutex_unlock(&lock);
 }

@@ -6,6 +6,7 @@
 // budget, and devices beyond it (a large batch, the boot of a large host) get filters. Whatever
 // hook a device has, it keeps: only the program is replaced, and no packet is lost.
 #include "datapath/ebpf/ebpf.h"
+#include "datapath/netdev.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -58,24 +59,22 @@ static const struct ebpf_hook *choose(struct engine *engine, u32 ifindex)
 	return take_tcx(engine) ? &ebpf_tcx : &ebpf_clsact;
 }
 
-// The name takes a descriptor, and the hooks no more at a time: where there is none left, they
-// would take a pin that they cannot open for one that is not there.
+// To look for the device takes a descriptor, and the hooks no more at a time: where there is none
+// left, they would take a pin that they cannot open for one that is not there.
 int ebpf_hook_check(struct engine *engine, u32 ifindex, const char **why)
 {
-	char path[EBPF_PATH_BYTES], name[IF_NAMESIZE];
-	if (!if_indextoname(ifindex, name)) {
-		int error = errno == ENXIO ? -ENODEV : -EMFILE; // glibc then says ENOENT
+	char path[EBPF_PATH_BYTES];
+	int error = netdev_find(ifindex);
+	if (error) {
 		*why = ebpf_why(
 			"there is no device with index %u in weftd's network namespace", ifindex);
 		return error;
 	}
-	for (size_t i = 0; i < WEFT_ARRAY_SIZE(hooks); i++) {
+	for (size_t i = 0; !error && i < WEFT_ARRAY_SIZE(hooks); i++) {
 		pin_path(path, engine, hooks[i], ifindex);
-		int error = hooks[i]->check(path, ifindex, why);
-		if (error)
-			return error;
+		error = hooks[i]->check(path, ifindex, why);
 	}
-	return 0;
+	return error;
 }
 
 static void detach(struct engine *engine, const struct ebpf_hook *hook, u32 ifindex)
