@@ -182,6 +182,19 @@ static void test_jumbo_segments(void **state)
 	expect_complete(ENGINE_TAKES_CHECKSUM | ENGINE_TAKES_TSO4, ROOM, 1777, 16);
 }
 
+// A small MSS: more than 128 segments, and all of them.
+static void test_many_segments(void **state)
+{
+	static const u32 shapes[][2] = {{25800, 200}, {60000, 200}, {65000, 64}};
+	(void)state;
+	for (u32 i = 0; i < 4 * RTE_DIM(shapes); i++) {
+		flat_make(&made, i & 1, i & 2, false, shapes[i / 4][0]);
+		made.segment_bytes = shapes[i / 4][1];
+		assert_in_range(flat_segments(&made), 129, DPDK_SEGMENTS);
+		expect_complete(0, 300, 1999, DPDK_SEGMENTS);
+	}
+}
+
 static void test_capacity(void **state)
 {
 	(void)state;
@@ -249,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_extension_headers),
 		cmocka_unit_test(test_headers_in_pieces),
 		cmocka_unit_test(test_jumbo_segments),
+		cmocka_unit_test(test_many_segments),
 		cmocka_unit_test(test_capacity),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_no_memory),
