@@ -181,7 +181,8 @@ static const char *set_end(struct vhost_guest *guest, const struct vhost_message
 static const char *set_ring_kick(
 	struct vhost_guest *guest, struct vhost_told *told, struct vhost_message *message)
 {
-	vhost_ring_forgive(guest->port, (u16)(told - guest->rings));
+	if (guest->port->guest == guest) // else its rings are another's
+		vhost_ring_forgive(guest->port, (u16)(told - guest->rings));
 	told->started = true;
 	return set_end(guest, message, &told->kick);
 }

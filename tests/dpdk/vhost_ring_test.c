@@ -393,6 +393,26 @@ static void expect_cut(struct rig *rig, const char *word)
 	assert_non_null(strstr(port.why, word));
 }
 
+// Only its own guest sets a ring up anew: what one that waits says of rings is of its own.
+static void cut_for_its_guest(void **state)
+{
+	(void)state;
+	struct rig *rig = bare("others", FRONTEND_ALL);
+	struct frontend_ring *ring = &rig->guest.ring[1];
+	struct frontend waits;
+	ring->avail += FRONTEND_SLOTS;
+	frontend_offer(&rig->guest, ring, 0);
+	expect_cut(rig, "more than its ring can hold");
+	u64 before = fault(rig, 1, VRING_JUMP);
+	frontend_init(&waits);
+	frontend_connect(&waits, rig->path);
+	assert_int_equal(frontend_start(&waits, FRONTEND_ALL, 1), 0);
+	expect_cut(rig, "more than its ring can hold");
+	assert_int_equal(fault(rig, 1, VRING_JUMP), before);
+	frontend_free(&waits);
+	rig_free(rig);
+}
+
 static void cut_off(void **state)
 {
 	(void)state;
@@ -677,6 +697,7 @@ int main(void)
 		cmocka_unit_test(bad_place),
 		cmocka_unit_test(short_file),
 		cmocka_unit_test(lost_memory),
+		cmocka_unit_test(cut_for_its_guest),
 		cmocka_unit_test(race_of_lengths),
 		cmocka_unit_test(races),
 	};
